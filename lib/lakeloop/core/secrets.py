@@ -1,0 +1,37 @@
+"""Secrets by reference: `${secret:name}` in a declaration, the value only at the moment of use, never printed."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Secret
+
+from lakeloop.core.errors import SecretMissingError
+
+REFERENCE = re.compile(r"\$\{secret:([A-Za-z0-9_.-]+)\}")
+
+
+def _require_reference(value: Secret[str]) -> Secret[str]:
+    if not REFERENCE.fullmatch(value.get_secret_value()):
+        raise ValueError("a secret is given by reference, as ${secret:name}; its value does not belong in a file")
+    return value
+
+
+SecretReference = Annotated[Secret[str], AfterValidator(_require_reference)]
+
+
+def resolve(reference: Secret[str], folder: Path | None = None) -> str:
+    """The value of a reference: the file of that name in `folder`, else LAKELOOP_SECRET_<NAME> in the environment.
+
+    Raises SecretMissingError that names both places.
+    """
+    match = REFERENCE.fullmatch(reference.get_secret_value())
+    name = match.group(1) if match else ""
+    if folder is not None and (folder / name).is_file():
+        return (folder / name).read_text(encoding="utf-8").rstrip("\n")
+    variable = "LAKELOOP_SECRET_" + re.sub(r"\W", "_", name).upper()
+    if variable not in os.environ:
+        where = f"the file {folder / name} or " if folder is not None else ""
+        raise SecretMissingError(f"the secret '{name}' has no value: put it into {where}the variable {variable}")
+    return os.environ[variable]

@@ -1,0 +1,77 @@
+"""The Spark session: built here on a laptop, taken as it is under spark-submit and on Databricks."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pyspark.errors import PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from lakeloop.core.errors import ConfigError, LakeloopError
+from lakeloop.core.java import ensure_java
+
+# spark-submit leaves the port of its JVM here; the session inside is not created yet, but its settings are decided.
+SUBMITTED = "PYSPARK_GATEWAY_PORT"
+
+
+def load_properties(paths: Sequence[Path]) -> dict[str, str]:
+    """Spark settings of one or more properties files; a later file overrides an earlier one.
+
+    The format is the part of Java's that `spark-submit --properties-file` reads the same way: one `key value` or
+    `key=value` a line, `#` before a comment line, no backslash. A file that is not there adds nothing, since an
+    overlay need not have one.
+
+    Raises:
+        ConfigError: A line is not a Spark setting; the message names file and line.
+    """
+    properties: dict[str, str] = {}
+    for path in paths:
+        if path.is_file():
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+                if (text := line.strip()) and not text.startswith("#"):
+                    key, value = _parse(text, f"{path}:{number}")
+                    properties[key] = value
+    return properties
+
+
+def build_session(properties: Mapping[str, str], app_name: str = "lakeloop") -> SparkSession:
+    """The one session of this process, created with `properties` where nobody has created one yet.
+
+    Under spark-submit, on Databricks and where a session is active, master, memory, jars and catalogs are somebody
+    else's decision: only the settings that Spark lets a running session change are applied, and `app_name` is not.
+
+    Raises:
+        JavaMissingError: No Java 17 was found.
+        LakeloopError: Spark did not start, most often because its jars could not be fetched.
+    """
+    if SUBMITTED in os.environ or SparkSession.getActiveSession() is not None:
+        spark = SparkSession.builder.getOrCreate()
+        for key, value in properties.items():
+            if spark.conf.isModifiable(key) and not key.startswith("spark.sql.catalog."):
+                spark.conf.set(key, value)
+        return spark
+    ensure_java()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take whatever `python3` is on the PATH
+    try:
+        return SparkSession.builder.appName(app_name).config(map=dict(properties)).getOrCreate()
+    except PySparkRuntimeError as error:
+        if error.getErrorClass() != "JAVA_GATEWAY_EXITED":
+            raise
+        jars = properties.get("spark.jars.packages", "none")
+        raise LakeloopError(
+            "Spark's Java process ended before it was ready; its own lines stand above. If they say `unresolved "
+            f"dependency`, the jars of spark.jars.packages ({jars}) are not in Ivy's cache yet and Maven Central is "
+            "out of reach: run `make setup` once with a network, later runs need none. Otherwise look at "
+            "spark.driver.memory and at what the lines name."
+        ) from error
+
+
+def _parse(text: str, place: str) -> tuple[str, str]:
+    setting = re.fullmatch(r"(spark\.[^\s=:\\]+)\s*[=:\s]\s*([^\s=:\\][^\\]*)", text)
+    if setting is None:
+        raise ConfigError(
+            f"{place}: `{text}` is not a Spark setting. Write `spark.some.key value` on one line, without backslashes."
+        )
+    return setting[1], setting[2]

@@ -1,0 +1,187 @@
+"""One batch of one pipeline: plan → extract → conform → check → record in bronze → publish → ledger."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from lakeloop.core import logs
+from lakeloop.core.errors import AccountingError, LakeloopError, RuleFailedError, SourceError
+from lakeloop.core.run_record import RowCounts, RunContext, now
+from lakeloop.ingestion.conform_types import keep_known_types
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Source
+from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.ingestion.transforms import DROPPED, Conformed, conform
+from lakeloop.lake.history import merge_history
+from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
+from lakeloop.lake.merge import merge_latest
+from lakeloop.lake.tables import Lake
+from lakeloop.quality import Finding, findings_of, judge, rules_version
+from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, has_failed
+
+log = logs.get(__name__)
+Progress = Callable[[str], None]
+
+RAW = "_raw"
+VERDICT_COUNTS = {"good": GOOD, "quarantined": "quarantined", "dropped": "dropped"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one batch came to: its row counts and, per finding, (rule, severity, rows)."""
+
+    counts: RowCounts
+    results: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A declared pipeline with its source opened. `run` brings at most one new batch to its end."""
+
+    spec: PipelineSpec
+    source: Source
+    lake: Lake
+
+    def run(self, run: RunContext, progress: Progress) -> RunEntry:
+        """Read what is new, publish the good rows, and record the result in `ops.runs`.
+
+        A batch that an earlier run planned and did not finish is finished first, instead of a new one. Raises what the
+        source raises; RuleFailedError or AccountingError, and then nothing was published; SourceError for a source
+        that stopped midway, and then what it gave before has been published and recorded.
+        """
+        ledger, started_at, batch = Ledger(self.lake), now(), None
+        name, table = self.spec.pipeline, self.spec.sink.table
+        try:
+            progress("looking for new data")
+            batch, resumed = self._next_batch(ledger, run, progress)
+            if batch is None:
+                entry = RunEntry(name, table, "nothing_new", started_at, "nothing new")
+                ledger.record(run, entry)
+                return entry
+            judged = self._recorded(batch) if resumed else None
+            if judged is None:
+                progress(f"checking {batch.plan.summary}")
+                judged = self._record(batch)
+            self._accept(batch, judged)
+            progress(f"publishing {judged.counts.good:,} rows")
+            self._publish(batch)
+        except LakeloopError as error:
+            refused = isinstance(error, AccountingError | RuleFailedError)
+            outcome: Outcome = "withdrawn" if refused else "failed"
+            batch_id = None if batch is None else batch.batch_id
+            ledger.record(run, RunEntry(name, table, outcome, started_at, str(error), batch_id))
+            raise
+        message = batch.plan.failure or batch.plan.summary
+        entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts)
+        ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), judged.results)
+        ledger.record(run, entry)
+        self.source.release(batch.plan)
+        log.info("batch ended", run_id=run.run_id, pipeline=name, batch_id=batch.batch_id, rows=asdict(judged.counts))
+        if batch.plan.failure:
+            raise SourceError(batch.plan.failure)
+        return entry
+
+    def _next_batch(self, ledger: Ledger, run: RunContext, progress: Progress) -> tuple[Batch | None, bool]:
+        before = ledger.batches(self.spec.pipeline)
+        if before and before[-1][1] is None:
+            interrupted = before[-1][0]
+            if not self.lake.has_commit(self.spec.record_table, interrupted.commit.withdrawal):
+                progress("finishing a batch that was interrupted")
+                return interrupted, True
+        finished = [batch.plan for batch, outcome in before if outcome == "succeeded"]
+        plan = self.source.plan(finished, progress)
+        return (ledger.plan(self.spec.pipeline, plan, run, before) if plan else None), False
+
+    def _conformed(self, rows: DataFrame, findings: tuple[Finding, ...], *, row_wise_only: bool = False) -> Conformed:
+        return conform(Conformed(rows, findings), self.spec.transforms, row_wise_only=row_wise_only)
+
+    def _record(self, batch: Batch) -> Judged:
+        """Judge every row of the batch and write it to bronze with its verdict, in one pass that also counts."""
+        extract = self.source.read(batch.plan)
+        read, judged = Observation(), Observation()
+        frame = extract.frame.observe(read, F.count(F.lit(1)).alias("read"))
+        data = [name for name in frame.columns if not name.startswith("_")]
+        existing = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
+        aligned = keep_known_types(Extract(frame, extract.findings), existing)
+        raw = F.struct(*(F.col(f"`{name}`") for name in data))
+        conformed = self._conformed(aligned.frame.withColumn(RAW, raw), aligned.findings)
+        dropped = F.col(DROPPED) if DROPPED in conformed.frame.columns else F.lit(False)
+        checked, findings = findings_of(
+            conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
+        )
+        findings = [*conformed.findings, *findings]
+        verdicts = judge(checked, findings, dropped=dropped)
+        counts = [F.count(F.when(F.col(VERDICT) == verdict, 1)).alias(name) for name, verdict in VERDICT_COUNTS.items()]
+        failures = [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
+        observed = verdicts.observe(judged, *counts, *failures)
+        self.lake.write(
+            self.spec.record_table,
+            observed.select(
+                F.lit(batch.batch_id).cast("bigint").alias("_batch_id"),
+                F.lit(batch.commit.run_id).alias("_run_id"),
+                F.lit(now()).alias("_ingested_at"),
+                VERDICT,
+                REASONS,
+                F.lit(rules_version(self.spec.all_rules)).alias("_rules_version"),
+                POSITION,
+                F.when(F.col(VERDICT) != GOOD, F.col(ORIGINAL)).alias(ORIGINAL),
+                RESCUED,
+                f"{RAW}.*",
+            ),
+            mode="overwrite" if self.spec.sink.mode == "overwrite" else "append",
+            commit=batch.commit,
+            partition_by=[VERDICT],
+        )
+        numbers: dict[str, Any] = judged.get
+        found = RowCounts(read.get["read"], *(numbers[name] for name in VERDICT_COUNTS))
+        return Judged(found, tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings)))
+
+    def _recorded(self, batch: Batch) -> Judged | None:
+        """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not."""
+        if not self.lake.has_commit(self.spec.record_table, batch.commit):
+            return None
+        rows = self.lake.read(self.spec.record_table).where(F.col("_batch_id") == batch.batch_id)
+        found = {row[VERDICT]: row["count"] for row in rows.groupBy(VERDICT).count().collect()}
+        counts = [found.get(verdict, 0) for verdict in VERDICT_COUNTS.values()]
+        reasons = rows.select(F.explode(REASONS).alias("reason")).groupBy("reason.rule").count().collect()
+        severities = {rule.name: rule.severity for rule in self.spec.all_rules}
+        results = tuple((row["rule"], severities.get(row["rule"], "error"), row["count"]) for row in reasons)
+        return Judged(RowCounts(sum(counts), *counts), results)
+
+    def _accept(self, batch: Batch, judged: Judged) -> None:
+        """Take the batch back out of bronze and raise when it does not add up or violates a rule of severity `fail`."""
+        counts, spec = judged.counts, self.spec
+        failed = [f"{rule} ({rows:,} rows)" for rule, severity, rows in judged.results if severity == "fail" and rows]
+        if counts.adds_up and not failed:
+            return
+        seen_in = f"{spec.record_table} version {self.lake.version(spec.record_table)}"
+        with self.lake.committing(batch.commit.withdrawal):
+            self.lake.handle(spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
+        if not counts.adds_up:
+            raise AccountingError(
+                f"{spec.pipeline}: batch {batch.batch_id} was withdrawn: {counts.read:,} rows were read, but "
+                f"{counts.good:,} are good, {counts.quarantined:,} quarantined and {counts.dropped:,} dropped; "
+                f"they stand in {seen_in}"
+            )
+        raise RuleFailedError(
+            f"{spec.pipeline}: {', '.join(failed)} violated, so {spec.sink.table} was not touched and the batch will "
+            f"be read again; its rows and their reasons stand in {seen_in}"
+        )
+
+    def _publish(self, batch: Batch) -> None:
+        """Conform the batch's good rows once more, from bronze, and write them to the sink."""
+        sink = self.spec.sink
+        bronze = self.lake.read(self.spec.record_table)
+        good = bronze.where((F.col("_batch_id") == batch.batch_id) & (F.col(VERDICT) == GOOD))
+        conformed = self._conformed(good, (), row_wise_only=True).frame
+        rows = conformed.select(*(f"`{name}`" for name in conformed.columns if not name.startswith("_")))
+        if sink.history and sink.sequence_by:
+            merge_history(
+                self.lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit
+            )
+        elif sink.mode == "merge":
+            merge_latest(self.lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit)
+        else:
+            self.lake.write(sink.table, rows, mode=sink.mode, commit=batch.commit)

@@ -1,0 +1,114 @@
+"""Tables of a database, by JDBC, whole or from a cursor on."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakeloop.core.config import JdbcConnection
+from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Progress
+from lakeloop.ingestion.spec import JdbcSource
+from lakeloop.lake.ledger import Plan
+
+# Named, because a driver that Spark fetched itself is not found by the url alone.
+DRIVERS = {"postgresql": "org.postgresql.Driver"}
+# SQL states as PostgreSQL's manual lists them (appendix A), by their first matching prefix.
+REMEDIES = {
+    "28": "check user and password of the connection",
+    "3D": "the database in the connection's url does not exist",
+    "42501": "grant SELECT on it to the connection's user",
+    "42P01": "check the table's name and schema",
+    "42703": "check the cursor's column name",
+    "08": "check that the server runs and that the connection's url is right",
+}
+
+
+@dataclass(frozen=True)
+class JdbcReader:
+    """Reads one table. With a cursor, a batch is the half-open interval (last read, greatest now].
+
+    A row committed later with a cursor at or below the greatest one read is not seen. Rows whose cursor is NULL are
+    read by the first batch only.
+    """
+
+    spark: SparkSession
+    connection: JdbcConnection
+    password: str
+    spec: JdbcSource
+
+    def plan(self, finished: Sequence[Plan], progress: Progress) -> Plan | None:
+        """The next interval of the cursor, or the whole table where none is declared."""
+        if self.spec.incremental is None:
+            return Plan({"after": None, "upto": None}, "the whole table")
+        after = finished[-1].details["upto"] if finished else None
+        cursor = _identifier(self.spec.incremental.cursor)
+        bounds = (
+            f"SELECT CAST(max({cursor}) AS varchar(64)) AS upto, count(*) AS n FROM {self._table}{self._where(after)}"
+        )
+        found = self._query(bounds).first()
+        assert found is not None
+        if found["n"] == 0:
+            return None
+        progress(f"{found['n']:,} rows")
+        since = f" since {after}" if after else ""
+        return Plan({"after": after, "upto": found["upto"] or after}, f"{found['n']:,} rows{since}")
+
+    def read(self, plan: Plan) -> Extract:
+        """The rows of the planned interval, in the types of the database."""
+        rows = self._query(f"SELECT * FROM {self._table}{self._where(plan.details['after'], plan.details['upto'])}")
+        position = F.struct(
+            F.lit(f"{self.spec.jdbc}.{self.spec.table}").alias("origin"), F.lit(None).cast("bigint").alias("record")
+        )
+        data = [F.col(f"`{name}`") for name in rows.columns]
+        return Extract(rows.withColumns({
+            POSITION: position,
+            ORIGINAL: F.to_json(F.struct(*data), {"ignoreNullFields": "false"}),
+            RESCUED: F.lit(None).cast("string"),
+        }))  # fmt: skip
+
+    def release(self, plan: Plan) -> None:
+        """Nothing is held."""
+
+    @property
+    def _table(self) -> str:
+        return ".".join(_identifier(part) for part in self.spec.table.split("."))
+
+    def _where(self, after: str | None, upto: str | None = None) -> str:
+        if self.spec.incremental is None or (after is None and upto is None):
+            return ""
+        cursor = _identifier(self.spec.incremental.cursor)
+        upper = [f"{cursor} <= {_literal(upto)}"] if upto is not None else []
+        if after is None:
+            return f" WHERE {' AND '.join(upper)} OR {cursor} IS NULL"
+        return f" WHERE {' AND '.join([f'{cursor} > {_literal(after)}', *upper])}"
+
+    def _query(self, query: str) -> DataFrame:
+        reader = self.spark.read.format("jdbc").options(
+            url=self.connection.url, user=self.connection.user, password=self.password, query=query,
+            driver=DRIVERS[self.connection.engine], fetchsize="10000",
+        )  # fmt: skip
+        try:
+            return reader.load()
+        except Py4JJavaError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: Py4JJavaError) -> SourceError:
+        cause = error.java_exception
+        state = cause.getSQLState() if hasattr(cause, "getSQLState") else None
+        said = str(cause.getMessage()).splitlines()[0]
+        remedy = next((text for prefix, text in REMEDIES.items() if (state or "").startswith(prefix)), None)
+        server = re.sub(r"\?.*", "", self.connection.url)
+        advice = f"; {remedy}" if remedy else ""
+        return SourceError(f"{self.spec.jdbc}: reading {self.spec.table} from {server} failed: {said}{advice}")
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(value: str | None) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

@@ -1,0 +1,173 @@
+"""What a user may write in `pipelines/<name>.yml`."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from lakeloop.core.config import Project
+from lakeloop.core.documents import Declaration
+from lakeloop.ingestion.transforms import Transform
+from lakeloop.lake.tables import REFERENCE
+from lakeloop.quality import Rule
+
+TableReference = Annotated[str, Field(pattern=REFERENCE.pattern)]
+FieldName = Annotated[str, Field(pattern=r"^[^_`.][^`.]*$")]
+
+
+class Cursor(Declaration):
+    """Incremental reading: only rows whose cursor is greater than the greatest one read so far."""
+
+    cursor: str
+
+
+class RestCursor(Cursor):
+    """Incremental reading of an API that filters by the cursor itself."""
+
+    param: str = Field(description="Query parameter that takes the greatest cursor read so far")
+
+
+class JdbcSource(Declaration):
+    """A table of a database."""
+
+    jdbc: str = Field(description="Connection")
+    table: str
+    incremental: Cursor | None = Field(default=None, description="Without it every run reads the whole table")
+
+
+class Pagination(Declaration):
+    """Numbered pages from 1; a page with fewer than `size` records is the last."""
+
+    page_param: str = "page"
+    size_param: str = "per_page"
+    size: int = Field(default=500, gt=0)
+
+
+class RestSource(Declaration):
+    """A paged API whose answer holds a list of flat JSON records."""
+
+    rest: str = Field(description="Connection")
+    path: str
+    records: str = Field(description="Key of the answer that holds the list")
+    paginate: Pagination = Pagination()
+    incremental: RestCursor | None = None
+    fields: list[FieldName] = Field(min_length=1)
+
+
+class CsvFormat(Declaration):
+    """Delimited text with a header line; one record a line."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', min_length=1, max_length=1)
+
+
+class JsonLinesFormat(Declaration):
+    """One JSON object a line."""
+
+
+class XmlFormat(Declaration):
+    """XML documents in which each `row_tag` element is a record and its child elements are the fields."""
+
+    row_tag: str
+
+
+class Formats(Declaration):
+    """How files are read, by extension: `.csv`, `.jsonl`, `.xml`. Files of other extensions are left alone."""
+
+    csv: CsvFormat | None = None
+    jsonl: JsonLinesFormat | None = None
+    xml: XmlFormat | None = None
+
+
+class FilesSource(Declaration):
+    """A folder; each file is read once, by its path, size and modification time."""
+
+    files: str = Field(description="Connection")
+    formats: Formats
+    fields: list[FieldName] = Field(min_length=1)
+
+
+class QuerySource(Declaration):
+    """SQL over tables of the lake; read again whenever one of its inputs has a new version."""
+
+    inputs: dict[str, TableReference] = Field(min_length=1, description="View name in the query: table")
+    query: str
+
+
+def _kind_of_source(value: Any) -> str | None:
+    given = value if isinstance(value, dict) else value.__dict__ if isinstance(value, Declaration) else {}
+    found = [kind for kind in ("jdbc", "rest", "files", "query") if kind in given]
+    return found[0] if len(found) == 1 else None
+
+
+Source = Annotated[
+    Annotated[JdbcSource, Tag("jdbc")]
+    | Annotated[RestSource, Tag("rest")]
+    | Annotated[FilesSource, Tag("files")]
+    | Annotated[QuerySource, Tag("query")],
+    Discriminator(
+        _kind_of_source,
+        custom_error_type="source",
+        custom_error_message="a source has exactly one of the keys files, jdbc, query, rest",
+    ),
+]
+
+
+class Sink(Declaration):
+    """The table of good rows."""
+
+    table: TableReference
+    mode: Literal["append", "merge", "overwrite"] = "append"
+    keys: tuple[str, ...] = Field(
+        default=(), description="For merge: what identifies a row; NULLs and repeats are errors"
+    )
+    sequence_by: str | None = Field(default=None, description="For merge: an older row never replaces a newer one")
+    history: Literal["scd2"] | None = Field(default=None, description="Keep every version of a key")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.mode == "merge") != bool(self.keys):
+            raise PydanticCustomError("sink", "keys belong to mode merge, and mode merge needs them")
+        if self.history and (self.mode != "merge" or self.sequence_by is None):
+            raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
+        return self
+
+
+class PipelineSpec(Declaration):
+    """One pipeline: source → transforms → rules → sink. Grain of the sink is what `description` says."""
+
+    pipeline: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    description: str
+    owner: str | None = None
+    source: Source
+    transforms: tuple[Transform, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    sink: Sink
+
+    @property
+    def record_table(self) -> str:
+        """The bronze table: every row that came in, once, with its verdict."""
+        return f"bronze.{self.pipeline}"
+
+    @property
+    def all_rules(self) -> list[Rule]:
+        """The declared rules and those that the sink implies: merge keys are present and unique within a batch."""
+        implied: list[dict[str, Any]] = [{"is_not_null": key} for key in self.sink.keys]
+        deduped = [transform.dedupe.keys for transform in self.transforms if transform.dedupe]
+        if self.sink.keys and not any(set(keys) <= set(self.sink.keys) for keys in deduped):
+            implied.append({"is_unique": {"columns": list(self.sink.keys)}})
+        if self.sink.history and self.sink.sequence_by:
+            implied.append({"is_not_null": self.sink.sequence_by})
+        names = {rule.name for rule in self.rules}
+        return [*self.rules, *(rule for rule in map(Rule.model_validate, implied) if rule.name not in names)]
+
+    @property
+    def inputs(self) -> set[str]:
+        """The tables of the lake that this pipeline reads: those of its query and of its rules."""
+        tables = {rule.table for rule in self.rules if rule.table}
+        return tables | set(self.source.inputs.values()) if isinstance(self.source, QuerySource) else tables
+
+
+def load_pipeline(project: Project, name: str) -> PipelineSpec:
+    """The declaration of one pipeline. Raises ConfigError with file and line of each problem."""
+    return project.document("pipelines", name).parse(PipelineSpec)

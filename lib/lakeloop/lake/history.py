@@ -1,0 +1,69 @@
+"""Slowly changing dimensions of type 2: every version of a key, with the half-open interval in which it was true."""
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from lakeloop.lake.merge import same_keys
+from lakeloop.lake.tables import Commit, Lake
+
+VERSION_COLUMNS = ("is_current", "effective_time", "end_time")
+
+
+def merge_history(
+    lake: Lake, table: str, rows: DataFrame, *, keys: Sequence[str], sequence_by: str, commit: Commit
+) -> None:
+    """Merge versions into a history table. Grain: one row per key and `effective_time`.
+
+    `rows` may hold several versions of a key; keys and `sequence_by` are not NULL and (key, sequence) is unique.
+    `effective_time` is `sequence_by`; `end_time` is the next version's `effective_time`, NULL for the current one. A
+    version equal to the one before it (NULL equals NULL; `sequence_by` itself is not compared) opens no new interval.
+    A late version is put into its place and the interval it falls into is cut. A repeated batch changes nothing.
+    """
+    payload = [name for name in rows.columns if name not in (*keys, sequence_by)]
+    versions = rows.withColumn("effective_time", F.col(sequence_by))
+    if not lake.exists(table):
+        lake.write(
+            table,
+            _with_intervals(versions.withColumn("_new", F.lit(True)), keys, payload),
+            mode="append",
+            commit=commit,
+        )
+        return
+    stored = lake.read(table).drop("is_current", "end_time")
+    touched = stored.join(versions.select(*keys).distinct(), list(keys), "left_semi")
+    arriving = versions.join(touched.select(*keys, "effective_time"), [*keys, "effective_time"], "left_anti")
+    timeline = arriving.withColumn("_new", F.lit(True)).unionByName(
+        touched.withColumn("_new", F.lit(False)), allowMissingColumns=True
+    )
+    intervals = _with_intervals(timeline, keys, payload)
+    changed = F.col("stored.is_current") != F.col("new.is_current")
+    with lake.committing(commit):
+        (
+            lake.handle(table)
+            .alias("stored")
+            .merge(intervals.alias("new"), same_keys([*keys, "effective_time"], "stored", "new"))
+            .withSchemaEvolution()
+            .whenMatchedUpdate(
+                changed | ~F.col("stored.end_time").eqNullSafe(F.col("new.end_time")),
+                {"is_current": "new.is_current", "end_time": "new.end_time"},
+            )
+            .whenNotMatchedInsertAll()
+            .execute()
+        )
+
+
+def _with_intervals(timeline: DataFrame, keys: Sequence[str], payload: Sequence[str]) -> DataFrame:
+    """Drop new versions that repeat the one before them, then derive `end_time` and `is_current` from the order."""
+    in_order = Window.partitionBy(*keys).orderBy("effective_time")
+    content: Column = F.struct(*payload) if payload else F.lit(0)
+    repeats = F.col("_new") & F.lag(content).over(in_order).eqNullSafe(content)
+    following = F.lead("effective_time").over(in_order)
+    return (
+        timeline.withColumn("_repeats", F.coalesce(repeats, F.lit(False)))
+        .where(~F.col("_repeats"))
+        .withColumn("end_time", following)
+        .withColumn("is_current", following.isNull())
+        .drop("_new", "_repeats")
+    )

@@ -1,0 +1,43 @@
+"""Merging a batch into a table with keys: the latest state of each key (SCD1)."""
+
+import operator
+from collections.abc import Sequence
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lakeloop.lake.tables import Commit, Lake
+
+
+def same_keys(keys: Sequence[str], left: str, right: str) -> Column:
+    """Equality of all keys between two aliases; NULL keys never match."""
+    return reduce(operator.and_, (F.col(f"{left}.`{key}`") == F.col(f"{right}.`{key}`") for key in keys))
+
+
+def merge_latest(
+    lake: Lake, table: str, rows: DataFrame, *, keys: Sequence[str], sequence_by: str | None, commit: Commit
+) -> None:
+    """Upsert `rows` (at most one per key, keys not NULL) into `table`.
+
+    A row replaces the stored one unless `sequence_by` says it is older; an equal sequence replaces it too, so that a
+    repeated batch ends in the same state. A NULL sequence in the table is older than any, a NULL in `rows` is older
+    than none but NULL. Columns that the table lacks are added.
+    """
+    if not lake.exists(table):
+        lake.write(table, rows, mode="append", commit=commit)
+        return
+    condition = None
+    if sequence_by is not None:
+        new, stored = F.col(f"new.`{sequence_by}`"), F.col(f"stored.`{sequence_by}`")
+        condition = stored.isNull() | (new >= stored)
+    with lake.committing(commit):
+        (
+            lake.handle(table)
+            .alias("stored")
+            .merge(rows.alias("new"), same_keys(keys, "stored", "new"))
+            .withSchemaEvolution()
+            .whenMatchedUpdateAll(condition)
+            .whenNotMatchedInsertAll()
+            .execute()
+        )

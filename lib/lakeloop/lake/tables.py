@@ -1,0 +1,128 @@
+"""Tables by reference: where they are, how they are read, and writes that a repeated batch cannot repeat."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from lakeloop.core.errors import TableError
+
+REFERENCE = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Identity of one write of one batch: the same (`writer`, `batch_id`) is never committed twice to a table.
+
+    `writer` must change when a pipeline's ledger starts anew, or Delta would skip its first batches in silence.
+    """
+
+    writer: str
+    batch_id: int
+    run_id: str
+
+    @property
+    def metadata(self) -> str:
+        """What the commit carries as user metadata, so that a table's history names the run."""
+        return json.dumps({"writer": self.writer, "batch_id": self.batch_id, "run_id": self.run_id})
+
+    @property
+    def withdrawal(self) -> "Commit":
+        """Identity of the commit that takes this one back."""
+        return Commit(f"{self.writer}-withdrawn", self.batch_id, self.run_id)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Delta tables under one root folder or URI: `silver.customers` is `<root>/silver/customers`."""
+
+    spark: SparkSession
+    root: str
+
+    def path(self, table: str) -> str:
+        """Where a table is. Raises TableError when the reference is not `schema.name` in lower case."""
+        if not REFERENCE.match(table):
+            raise TableError(
+                f"'{table}' is not a table reference; write schema.name in lower case, as silver.customers"
+            )
+        return f"{self.root}/{table.replace('.', '/')}"
+
+    def exists(self, table: str) -> bool:
+        """Whether the table has been written at least once."""
+        return DeltaTable.isDeltaTable(self.spark, self.path(table))
+
+    def read(self, table: str, version: int | None = None) -> DataFrame:
+        """All rows of a table, now or as of a version. Raises TableError when it does not exist."""
+        if not self.exists(table):
+            raise TableError(f"the table {table} does not exist in {self.root}; run the pipeline that writes it first")
+        reader = self.spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        return reader.load(self.path(table))
+
+    def schema(self, table: str) -> StructType | None:
+        """The table's schema, or None before its first write."""
+        return self.read(table).schema if self.exists(table) else None
+
+    def handle(self, table: str) -> DeltaTable:
+        """Delta's own handle, for MERGE, history and maintenance."""
+        return DeltaTable.forPath(self.spark, self.path(table))
+
+    def version(self, table: str) -> int:
+        """The latest version. Raises TableError when the table does not exist."""
+        if not self.exists(table):
+            raise TableError(f"the table {table} does not exist in {self.root}; run the pipeline that writes it first")
+        latest = self.handle(table).history(1).select("version").first()
+        assert latest is not None
+        return int(latest["version"])
+
+    def has_commit(self, table: str, commit: Commit) -> bool:
+        """Whether this batch was committed to the table; looks through the whole history that Delta keeps."""
+        if not self.exists(table):
+            return False
+        return not self.handle(table).history().where(F.col("userMetadata") == commit.metadata).isEmpty()
+
+    def write(
+        self,
+        table: str,
+        frame: DataFrame,
+        *,
+        mode: Literal["append", "overwrite"],
+        commit: Commit | None = None,
+        partition_by: Sequence[str] = (),
+    ) -> None:
+        """Append to or replace a table in one commit; new columns are added, a changed type is an error of Delta's.
+
+        With `commit`, a second write of the same batch does nothing.
+        """
+        writer = frame.write.format("delta").mode(mode)
+        writer = writer.option("mergeSchema" if mode == "append" else "overwriteSchema", "true")
+        if partition_by:
+            writer = writer.partitionBy(*partition_by)
+        if commit is not None:
+            writer = writer.option("txnAppId", commit.writer).option("txnVersion", commit.batch_id)
+            writer = writer.option("userMetadata", commit.metadata)
+        writer.save(self.path(table))
+
+    @contextmanager
+    def committing(self, commit: Commit) -> Iterator[None]:
+        """Give MERGE, UPDATE and DELETE inside this block the identity of a batch, as `write` has it by option."""
+        settings = {
+            "spark.databricks.delta.write.txnAppId": commit.writer,
+            "spark.databricks.delta.write.txnVersion": str(commit.batch_id),
+            "spark.databricks.delta.commitInfo.userMetadata": commit.metadata,
+        }
+        for key, value in settings.items():
+            self.spark.conf.set(key, value)
+        try:
+            yield
+        finally:
+            for key in settings:
+                self.spark.conf.unset(key)

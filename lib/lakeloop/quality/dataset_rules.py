@@ -1,0 +1,61 @@
+"""Rules that look beyond one row. Each adds what it needs to the frame and gives the violation like a row rule does."""
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from lakeloop.quality.rules import value_of
+
+ReadTable = Callable[[str], DataFrame]
+
+
+def _as_text(columns: Sequence[str]) -> Column:
+    return F.concat_ws(", ", *(value_of(column).cast("string") for column in columns))
+
+
+def _all_present(columns: Sequence[str]) -> Column:
+    return reduce(operator.and_, (value_of(column).isNotNull() for column in columns))
+
+
+def is_unique(frame: DataFrame, columns: list[str], *, counted: Column, marker: str) -> tuple[DataFrame, Column]:
+    """No two counted rows of the batch share these values; every one of them violates it, not just the later ones.
+
+    A key with a NULL in it equals no other. `counted` is false for rows that were dropped already. One shuffle by the
+    columns, shared with a `dedupe` on the same ones. `marker` names the column that this adds.
+    """
+    window = Window.partitionBy(*(value_of(column) for column in columns))
+    frame = frame.withColumn(marker, F.count(F.when(counted, 1)).over(window))
+    repeated = counted & _all_present(columns) & (F.col(marker) > 1)
+    shown = F.concat(
+        F.lit(f"{', '.join(columns)}: found "), _as_text(columns), F.lit(" in "), F.col(marker).cast("string")
+    )
+    return frame, F.when(repeated, F.concat(shown, F.lit(" rows, expected one")))
+
+
+def references(
+    frame: DataFrame,
+    columns: list[str],
+    table: str,
+    keys: list[str] | None = None,
+    *,
+    read_table: ReadTable,
+    marker: str,
+) -> tuple[DataFrame, Column]:
+    """The values exist in `keys` (default: the same names) of another table. A NULL in them holds, as in SQL.
+
+    One join with the distinct keys. Raises TableError when the table does not exist.
+    """
+    theirs = read_table(table).select(
+        *(value_of(key).alias(f"{marker}_{index}") for index, key in enumerate(keys or columns))
+    )
+    known = theirs.distinct().withColumn(marker, F.lit(True))
+    same = reduce(
+        operator.and_, (value_of(column) == F.col(f"{marker}_{index}") for index, column in enumerate(columns))
+    )
+    frame = frame.join(known, same, "left").drop(*theirs.columns)
+    unknown = F.col(marker).isNull() & _all_present(columns)
+    shown = F.concat(F.lit(f"{', '.join(columns)}: found "), _as_text(columns), F.lit(f", expected a row of {table}"))
+    return frame, F.when(unknown, shown)

@@ -1,0 +1,149 @@
+"""Declared rules: one YAML entry is one rule, checked against the signature of the function that carries it out."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_type_hints
+
+from pydantic import Field, ValidationError, create_model, model_validator
+from pydantic_core import PydanticCustomError
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lakeloop.core.documents import Declaration, unknown_key
+from lakeloop.core.errors import TableError
+from lakeloop.quality import dataset_rules, rules
+from lakeloop.quality.dataset_rules import ReadTable
+from lakeloop.quality.judgement import Finding, Severity, judge
+from lakeloop.quality.rules import quoted
+
+ROW_RULES: tuple[Callable[..., Column], ...] = (
+    rules.is_not_null,
+    rules.is_not_blank,
+    rules.is_in_range,
+    rules.is_in,
+    rules.matches,
+    rules.has_length,
+)
+DATASET_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (dataset_rules.is_unique, dataset_rules.references)
+KINDS: Mapping[str, Callable[..., Any]] = {function.__name__: function for function in (*ROW_RULES, *DATASET_RULES)}
+
+
+def _parameters(kind: str) -> dict[str, inspect.Parameter]:
+    """What a declaration may set: the parameters before the keyword-only ones that the engine gives itself."""
+    signature = inspect.signature(KINDS[kind]).parameters
+    return {
+        name: parameter
+        for name, parameter in signature.items()
+        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD and name != "frame"
+    }
+
+
+def _model(kind: str) -> type[Declaration]:
+    hints = get_type_hints(KINDS[kind])
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if parameter.default is inspect.Parameter.empty else parameter.default)
+        for name, parameter in _parameters(kind).items()
+    }
+    return create_model(kind, __base__=Declaration, **fields)
+
+
+MODELS = {kind: _model(kind) for kind in KINDS}
+
+
+class Rule(Declaration):
+    """One rule. In YAML `{is_in_range: {column: age, min: 0, severity: warn}}`, or `{is_not_null: customer_id}`."""
+
+    kind: str
+    parameters: dict[str, Any]
+    name: str = Field(description="Reason code; by default the column and the kind")
+    severity: Severity = "error"
+    filter: str | None = Field(default=None, description="SQL condition; rows where it is not true are not judged")
+    owner: str | None = None
+    description: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or len(value) != 1:
+            raise PydanticCustomError("rule", "a rule is one entry 'kind: column' or 'kind: {column: …, …}'")
+        kind, given = next(iter(value.items()))
+        if kind not in KINDS:
+            raise unknown_key(str(kind), list(KINDS), "rule")
+        wanted = list(_parameters(kind))
+        if not isinstance(given, Mapping):
+            first = wanted[0]
+            given = {first: [given] if first == "columns" and isinstance(given, str) else given}
+        options = {key: given[key] for key in ("name", "severity", "filter", "owner", "description") if key in given}
+        declared = {key: item for key, item in given.items() if key not in options}
+        try:
+            checked = MODELS[kind].model_validate(declared)
+        except ValidationError as error:
+            first_problem = error.errors()[0]
+            where = ".".join(str(part) for part in first_problem["loc"])
+            text = f"{kind}: {where + ': ' if where else ''}{first_problem['msg']}"
+            raise PydanticCustomError("rule", "{text}", {"text": text}) from error
+        parameters = {name: getattr(checked, name) for name in wanted}
+        columns = parameters.get("columns") or [parameters["column"]]
+        return {"name": f"{'_'.join(columns)}_{kind}", **options, "kind": kind, "parameters": parameters}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the rule looks at."""
+        return tuple(self.parameters.get("columns") or [self.parameters["column"]])
+
+    @property
+    def table(self) -> str | None:
+        """The other table that the rule reads, if any."""
+        return self.parameters.get("table")
+
+    def find(
+        self, frame: DataFrame, *, counted: Column, read_table: ReadTable, marker: str
+    ) -> tuple[DataFrame, Finding]:
+        """The frame with what the rule needs added, and the finding. Raises TableError for a column that is missing."""
+        for column in self.columns:
+            if column not in frame.columns:
+                raise TableError(f"rule {self.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
+        if self.kind == "is_unique":
+            frame, violation = dataset_rules.is_unique(frame, **self.parameters, counted=counted, marker=marker)
+        elif self.kind == "references":
+            frame, violation = dataset_rules.references(frame, **self.parameters, read_table=read_table, marker=marker)
+        else:
+            violation = KINDS[self.kind](**self.parameters)
+        if self.filter is not None:
+            violation = F.when(F.expr(self.filter), violation)
+        return frame, Finding(self.name, violation, self.severity, self.columns)
+
+
+def findings_of(
+    frame: DataFrame, declared: Sequence[Rule], *, read_table: ReadTable, counted: Column | None = None
+) -> tuple[DataFrame, list[Finding]]:
+    """Compile rules against a frame. `counted` is false for rows that are dropped and must not count as duplicates."""
+    findings = []
+    for index, rule in enumerate(declared):
+        frame, finding = rule.find(
+            frame, counted=F.lit(True) if counted is None else counted, read_table=read_table, marker=f"_rule_{index}"
+        )
+        findings.append(finding)
+    return frame, findings
+
+
+def judge_rules(frame: DataFrame, declared: Sequence[Rule], *, read_table: ReadTable | None = None) -> DataFrame:
+    """Judge every row of any frame; see `judge` for the columns it adds. `read_table` serves `references`."""
+
+    def refuse(table: str) -> DataFrame:
+        raise TableError(f"a rule reads {table}; pass read_table to say how tables are read")
+
+    added, findings = findings_of(frame, declared, read_table=read_table or refuse)
+    judged = judge(added, findings)
+    return judged.drop(*(name for name in added.columns if name not in frame.columns))
+
+
+def rules_version(declared: Sequence[Rule]) -> str:
+    """Twelve hexadecimal digits that change whenever a rule does."""
+    content = json.dumps([rule.model_dump(mode="json") for rule in declared], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+__all__ = ["KINDS", "ReadTable", "Rule", "findings_of", "judge_rules", "quoted", "rules_version"]

@@ -1,0 +1,73 @@
+"""Model versions and the alias `champion`."""
+
+from dataclasses import dataclass
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from pyspark.ml import PipelineModel
+
+from lakeloop.core.config import Project
+from lakeloop.core.errors import ModelError
+from lakeloop.core.run_record import RunContext
+from lakeloop.registry.tracking import connect, definition_of, log_training
+from lakeloop.training.spec import ModelSpec
+from lakeloop.training.train import TrainingResult
+
+ALIAS = "champion"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that answers today and what it was trained on."""
+
+    model: str
+    version: int
+    run_id: str
+    table_version: int
+
+
+@dataclass(frozen=True)
+class ModelRegistry:
+    """Versions of one project's models. Works in an empty registry."""
+
+    tracking_uri: str
+    lake_root: str
+
+    @classmethod
+    def of(cls, project: Project) -> "ModelRegistry":
+        """The registry that `platform.yml` names."""
+        return cls(project.platform.mlflow.tracking_uri, project.lake_root)
+
+    def champion(self, model: str) -> Champion | None:
+        """The champion of a model, or None before the first promotion."""
+        connect(self.tracking_uri, self.lake_root, model)
+        try:
+            version = mlflow.MlflowClient().get_model_version_by_alias(model, ALIAS)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise ModelError(f"the registry at {mlflow.get_tracking_uri()} does not answer: {error.message}") from error
+        return Champion(model, int(version.version), str(version.run_id), int(version.tags["lakeloop.table_version"]))
+
+    def trained(self, spec: ModelSpec, table_version: int) -> int | None:
+        """The version that was trained from this declaration on this version of its table, if there is one."""
+        wanted = {"lakeloop.table_version": str(table_version), "lakeloop.definition": definition_of(spec)}
+        versions: list[ModelVersion] = list(mlflow.MlflowClient().search_model_versions(f"name = '{spec.model}'"))
+        same = [int(v.version) for v in versions if wanted.items() <= v.tags.items()]
+        return max(same, default=None)
+
+    def register(self, result: TrainingResult, run: RunContext, table_version: int) -> int:
+        """Track a training and register its pipeline as a new version, which nobody uses yet."""
+        connect(self.tracking_uri, self.lake_root, result.spec.model)
+        return log_training(result, run, table_version)[1]
+
+    def promote(self, model: str, version: int) -> None:
+        """Make a version the champion."""
+        mlflow.MlflowClient().set_registered_model_alias(model, ALIAS, str(version))
+
+    def load(self, champion: Champion) -> PipelineModel:
+        """The fitted pipeline of a champion."""
+        connect(self.tracking_uri, self.lake_root, champion.model)
+        model: PipelineModel = mlflow.spark.load_model(f"models:/{champion.model}/{champion.version}")
+        return model

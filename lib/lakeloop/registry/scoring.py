@@ -1,0 +1,26 @@
+"""Batch scores: the champion's answer for every row of its table."""
+
+from pyspark.ml import PipelineModel
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakeloop.core.run_record import RunContext, now
+from lakeloop.registry.models import Champion
+from lakeloop.training.spec import ModelSpec
+
+
+def score_rows(
+    model: PipelineModel, rows: DataFrame, spec: ModelSpec, champion: Champion, run: RunContext
+) -> DataFrame:
+    """One row per key: `probability` of the positive class in [0, 1], `is_positive` at 0.5, and who said so when."""
+    answered = model.transform(rows.select(spec.key, *spec.features.columns))
+    return answered.select(
+        spec.key,
+        vector_to_array(F.col("probability"))[1].alias("probability"),
+        (F.col("prediction") == 1).alias("is_positive"),
+        F.lit(spec.model).alias("model"),
+        F.lit(champion.version).alias("model_version"),
+        F.lit(run.run_id).alias("run_id"),
+        F.lit(now()).alias("scored_at"),
+    )

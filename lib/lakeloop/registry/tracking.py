@@ -1,0 +1,101 @@
+"""What a training leaves in MLflow: parameters, metrics per candidate and fold, the fitted pipeline, its signature."""
+
+import hashlib
+import logging
+
+import mlflow
+import pyspark
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from pyspark.sql.types import StructType
+
+from lakeloop.core.run_record import RunContext
+from lakeloop.lake.storage import filesystem
+from lakeloop.training.spec import ModelSpec
+from lakeloop.training.train import TrainingResult
+
+TYPES = {
+    "boolean": DataType.boolean,
+    "tinyint": DataType.integer,
+    "smallint": DataType.integer,
+    "int": DataType.integer,
+    "bigint": DataType.long,
+    "float": DataType.float,
+    "double": DataType.double,
+    "timestamp": DataType.datetime,
+    "date": DataType.datetime,
+}
+
+
+def connect(tracking_uri: str, lake_root: str, experiment: str) -> None:
+    """Point MLflow at its server, or at SQLite and a folder inside the lake when no URI is given."""
+    for noisy in ("alembic", "mlflow", "sqlalchemy"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(tracking_uri or f"sqlite:///{lake_root}/mlflow.db")
+    artifacts = None
+    if not tracking_uri:
+        system, path = filesystem(lake_root)
+        system.create_dir(path, recursive=True)
+        artifacts = f"{lake_root}/mlflow-artifacts"
+    if mlflow.get_experiment_by_name(experiment) is None:
+        mlflow.create_experiment(experiment, artifact_location=artifacts)
+    mlflow.set_experiment(experiment)
+
+
+def definition_of(spec: ModelSpec) -> str:
+    """Twelve hexadecimal digits that change whenever the declaration of a model does."""
+    return hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:12]
+
+
+def log_training(result: TrainingResult, run: RunContext, table_version: int) -> tuple[str, int]:
+    """Log a training as one run with a child per candidate and register its pipeline.
+
+    Returns MLflow's run id and the new model version.
+    """
+    spec = result.spec
+    tags = {
+        "lakeloop.run_id": run.run_id,
+        "lakeloop.table": spec.table,
+        "lakeloop.table_version": str(table_version),
+        "lakeloop.definition": definition_of(spec),
+    }
+    with mlflow.start_run(run_name=run.run_id, tags=tags) as tracked:
+        mlflow.log_params(
+            {
+                "candidate": str(result.winner.point),
+                "rows_train": result.rows_train,
+                "rows_test": result.rows_test,
+                "select_by": spec.select_by,
+            }
+        )
+        mlflow.log_metrics({f"test_{name}": value for name, value in result.test.figures().items()})
+        mlflow.log_dict(spec.model_dump(mode="json"), "declaration.json")
+        mlflow.log_dict(result.test.to_dict(), "test_metrics.json")
+        mlflow.log_dict(result.importance, "importance.json")
+        for candidate in result.candidates:
+            with mlflow.start_run(run_name=str(candidate.point), nested=True):
+                mlflow.log_params(
+                    {"algorithm": candidate.point.algorithm, "on": candidate.point.on, **dict(candidate.point.params)}
+                )
+                for fold, metrics in enumerate(candidate.folds):
+                    mlflow.log_metrics({str(name): value for name, value in metrics.items()}, step=fold)
+                mlflow.log_metrics({f"mean_{name}": value for name, value in candidate.mean.items()})
+        logged = mlflow.spark.log_model(
+            result.model,
+            artifact_path="model",
+            registered_model_name=spec.model,
+            signature=ModelSignature(inputs=_columns(result.schema)),
+            pip_requirements=[f"pyspark=={pyspark.__version__}"],
+        )
+    client = mlflow.MlflowClient()
+    version = int(logged.registered_model_version)
+    for key, value in tags.items():
+        client.set_model_version_tag(spec.model, str(version), key, value)
+    return tracked.info.run_id, version
+
+
+def _columns(schema: StructType) -> Schema:
+    return Schema([
+        ColSpec(TYPES.get(field.dataType.simpleString(), DataType.string), field.name, required=False)
+        for field in schema
+    ])  # fmt: skip

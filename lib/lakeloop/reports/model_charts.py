@@ -1,0 +1,104 @@
+"""Figures of one classifier: ROC curve, precision/recall curve, confusion matrix and the distribution of its scores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from lakeloop.reports.charts import ACCENT, ALERT, NEUTRAL, figure
+from lakeloop.training.metrics import BinaryMetrics
+
+PIXELS = 340
+# Opaque: plotly picks black or white for the text of a cell from the colour of the cell.
+SHADES = ((0.0, "#eef6f6"), (0.6, "#a3cfcf"), (1.0, "#0b6e70"))
+
+
+def roc_curve(metrics: BinaryMetrics) -> go.Figure:
+    """Recall over the false positive rate, the diagonal of guessing, and the threshold 0.5."""
+    negatives = metrics.rows - metrics.positives
+    curve = go.Scatter(
+        name=f"model, area {metrics.area_under_roc:.4f}",
+        x=[point.false_positive_rate for point in metrics.curve],
+        y=[point.recall for point in metrics.curve],
+        **_curve([point.threshold for point in metrics.curve]),
+    )
+    guessing = _reference("guessing, area 0.5", (0, 1), (0, 1))
+    chosen = _threshold(metrics.false_positives / negatives, metrics.recall)
+    return _square([guessing, curve, chosen], "false positive rate", "recall")
+
+
+def precision_recall_curve(metrics: BinaryMetrics) -> go.Figure:
+    """Precision over recall, the base rate that guessing reaches, and the threshold 0.5."""
+    base_rate = metrics.positives / metrics.rows
+    curve = go.Scatter(
+        name=f"model, average {metrics.area_under_pr:.4f}",
+        x=[point.recall for point in metrics.curve],
+        y=[point.precision for point in metrics.curve],
+        **_curve([point.threshold for point in metrics.curve]),
+    )
+    guessing = _reference(f"base rate {base_rate:.3f}", (0, 1), (base_rate, base_rate))
+    return _square([guessing, curve, _threshold(metrics.recall, metrics.precision)], "recall", "precision")
+
+
+def confusion_matrix(metrics: BinaryMetrics) -> go.Figure:
+    """Rows by actual and predicted class, shaded and labelled with the share of the actual class."""
+    actual = {
+        "actual<br>positive": (metrics.false_negatives, metrics.true_positives),
+        "actual<br>negative": (metrics.true_negatives, metrics.false_positives),
+    }
+    shares = [[count / sum(counts) for count in counts] for counts in actual.values()]
+    cells = go.Heatmap(
+        x=["predicted negative", "predicted positive"],
+        y=list(actual),
+        z=shares,
+        text=[[f"{count:,}" for count in counts] for counts in actual.values()],
+        texttemplate="%{text}<br>%{z:.1%}",
+        textfont={"size": 15},
+        colorscale=SHADES,
+        zmin=0,
+        zmax=1,
+        showscale=False,
+        xgap=4,
+        ygap=4,
+        hovertemplate="%{x}: %{text} rows, %{z:.1%} of these<extra></extra>",
+    )
+    axis = {"showgrid": False, "ticks": ""}
+    return figure([cells], PIXELS, xaxis=axis, yaxis={**axis, "autorange": "reversed"})
+
+
+def score_histogram(bins: Sequence[tuple[float, float, int]]) -> go.Figure:
+    """Rows per range of scores; a bin is (lower, upper, rows) and may have any width."""
+    bars = go.Bar(
+        x=[(lower + upper) / 2 for lower, upper, _ in bins],
+        y=[rows for *_, rows in bins],
+        width=[upper - lower for lower, upper, _ in bins],
+        customdata=[f"{lower:.2f} to {upper:.2f}" for lower, upper, _ in bins],
+        marker={"color": ACCENT, "line": {"width": 1, "color": "rgba(255,255,255,0.35)"}},
+        hovertemplate="score %{customdata}: %{y:,} rows<extra></extra>",
+    )
+    return figure([bars], PIXELS, xaxis={"title": "score"}, yaxis={"title": "rows", "tickformat": ","})
+
+
+def _curve(thresholds: Sequence[float]) -> dict[str, Any]:
+    return {
+        "mode": "lines",
+        "line": {"color": ACCENT, "width": 2.5},
+        "customdata": thresholds,
+        "hovertemplate": "%{x:.3f}, %{y:.3f} above %{customdata:.3f}<extra></extra>",
+    }
+
+
+def _reference(name: str, x: tuple[float, float], y: tuple[float, float]) -> go.Scatter:
+    line = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
+    return go.Scatter(name=name, x=x, y=y, mode="lines", line=line, hoverinfo="skip")
+
+
+def _threshold(x: float, y: float) -> go.Scatter:
+    marker = {"color": ALERT, "size": 10}
+    hover = "threshold 0.5: %{x:.3f}, %{y:.3f}<extra></extra>"
+    return go.Scatter(name="threshold 0.5", x=[x], y=[y], mode="markers", marker=marker, hovertemplate=hover)
+
+
+def _square(traces: Sequence[go.Scatter], x_title: str, y_title: str) -> go.Figure:
+    unit = {"range": [-0.01, 1.02], "nticks": 6}
+    return figure(traces, PIXELS, xaxis={"title": x_title, **unit}, yaxis={"title": y_title, **unit})

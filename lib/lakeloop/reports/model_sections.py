@@ -1,0 +1,134 @@
+"""Sections on a model: how the candidates compared, how good the champion is, what it looks at and what it scored."""
+
+from collections.abc import Mapping, Sequence
+
+from lakeloop.reports.charts import ACCENT, horizontal_bars, points_and_means
+from lakeloop.reports.model_charts import confusion_matrix, precision_recall_curve, roc_curve, score_histogram
+from lakeloop.reports.page import Card, Chart, Section, Table, Verdict
+from lakeloop.training.metrics import LOWER_IS_BETTER, BinaryMetrics, Interval, Metric
+from lakeloop.training.train import TrainingResult
+
+TOP_COLUMNS = 15
+COMPARED_BY: tuple[Metric, ...] = ("area_under_roc", "area_under_pr", "f1", "log_loss", "brier")
+METRIC_NAMES: dict[Metric, str] = {
+    "area_under_roc": "area under ROC",
+    "area_under_pr": "average precision",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+}
+
+
+def comparison_section(result: TrainingResult, previous_champion: BinaryMetrics | None) -> Section:
+    """Every candidate, best first, over the folds; `previous_champion` was measured on the same held-out rows."""
+    metric, winner = result.spec.select_by, result.winner
+    name, others = METRIC_NAMES[metric], [other for other in COMPARED_BY if other != metric]
+    ranked = list(enumerate(result.candidates, start=1))
+    folds = points_and_means(
+        [f"{rank}. {score.point.algorithm}" for rank, score in ranked],
+        [[fold[metric] for fold in score.folds] for _, score in ranked],
+        axis_title=name,
+    )
+    candidates = Table(
+        "Candidates, best first: means over the folds",
+        ("rank", "candidate", name, "± std", *(METRIC_NAMES[other] for other in others), "fit seconds"),
+        tuple(
+            (
+                rank,
+                str(score.point),
+                score.mean[metric],
+                score.std[metric],
+                *(score.mean[other] for other in others),
+                round(score.seconds, 1),
+            )
+            for rank, score in ranked
+        ),
+    )
+    return Section(
+        title="Candidates",
+        intro=f"{len(ranked)} candidates, each fitted on {len(winner.folds)} folds of {result.rows_train:,} rows. "
+        f"{winner.point} has the best mean {name}: {winner.mean[metric]:.4f} ± {winner.std[metric]:.4f}.",
+        verdict=_improvement(metric, result.test, previous_champion) if previous_champion else None,
+        charts=(Chart(f"Every fold: {name}", folds),),
+        tables=(candidates, _champions(result.test, previous_champion)) if previous_champion else (candidates,),
+    )
+
+
+def quality_section(test: BinaryMetrics) -> Section:
+    """The metrics of a model on rows that it never saw, with 95 % intervals where they were computed."""
+    intervals = {"area_under_roc": test.area_under_roc_interval, "area_under_pr": test.area_under_pr_interval}
+    return Section(
+        title="Quality on held-out rows",
+        intro=f"{test.rows:,} rows that no candidate has seen, {test.positives:,} of them positive "
+        f"({test.positives / test.rows:.1%}). Accuracy, precision, recall and F1 hold for the threshold 0.5.",
+        cards=tuple(
+            Card(METRIC_NAMES[metric], f"{value:.4f}", _interval_text(intervals.get(metric)))
+            for metric, value in test.figures().items()
+        ),
+        charts=(
+            Chart("ROC curve", roc_curve(test)),
+            Chart("Precision and recall", precision_recall_curve(test)),
+            Chart("Confusion matrix at the threshold 0.5", confusion_matrix(test)),
+        ),
+    )
+
+
+def importance_section(importance: Mapping[str, float]) -> Section:
+    """The share of each source column in the model's decisions, the largest ones as bars."""
+    ranked = sorted(importance.items(), key=lambda item: -item[1])
+    top = dict(ranked[:TOP_COLUMNS])
+    rest = sum(share for _, share in ranked[TOP_COLUMNS:])
+    left_out = (
+        f" The {len(ranked) - len(top)} columns not shown add up to {rest:.1%}." if len(ranked) > len(top) else ""
+    )
+    bars = horizontal_bars(list(top), {"share": list(top.values())}, {"share": ACCENT}, "share of importance", ".1%")
+    return Section(
+        title="What the model looks at",
+        intro=f"How much the model uses each column, in shares of 100%; not in which direction.{left_out}",
+        charts=(Chart("Importance of source columns", bars),) if top else (),
+    )
+
+
+def scores_section(histogram: Sequence[tuple[float, float, int]], examples: Sequence[Mapping[str, object]]) -> Section:
+    """How scores spread over [0, 1], as (lower, upper, rows) per bin, and the rows with the highest scores."""
+    rows = sum(count for *_, count in histogram)
+    return Section(
+        title="Scores",
+        intro=f"{rows:,} rows were scored; a score is the estimated probability of the positive class.",
+        charts=(Chart("Rows by score", score_histogram(histogram)),) if rows else (),
+        tables=(Table.of("Highest scores", examples, empty="No row was scored."),),
+    )
+
+
+def _champions(test: BinaryMetrics, previous: BinaryMetrics) -> Table:
+    now, before = test.figures(), previous.figures()
+    return Table(
+        "On the same held-out rows",
+        ("metric", "champion so far", "this model", "change"),
+        tuple((METRIC_NAMES[name], before[name], now[name], _change(_gain(name, test, previous))) for name in now),
+    )
+
+
+def _improvement(metric: Metric, test: BinaryMetrics, previous: BinaryMetrics) -> Verdict:
+    now, before = test.figures()[metric], previous.figures()[metric]
+    gain = _gain(metric, test, previous)
+    return Verdict(
+        f"On the held-out rows {METRIC_NAMES[metric]} is {now:.4f}, {_change(gain)} than before ({before:.4f}).",
+        holds=gain >= 0,
+    )
+
+
+def _gain(metric: Metric, test: BinaryMetrics, previous: BinaryMetrics) -> float:
+    difference = test.figures()[metric] - previous.figures()[metric]
+    return -difference if metric in LOWER_IS_BETTER else difference
+
+
+def _change(gain: float) -> str:
+    return f"{abs(gain):.4f} {'better' if gain > 0 else 'worse'}" if gain else "not different"
+
+
+def _interval_text(interval: Interval | None) -> str:
+    return f"95%: {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""

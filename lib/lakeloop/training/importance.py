@@ -1,0 +1,44 @@
+"""How much each source column matters to a fitted model."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.ml import PipelineModel
+from pyspark.ml.classification import GBTClassificationModel, LogisticRegressionModel, RandomForestClassificationModel
+from pyspark.ml.feature import PCAModel, StringIndexerModel
+
+from lakeloop.core.errors import TrainingError
+from lakeloop.training.spec import ModelSpec
+
+
+def feature_importance(spec: ModelSpec, model: PipelineModel) -> dict[str, float]:
+    """Share of each source column, largest first, summing to 1; all 0 where the model uses no column.
+
+    For trees Spark's impurity importance, for logistic regression |coefficient|, which compares because all slots have
+    unit variance. One-hot slots are added up per column. With PCA, component j counts |loading| * weight_j, where a
+    coefficient is first multiplied by the component's standard deviation.
+    """
+    slots = _per_slot(model)
+    widths = [1] * len(spec.features.numeric)
+    for stage in model.stages:
+        if isinstance(stage, StringIndexerModel):
+            widths += [len(labels) for labels in stage.labelsArray]
+    ends = np.cumsum(widths)
+    columns = np.array([part.sum() for part in np.split(slots, ends[:-1])])
+    shares = columns / (columns.sum() or 1.0)
+    return dict(sorted(zip(spec.features.columns, shares.tolist(), strict=True), key=lambda item: -item[1]))
+
+
+def _per_slot(model: PipelineModel) -> NDArray[np.float64]:
+    classifier = model.stages[-1]
+    components = [stage for stage in model.stages if isinstance(stage, PCAModel)]
+    if isinstance(classifier, LogisticRegressionModel):
+        weights = np.abs(classifier.coefficientMatrix.toArray()).sum(axis=0)
+        for pca in components:
+            weights = weights * np.sqrt(pca.explainedVariance.toArray())
+    elif isinstance(classifier, RandomForestClassificationModel | GBTClassificationModel):
+        weights = classifier.featureImportances.toArray()
+    else:
+        raise TrainingError(f"no importance is defined for {type(classifier).__name__}, the last stage of this model")
+    for pca in components:
+        weights = np.abs(pca.pc.toArray()) @ weights
+    return np.asarray(weights, dtype=np.float64)

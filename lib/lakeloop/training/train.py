@@ -1,0 +1,110 @@
+"""From a declaration and a table to the champion: hold out, cross-validate, refit the best, measure once."""
+
+import time
+from dataclasses import dataclass
+from math import ceil
+
+from pyspark.errors import IllegalArgumentException
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from lakeloop.core.errors import TrainingError
+from lakeloop.training.algorithms import FOLD_COL, LABEL_COL, GridPoint
+from lakeloop.training.census import take_census
+from lakeloop.training.cross_validation import CandidateScore, Progress, cross_validate
+from lakeloop.training.features import feature_stages
+from lakeloop.training.folds import assign_folds, split_train_test
+from lakeloop.training.importance import feature_importance
+from lakeloop.training.metrics import LOWER_IS_BETTER, BinaryMetrics, ScoreTable, measure
+from lakeloop.training.spec import ModelSpec
+
+ROWS_PER_PARTITION = 50_000
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """The champion and how it was found: `candidates` best first, `positives` of all rows, `schema` as read."""
+
+    spec: ModelSpec
+    model: PipelineModel
+    winner: CandidateScore
+    candidates: tuple[CandidateScore, ...]
+    test: BinaryMetrics
+    importance: dict[str, float]
+    rows_train: int
+    rows_test: int
+    positives: int
+    seconds: float
+    schema: StructType
+
+
+def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: int = 2) -> TrainingResult:
+    """Train the model that `spec` declares on `frame`, one row per key.
+
+    The candidate with the best mean of `select_by` over the folds is fitted again on all rows that are not held out,
+    and measured once on those that are. The same rows, seed and Spark version give the same model, however the rows
+    are ordered or partitioned. Raises TrainingError as `take_census` does, and where Spark refuses a parameter value.
+    """
+    started = time.monotonic()
+    census = take_census(spec, frame)
+    train_rows, held_out = split_train_test(frame, spec.key, spec.label.column, spec.split.test, spec.split.seed)
+    partitions = ceil(census.rows / ROWS_PER_PARTITION)
+    folded = assign_folds(_labelled(spec, train_rows), spec.key, LABEL_COL, spec.folds.count, spec.folds.seed, FOLD_COL)
+    # A fixed layout makes sums and bootstrap draws repeatable; few partitions, because a task costs more than its rows.
+    rows = folded.repartition(partitions, spec.key).sortWithinPartitions(spec.key).persist()
+    fits = len(spec.points()) * spec.folds.count + 1
+    try:
+        scores = cross_validate(spec, rows, lambda done, _, text: progress(done, fits, text), parallelism)
+        candidates = tuple(sorted(scores, key=lambda score: _rank(spec, score)))
+        model = _pipeline(spec, candidates[0].point, rows.schema).fit(rows)
+        rows_train = rows.count()
+    except IllegalArgumentException as error:
+        raise TrainingError(
+            f"model {spec.model}: Spark refuses a value under candidates or features.pca: {error}"
+        ) from error
+    finally:
+        rows.unpersist()
+    test = evaluate(model, held_out, spec)
+    progress(fits, fits, f"champion: {candidates[0].point}")
+    return TrainingResult(
+        spec=spec,
+        model=model,
+        winner=candidates[0],
+        candidates=candidates,
+        test=test,
+        importance=feature_importance(spec, model),
+        rows_train=rows_train,
+        rows_test=test.rows,
+        positives=census.positives,
+        seconds=time.monotonic() - started,
+        schema=frame.select(*spec.features.columns).schema,
+    )
+
+
+def evaluate(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> BinaryMetrics:
+    """Metrics with intervals of any fitted model on the rows of `frame`, such as an older champion on `test_rows`.
+
+    Raises TrainingError where `frame` lacks one of the classes. The label must not be NULL (`train` checks it).
+    """
+    return measure(ScoreTable.of(model.transform(_labelled(spec, frame)), LABEL_COL), seed=spec.split.seed)
+
+
+def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
+    """The rows of `frame` that `train` holds out, with all their columns."""
+    return split_train_test(frame, spec.key, spec.label.column, spec.split.test, spec.split.seed)[1]
+
+
+def _labelled(spec: ModelSpec, frame: DataFrame) -> DataFrame:
+    is_positive = F.col(spec.label.column).cast("string") == spec.label.positive_text
+    return frame.select(spec.key, *spec.features.columns, is_positive.cast("double").alias(LABEL_COL))
+
+
+def _pipeline(spec: ModelSpec, point: GridPoint, schema: StructType) -> Pipeline:
+    return Pipeline(stages=[*feature_stages(spec, schema, point.on), point.classifier(spec.folds.seed)])
+
+
+def _rank(spec: ModelSpec, score: CandidateScore) -> float:
+    mean = score.mean[spec.select_by]
+    return mean if spec.select_by in LOWER_IS_BETTER else -mean

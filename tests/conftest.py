@@ -1,0 +1,49 @@
+"""What all tests share: one Spark session a run, started only when the first test asks for it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from pyspark.sql import SparkSession
+
+from lakeloop.core.session import build_session, load_properties
+
+CONF = Path(__file__).parents[1] / "conf"
+
+settings.register_profile("local", deadline=None)  # the first Spark query of a run is always slow
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The session that users get, made small."""
+    properties = load_properties([CONF / "base/spark.properties", CONF / "local/spark.properties"])
+    session = build_session(
+        properties
+        | {
+            "spark.master": "local[2]",
+            "spark.driver.memory": "1g",
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.warehouse.dir": tmp_path_factory.mktemp("warehouse").as_uri(),
+        },
+        app_name="lakeloop-tests",
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(autouse=True)
+def forget_views_and_cache(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No Spark test sees what another one cached or named; tests without Spark do not start it."""
+    yield
+    if "spark" in request.fixturenames:
+        session: SparkSession = request.getfixturevalue("spark")
+        session.catalog.clearCache()
+        for table in session.catalog.listTables():
+            if table.isTemporary:
+                session.catalog.dropTempView(table.name)

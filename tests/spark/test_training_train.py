@@ -1,0 +1,178 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakeloop.core.errors import TrainingError
+from lakeloop.training import cross_validation
+from lakeloop.training import train as training
+from lakeloop.training.spec import ModelSpec
+
+Change = Callable[[DataFrame], DataFrame]
+
+DECLARED: dict[str, Any] = {
+    "model": "churn",
+    "description": "Who leaves",
+    "owner": "data-science",
+    "table": "gold.features",
+    "key": "id",
+    "label": {"column": "churn", "positive": "Yes"},
+    "split": {"test": 0.25, "seed": 1},
+    "folds": {"count": 2, "seed": 1},
+    "features": {"numeric": ["tenure", "noise"], "categorical": ["plan"], "pca": {"components": 2}},
+    "candidates": [
+        {"logistic_regression": {"regParam": [0.01], "maxIter": [10]}},
+        {"logistic_regression": {"regParam": [0.01], "maxIter": [10]}, "on": "pca"},
+        {"gradient_boosted_trees": {"maxIter": [2], "maxDepth": [1]}},
+    ],
+    "scores": "gold.scores",
+}
+SPEC = ModelSpec.model_validate(DECLARED)
+
+
+@pytest.fixture(scope="module")
+def customers(spark: SparkSession) -> DataFrame:
+    """80 customers, 20 of whom leave: those with a short tenure, but for every tenth. `plan` and `noise` tell nothing."""
+    rows = [
+        (
+            f"c{i}",
+            None if i == 70 else i,
+            (i * 37) % 11 / 10,
+            ("a", "b", None)[i % 3],
+            "Yes" if i < 18 or i in (30, 40) else "No",
+        )
+        for i in range(80)
+    ]
+    return spark.createDataFrame(rows, "id string, tenure int, noise double, plan string, churn string")
+
+
+@pytest.fixture(scope="module")
+def steps() -> list[tuple[int, int, str]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def result(customers: DataFrame, steps: list[tuple[int, int, str]]) -> training.TrainingResult:
+    return training.train(SPEC, customers, lambda *step: steps.append(step))
+
+
+def test_rows_are_split_by_class_and_counted(result: training.TrainingResult, customers: DataFrame) -> None:
+    assert (result.rows_train, result.rows_test, result.positives) == (60, 20, 20)
+    assert (result.test.rows, result.test.positives) == (20, 5)
+    assert training.test_rows(SPEC, customers).where("churn = 'Yes'").count() == 5
+
+
+def test_every_candidate_is_scored_on_every_fold_and_the_best_mean_wins(result: training.TrainingResult) -> None:
+    assert {str(score.point) for score in result.candidates} == {str(point) for point in SPEC.points()}
+    means = [score.mean["area_under_roc"] for score in result.candidates]
+    assert means == sorted(means, reverse=True)
+    assert result.winner is result.candidates[0]
+    for score in result.candidates:
+        first, second = (fold["area_under_roc"] for fold in score.folds)
+        assert score.mean["area_under_roc"] == pytest.approx((first + second) / 2)
+        assert score.std["area_under_roc"] == pytest.approx(abs(first - second) / 2**0.5)
+        assert score.seconds > 0
+
+
+def test_the_champion_learned_what_decides(result: training.TrainingResult) -> None:
+    assert result.test.area_under_roc > 0.8
+    assert max(result.importance, key=lambda column: result.importance[column]) == "tenure"
+    assert sum(result.importance.values()) == pytest.approx(1)
+    assert set(result.importance) == set(result.schema.names) == {"tenure", "noise", "plan"}
+
+
+def test_progress_counts_fits_and_names_the_champion(
+    result: training.TrainingResult, steps: list[tuple[int, int, str]]
+) -> None:
+    assert [(done, total) for done, total, _ in steps] == [(done, 7) for done in range(1, 8)]
+    assert steps[0][2] == "fold 1/2: logistic_regression(regParam=0.01, maxIter=10)"
+    assert steps[-1][2] == f"champion: {result.winner.point}"
+
+
+def test_nothing_stays_cached(result: training.TrainingResult, spark: SparkSession) -> None:
+    assert spark._jsparkSession.sharedState().cacheManager().isEmpty()
+
+
+def test_the_saved_champion_scores_the_raw_table_as_before(
+    result: training.TrainingResult, customers: DataFrame, tmp_path: Path
+) -> None:
+    result.model.save(str(tmp_path / "model"))
+    loaded = PipelineModel.load(str(tmp_path / "model"))
+    again = training.evaluate(loaded, training.test_rows(SPEC, customers), SPEC)
+    assert again == result.test
+    unlabelled = loaded.transform(customers.drop("churn").where("tenure IS NULL OR plan IS NULL"))
+    assert {"prediction", "probability"} <= set(unlabelled.columns)
+    assert unlabelled.where("prediction IN (0, 1)").count() == 27
+
+
+def test_order_and_partitions_of_the_table_do_not_matter(customers: DataFrame) -> None:
+    spec = ModelSpec.model_validate(DECLARED | {"candidates": [{"random_forest": {"numTrees": [3]}}]})
+    tables = (customers, customers.repartition(5, "plan").orderBy(F.desc("noise")))
+    one, other = (training.train(spec, table, lambda *_: None) for table in tables)
+    assert one.test == other.test
+    assert one.winner.folds == other.winner.folds
+    assert one.importance == other.importance
+
+
+def test_feature_stages_never_see_the_fold_they_are_scored_on(
+    customers: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[int]] = []
+
+    class Watched(Pipeline):  # type: ignore[misc]
+        def _fit(self, dataset: DataFrame) -> PipelineModel:
+            seen.append(sorted(row[0] for row in dataset.select("_fold").distinct().collect()))
+            return super()._fit(dataset)
+
+    monkeypatch.setattr(cross_validation, "Pipeline", Watched)
+    spec = ModelSpec.model_validate(
+        DECLARED | {"folds": {"count": 3, "seed": 1}, "candidates": DECLARED["candidates"][:1]}
+    )
+    training.train(spec, customers, lambda *_: None)
+    assert seen == [[1, 2], [0, 2], [0, 1]]
+
+
+def test_importance_passes_through_principal_components(customers: DataFrame) -> None:
+    spec = ModelSpec.model_validate(
+        DECLARED
+        | {
+            "candidates": DECLARED["candidates"][1:2],
+            "features": {"numeric": ["tenure", "noise"], "pca": {"components": 2}},
+        }
+    )
+    found = training.train(spec, customers.withColumn("noise", F.lit(1.0)), lambda *_: None)
+    assert found.importance == pytest.approx({"tenure": 1, "noise": 0})
+
+
+def with_null_labels(df: DataFrame) -> DataFrame:
+    return df.withColumn("churn", F.when(~F.col("id").isin("c3", "c4", "c60"), F.col("churn")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "table", "message"),
+    [
+        ({}, with_null_labels, "label 'churn' of gold.features is NULL in 3 rows"),
+        ({}, lambda df: df.where("churn = 'No'"), r"two values, one of them 'Yes'; found 'No' \(60 rows\)"),
+        ({"label": {"column": "churn", "positive": "yes"}}, lambda df: df, r"'yes'; found 'No' \(60 rows\), 'Yes'"),
+        ({}, lambda df: df.where("churn = 'No' OR id IN ('c0', 'c1')"), "2 rows of 'Yes': too few"),
+        ({}, lambda df: df.union(df.where("id = 'c7'")), "'id' is NULL or repeated in 1 of 81 rows"),
+        ({}, lambda df: df.withColumn("id", F.when(F.col("id") != "c7", F.col("id"))), "repeated in 1 of 80 rows"),
+        ({}, lambda df: df.withColumn("noise", F.lit(float("nan"))), "without a single finite value .*: noise"),
+        ({}, lambda df: df.drop("noise"), "no column 'noise'"),
+        ({}, lambda df: df.drop("churn"), "no column 'churn'"),
+        (
+            {"candidates": [{"logistic_regression": {"regParam": [-1]}}]},
+            lambda df: df,
+            "Spark refuses a value under candidates or features.pca: .*regParam",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_learned_from_is_refused(
+    customers: DataFrame, changes: dict[str, Any], table: Change, message: str
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        training.train(ModelSpec.model_validate(DECLARED | changes), table(customers), lambda *_: None)

@@ -1,0 +1,160 @@
+"""Sections on a model: what is shown is what was measured, in the right order and with the right sign."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lakeloop.reports.model_sections import comparison_section, importance_section, quality_section, scores_section
+from lakeloop.reports.page import Chart, render_page
+from lakeloop.training.algorithms import GridPoint
+from lakeloop.training.cross_validation import CandidateScore
+from lakeloop.training.metrics import CELLS, METRICS, BinaryMetrics, Metric, ScoreTable, measure
+
+
+def measured(positives: dict[float, int], negatives: dict[float, int]) -> BinaryMetrics:
+    """Metrics of rows given as score to number of rows."""
+    counts = np.zeros((2, CELLS + 1), dtype=np.int64)
+    for line, rows in zip(counts, (positives, negatives), strict=True):
+        for score, number in rows.items():
+            line[round(score * CELLS)] += number
+    return measure(ScoreTable(counts[0], counts[1]))
+
+
+GOOD = measured({0.9: 30, 0.6: 10, 0.2: 10}, {0.8: 5, 0.3: 45, 0.1: 100})
+WORSE = measured({0.9: 10, 0.4: 10, 0.2: 30}, {0.8: 25, 0.3: 75, 0.1: 50})
+
+
+def candidate(algorithm: str, *folds: float) -> CandidateScore:
+    scores = tuple(dict.fromkeys(METRICS, value) for value in folds)
+    return CandidateScore(GridPoint(algorithm, {"maxIter": 10}, "features"), scores, 1.26)
+
+
+def result(*candidates: CandidateScore, select_by: Metric = "area_under_roc", test: BinaryMetrics = GOOD) -> Any:
+    spec = SimpleNamespace(select_by=select_by)
+    return SimpleNamespace(spec=spec, winner=candidates[0], candidates=candidates, test=test, rows_train=800)
+
+
+def trace(chart: Chart, name: str) -> Any:
+    (found,) = [trace for trace in chart.figure.data if (trace.name or "").startswith(name)]
+    return found
+
+
+def test_candidates_keep_their_rank_and_show_mean_deviation_and_every_fold() -> None:
+    ranked = (candidate("gradient_boosted_trees", 0.8, 0.9), candidate("logistic_regression", 0.6, 0.8))
+    section = comparison_section(result(*ranked), None)
+    (table,) = section.tables
+    assert table.columns[:4] == ("rank", "candidate", "area under ROC", "± std")
+    assert [line[:4] for line in table.texts()] == [
+        ["1", "gradient_boosted_trees(maxIter=10)", "0.85", "0.0707"],
+        ["2", "logistic_regression(maxIter=10)", "0.70", "0.1414"],
+    ]
+    assert [line[-1] for line in table.texts()] == ["1.3", "1.3"]
+    (chart,) = section.charts
+    folds, means = trace(chart, "one fold"), trace(chart, "mean")
+    assert list(zip(folds.y, folds.x, strict=True)) == [(0, 0.8), (0, 0.9), (1, 0.6), (1, 0.8)]
+    assert list(means.x) == pytest.approx([0.85, 0.7])
+    assert section.verdict is None
+
+
+def test_the_metric_that_selects_stands_first_and_once() -> None:
+    columns = (
+        comparison_section(result(candidate("random_forest", 0.1, 0.2), select_by="log_loss"), None).tables[0].columns
+    )
+    assert columns[2] == "log loss"
+    assert len(columns) == len(set(columns))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_better_model_is_called_better_by_every_metric(metric: Metric) -> None:
+    section = comparison_section(result(candidate("random_forest", 0.1, 0.2), select_by=metric), WORSE)
+    assert section.verdict is not None
+    assert section.verdict.holds
+    assert " better than before" in section.verdict.text
+    assert {line[3].split()[1] for line in section.tables[1].texts()} == {"better"}
+
+
+def test_a_worse_model_is_called_worse() -> None:
+    section = comparison_section(result(candidate("random_forest", 0.1, 0.2), test=WORSE), GOOD)
+    assert section.verdict is not None
+    assert not section.verdict.holds
+    gain = GOOD.area_under_roc - WORSE.area_under_roc
+    assert f"{gain:.4f} worse than before ({GOOD.area_under_roc:.4f})" in section.verdict.text
+
+
+def test_the_same_model_is_not_different() -> None:
+    section = comparison_section(result(candidate("random_forest", 0.1, 0.2)), GOOD)
+    assert section.verdict is not None
+    assert section.verdict.holds
+    assert {line[3] for line in section.tables[1].texts()} == {"not different"}
+
+
+def test_quality_shows_all_metrics_and_the_intervals() -> None:
+    cards = {card.label: card for card in quality_section(GOOD).cards}
+    assert len(cards) == len(METRICS)
+    assert cards["area under ROC"].value == f"{GOOD.area_under_roc:.4f}"
+    assert GOOD.area_under_roc_interval is not None
+    low, high = GOOD.area_under_roc_interval
+    assert cards["area under ROC"].note == f"95%: {low:.3f} to {high:.3f}"
+    assert cards["F1"].note == ""
+
+
+def test_metrics_without_intervals_have_no_note() -> None:
+    counts = np.zeros(CELLS + 1, dtype=np.int64)
+    counts[[10, 9000]] = 5
+    section = quality_section(measure(ScoreTable(counts, counts), resamples=0))
+    assert {card.note for card in section.cards} == {""}
+
+
+def test_curves_run_through_the_point_of_the_confusion_matrix() -> None:
+    roc, precision_recall, _ = quality_section(GOOD).charts
+    chosen = trace(roc, "threshold")
+    assert (chosen.x[0], chosen.y[0]) == (5 / 150, 40 / 50)
+    curve = trace(roc, "model")
+    assert (chosen.x[0], chosen.y[0]) in set(zip(curve.x, curve.y, strict=True))
+    assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
+    chosen = trace(precision_recall, "threshold")
+    assert (chosen.x[0], chosen.y[0]) == (40 / 50, 40 / 45)
+    assert list(trace(precision_recall, "base rate").y) == [0.25, 0.25]
+
+
+def test_confusion_matrix_has_counts_and_shares_of_the_actual_class() -> None:
+    (cells,) = quality_section(GOOD).charts[2].figure.data
+    shown = {
+        (actual.split("<br>")[1], predicted.split()[1]): (cells.text[row][column], cells.z[row][column])
+        for row, actual in enumerate(cells.y)
+        for column, predicted in enumerate(cells.x)
+    }
+    assert shown == {
+        ("positive", "positive"): ("40", 0.8),
+        ("positive", "negative"): ("10", 0.2),
+        ("negative", "negative"): ("145", 145 / 150),
+        ("negative", "positive"): ("5", 5 / 150),
+    }
+
+
+def test_importance_shows_the_fifteen_largest_and_adds_up_the_rest() -> None:
+    importance = {f"column_{index:02}": index / 210 for index in range(1, 21)}
+    section = importance_section(importance)
+    (bars,) = section.charts[0].figure.data
+    assert list(bars.x) == sorted(importance.values(), reverse=True)[:15]
+    assert section.charts[0].figure.layout.annotations[0].text == "column_20  <b>9.5%</b>"
+    assert section.intro.endswith("The 5 columns not shown add up to 7.1%.")
+    assert "not shown" not in importance_section({"a": 0.6, "b": 0.4}).intro
+
+
+def test_scores_keep_the_width_of_their_bins_and_the_order_of_the_examples() -> None:
+    section = scores_section(
+        [(0.0, 0.5, 1000), (0.5, 1.0, 234)], [{"id": "b", "score": 0.9}, {"id": "a", "score": 0.8}]
+    )
+    assert section.intro.startswith("1,234 rows were scored")
+    (bars,) = section.charts[0].figure.data
+    assert (list(bars.x), list(bars.width), list(bars.y)) == ([0.25, 0.75], [0.5, 0.5], [1000, 234])
+    assert section.tables[0].texts() == [["b", "0.9"], ["a", "0.8"]]
+
+
+def test_sections_without_anything_to_show_draw_nothing() -> None:
+    sections = [importance_section({}), scores_section([], []), scores_section([(0.0, 1.0, 0)], [])]
+    assert not any(section.charts for section in sections)
+    assert "No row was scored." in render_page("Report", "", sections)

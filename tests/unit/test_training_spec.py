@@ -1,0 +1,117 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from lakeloop.training.algorithms import ALGORITHMS, tunable
+from lakeloop.training.metrics import METRICS, BinaryMetrics
+from lakeloop.training.spec import ModelSpec
+
+CHURN = Path(__file__).parents[2] / "conf/base/models/churn.yml"
+
+
+def declared(**changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "model": "churn",
+        "description": "Who leaves",
+        "owner": "data-science",
+        "table": "gold.features",
+        "key": "id",
+        "label": {"column": "churn", "positive": "Yes"},
+        "split": {"test": 0.2, "seed": 1},
+        "folds": {"count": 3, "seed": 1},
+        "features": {"numeric": ["age"], "categorical": ["plan"]},
+        "candidates": [{"logistic_regression": {"regParam": [0.1]}}],
+        "scores": "gold.scores",
+    }
+    return base | changes
+
+
+def refusal(**changes: Any) -> str:
+    with pytest.raises(ValidationError) as refused:
+        ModelSpec.model_validate(declared(**changes))
+    return str(refused.value)
+
+
+def test_the_shipped_churn_model_is_valid() -> None:
+    spec = ModelSpec.model_validate(yaml.safe_load(CHURN.read_text()))
+    assert {point.algorithm for point in spec.points()} == set(ALGORITHMS)
+    assert [point.algorithm for point in spec.points() if point.on == "pca"] == ["logistic_regression"]
+
+
+def test_a_grid_becomes_every_combination_in_order() -> None:
+    grid = {"random_forest": {"numTrees": [10, 20], "maxDepth": [3, 4]}}
+    spec = ModelSpec.model_validate(declared(candidates=[grid, {"logistic_regression": {}}]))
+    assert [str(point) for point in spec.points()] == [
+        "random_forest(numTrees=10, maxDepth=3)",
+        "random_forest(numTrees=10, maxDepth=4)",
+        "random_forest(numTrees=20, maxDepth=3)",
+        "random_forest(numTrees=20, maxDepth=4)",
+        "logistic_regression()",
+    ]
+
+
+@pytest.mark.parametrize("quoted", ["on", '"on"'])
+def test_on_is_read_with_and_without_quotes(quoted: str) -> None:
+    candidate = yaml.safe_load(f"logistic_regression: {{}}\n{quoted}: pca")
+    features = {"numeric": ["age"], "pca": {"components": 1}}
+    spec = ModelSpec.model_validate(declared(candidates=[candidate], features=features))
+    assert spec.points()[0].on == "pca"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "message"),
+    [
+        ({"random_forrest": {}}, "unknown key 'random_forrest'; did you mean 'random_forest'?"),
+        ({"logistic_regression": {"regParm": [1]}}, "'regParm'; did you mean 'regParam'?"),
+        ({"logistic_regression": {"labelCol": ["x"]}}, "unknown parameter of logistic_regression 'labelCol'"),
+        ({"random_forest": {"seed": [1]}}, "unknown parameter of random_forest 'seed'"),
+        ({"random_forest": {"numTrees": [2.5]}}, "numTrees: Could not convert 2.5 to int"),
+        ({"logistic_regression": {"tol": ["1e-8"]}}, "write 1.0e-8"),
+        ({"logistic_regression": {"tol": []}}, "at least 1 item"),
+        ({"logistic_regression": {}, "random_forest": {}}, "found logistic_regression, random_forest"),
+        ({"on": "features"}, "exactly one of logistic_regression, random_forest, gradient_boosted_trees, found none"),
+        ({"logistic_regression": {}, "on": "pca"}, "features.pca is not declared"),
+    ],
+)
+def test_a_wrong_candidate_says_what_is_allowed(candidate: dict[str, Any], message: str) -> None:
+    assert message in refusal(candidates=[candidate])
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({"numeric": ["age", "churn"]}, "churn cannot be a feature"),
+        ({"categorical": ["id"]}, "id cannot be a feature"),
+        ({"numeric": ["age"], "categorical": ["age"]}, "features stand twice: age"),
+        ({}, "no feature is declared"),
+        ({"numeric": ["a.b"]}, "should match pattern"),
+    ],
+)
+def test_wrong_features_are_refused(features: dict[str, Any], message: str) -> None:
+    assert message in refusal(features=features)
+
+
+def test_a_boolean_positive_is_compared_as_spark_writes_it() -> None:
+    spec = ModelSpec.model_validate(declared(label={"column": "churn", "positive": True}))
+    assert spec.label.positive_text == "true"
+
+
+def test_params_that_a_grid_varies_exclude_columns_seed_and_threshold() -> None:
+    assert {"regParam", "elasticNetParam", "maxIter", "tol"} <= tunable("logistic_regression").keys()
+    for algorithm in ALGORITHMS:
+        assert not [name for name in tunable(algorithm) if name.endswith("Col") or name in {"seed", "thresholds"}]
+
+
+def test_every_key_of_the_json_schema_is_described() -> None:
+    schema = ModelSpec.model_json_schema()
+    models = [schema, *(model for model in schema["$defs"].values() if "properties" in model)]
+    bare = [name for model in models for name, key in model["properties"].items() if "description" not in key]
+    assert len(models) == 7
+    assert bare == []
+
+
+def test_select_by_can_name_each_figure() -> None:
+    assert set(METRICS) <= BinaryMetrics.__dataclass_fields__.keys()
