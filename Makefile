@@ -20,7 +20,7 @@ lint: $(READY) ## style, format, the layers of the library, the declarations und
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/lakeloop validate
+	$(BIN)/lakeloop validate --no-secrets
 
 typecheck: $(READY) ## mypy, strict
 	$(BIN)/mypy

@@ -1,4 +1,4 @@
-"""`make demo`: real customer data from three sources, through checked tables, to a champion, its scores and a report."""
+"""`make demo`: real customer data from three sources, through checked tables, to a champion, scores and a report."""
 
 import sys
 import time

@@ -20,7 +20,7 @@ API_TOKEN = "demo-api-token"
 
 @dataclass(frozen=True)
 class Delivery:
-    """What stands in the sources now. `day` counts deliveries; `is_new` is false when nothing came since the last run."""
+    """What stands in the sources now. `day` counts deliveries; `is_new`: something came since the last run."""
 
     day: int
     is_new: bool

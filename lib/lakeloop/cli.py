@@ -1,13 +1,12 @@
 """The `lakeloop` command: the verbs for people, with a progress bar, a table at the end and the next thing to type."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -17,8 +16,8 @@ from lakeloop import __version__, verbs
 from lakeloop.core import logs
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError
-from lakeloop.core.run_record import RunContext
-from lakeloop.lake.ledger import RUNS, RunEntry
+from lakeloop.core.run_record import RowCounts, RunContext
+from lakeloop.lake.ledger import Ledger, RunEntry
 
 app = typer.Typer(
     help="Data in, models out, and the loop closed.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -31,10 +30,14 @@ Names = Annotated[list[str] | None, typer.Argument(help="Names; none means all")
 
 
 @app.command()
-def validate(conf_dir: ConfDir = Path("conf"), env: Env = "local") -> None:
+def validate(
+    conf_dir: ConfDir = Path("conf"),
+    env: Env = "local",
+    secrets: Annotated[bool, typer.Option(help="Whether every secret must have a value here")] = True,
+) -> None:
     """Check every declaration, secret and environment variable; starts no Spark."""
     with explained():
-        problems = verbs.validate(Project(conf_dir, env))
+        problems = verbs.validate(Project(conf_dir, env), secrets=secrets)
         for problem in problems:
             console.print(escape(problem), style="red", soft_wrap=True)
         if problems:
@@ -49,7 +52,7 @@ def run(names: Names = None, conf_dir: ConfDir = Path("conf"), env: Env = "local
         project, context = Project(conf_dir, env), start("run", conf_dir, env)
         with progress_bar() as progress:
             summary = verbs.run(project, names or [], context, progress)
-        console.print(entries_table(list(summary.entries)))
+        console.print(entries_table(summary.entries))
         for pipeline, error in summary.failures.items():
             console.print(f"{pipeline} failed: {escape(str(error))}", style="red", soft_wrap=True)
         console.print(f"Tables: {project.lake_root} · run {context.run_id} · next: lakeloop runs")
@@ -87,31 +90,20 @@ def runs(last: int = 20, conf_dir: ConfDir = Path("conf"), env: Env = "local") -
     """Show what ran: rows read, good, quarantined and dropped per table; starts no Spark."""
     with explained():
         root = Project(conf_dir, env).lake_root
-        try:
-            rows = (
-                DeltaTable(f"{root}/{RUNS.replace('.', '/')}").to_pyarrow_table().sort_by([("ended_at", "descending")])
-            )
-        except TableNotFoundError:
+        shown = Ledger(root).runs(last)
+        if not shown:
             console.print(f"No run yet in {root}. Next: lakeloop run")
             return
-        shown = rows.slice(0, last).to_pylist()
-        table = Table("started (UTC)", "run", "name", "outcome", *COUNTS, "seconds", "message")
-        for row in reversed(shown):
-            seconds = (row["ended_at"] - row["started_at"]).total_seconds()
-            counts = [f"{row[f'rows_{name}']:,}" for name in COUNTS]
-            table.add_row(
-                f"{row['started_at']:%Y-%m-%d %H:%M:%S}",
-                row["run_id"],
-                row["name"],
-                row["outcome"],
-                *counts,
-                f"{seconds:.1f}",
-                escape(row["message"] or ""),
-            )
+        table = plain_table()
+        for run_id, of_run in groupby(shown, key=lambda row: row["run_id"]):
+            table.add_row(f"[bold]{run_id}[/bold]")
+            for row in of_run:
+                counts = RowCounts(*(row[f"rows_{name}"] for name in ("read", "good", "quarantined", "dropped")))
+                seconds = (row["ended_at"] - row["started_at"]).total_seconds()
+                table.add_row(
+                    f"  {row['name']}", ending(row["outcome"], counts, row["message"], f" in {seconds:.1f} s")
+                )
         console.print(table)
-
-
-COUNTS = ("read", "good", "quarantined", "dropped")
 
 
 def start(verb: str, conf_dir: Path, env: str) -> RunContext:
@@ -121,12 +113,29 @@ def start(verb: str, conf_dir: Path, env: str) -> RunContext:
     return context
 
 
-def entries_table(entries: list[RunEntry]) -> Table:
-    """What pipelines did, one line each."""
-    table = Table("name", "table", "outcome", *COUNTS, "what")
+def plain_table() -> Table:
+    """Two columns that stay readable on 80 characters: a name, and what is said of it."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    return table
+
+
+def ending(outcome: str, counts: RowCounts, message: str, seconds: str = "") -> str:
+    """How a run ended, with the sum that every batch satisfies, and on what."""
+    ended = outcome.replace("_", " ") + seconds
+    if outcome == "succeeded":
+        parts = f"{counts.good:,} good + {counts.quarantined:,} quarantined + {counts.dropped:,} dropped"
+        ended = f"{counts.read:,} read = {parts}{seconds}"
+    said = f"\n[dim]{escape(message)}[/dim]" if message and message != outcome.replace("_", " ") else ""
+    return ended + said
+
+
+def entries_table(entries: Sequence[RunEntry]) -> Table:
+    """What pipelines did, one after the other."""
+    table = plain_table()
     for entry in entries:
-        counts = [f"{getattr(entry.counts, name):,}" for name in COUNTS]
-        table.add_row(entry.name, entry.table, entry.outcome.replace("_", " "), *counts, escape(entry.message))
+        table.add_row(entry.name, ending(entry.outcome, entry.counts, entry.message))
     return table
 
 
@@ -137,15 +146,16 @@ def candidates_table(trained: verbs.Trained) -> Table:
     metric, test = result.spec.select_by, result.test
     table = Table(
         "candidate",
-        f"{metric} (mean ± sd)",
-        "seconds",
+        f"{metric}, mean ± sd",
+        box=None,
+        pad_edge=False,
+        caption_justify="left",
         caption=f"held-out rows: AUC ROC {test.area_under_roc:.4f}, AUC PR {test.area_under_pr:.4f}",
     )
     for candidate in result.candidates:
         table.add_row(
             str(candidate.point),
             f"{candidate.mean[metric]:.4f} ± {candidate.std[metric]:.4f}",
-            f"{candidate.seconds:.1f}",
         )
     return table
 

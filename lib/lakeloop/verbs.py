@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -54,12 +55,17 @@ class RunSummary:
 
 
 def open_lake(project: Project) -> Lake:
-    """The lake of a project, with the Spark session that its environment describes."""
-    return Lake(build_session(load_properties(project.spark_properties)), project.lake_root)
+    """The lake of a project, with the Spark session that its environment describes.
+
+    Spark's own log lines go to `_logs/spark.log` in a local lake, so that the terminal stays readable.
+    """
+    root = project.lake_root
+    log_file = None if "://" in root else Path(root) / "_logs" / "spark.log"
+    return Lake(build_session(load_properties(project.spark_properties), log_file=log_file), root)
 
 
-def validate(project: Project) -> list[str]:
-    """Every problem of a configuration, secrets and environment variables included, without starting Spark."""
+def validate(project: Project, *, secrets: bool = True) -> list[str]:
+    """Every problem of a configuration, without starting Spark; `secrets`: whether all of them have values, too."""
     problems: list[str] = []
 
     @contextmanager
@@ -80,7 +86,7 @@ def validate(project: Project) -> list[str]:
     for name in project.connection_names():
         with collected():
             connection = project.connections.parse(Connection, at=(name,))
-            for secret in connection.secrets:
+            for secret in connection.secrets if secrets else []:
                 resolve(secret, project.secrets_folder)
     for kind, model in (("pipelines", PipelineSpec), ("models", ModelSpec)):
         for _, document in project.documents(kind):
@@ -126,7 +132,7 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
     lake, registry = open_lake(project), ModelRegistry.of(project)
-    ledger, table_version = Ledger(lake), lake.version(spec.table)
+    ledger, table_version = Ledger(lake.root), lake.version(spec.table)
     champion = registry.champion(spec.model)
     if (known := registry.trained(spec, table_version)) is not None:
         message = f"{spec.table} version {table_version} has been trained on: version {known} of {spec.model}"
@@ -164,7 +170,7 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
     lake, registry = open_lake(project), ModelRegistry.of(project)
-    ledger, champion = Ledger(lake), registry.champion(spec.model)
+    ledger, champion = Ledger(lake.root), registry.champion(spec.model)
     if champion is None:
         raise ModelError(f"{spec.model} has no champion; run `lakeloop train {name}` first")
     details = {"table_version": lake.version(spec.table), "model_version": champion.version}

@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.errors import PySparkRuntimeError
@@ -36,11 +37,14 @@ def load_properties(paths: Sequence[Path]) -> dict[str, str]:
     return properties
 
 
-def build_session(properties: Mapping[str, str], app_name: str = "lakeloop") -> SparkSession:
+def build_session(
+    properties: Mapping[str, str], app_name: str = "lakeloop", log_file: Path | None = None
+) -> SparkSession:
     """The one session of this process, created with `properties` where nobody has created one yet.
 
     Under spark-submit, on Databricks and where a session is active, master, memory, jars and catalogs are somebody
     else's decision: only the settings that Spark lets a running session change are applied, and `app_name` is not.
+    With `log_file`, what a new Java process writes to standard error is appended there instead of on the terminal.
 
     Raises:
         JavaMissingError: No Java 17 was found.
@@ -55,17 +59,36 @@ def build_session(properties: Mapping[str, str], app_name: str = "lakeloop") -> 
     ensure_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take whatever `python3` is on the PATH
     try:
-        return SparkSession.builder.appName(app_name).config(map=dict(properties)).getOrCreate()
+        with _standard_error_to(log_file):
+            return SparkSession.builder.appName(app_name).config(map=dict(properties)).getOrCreate()
     except PySparkRuntimeError as error:
         if error.getErrorClass() != "JAVA_GATEWAY_EXITED":
             raise
+        place = f"in {log_file}" if log_file else "above"
         jars = properties.get("spark.jars.packages", "none")
         raise LakeloopError(
-            "Spark's Java process ended before it was ready; its own lines stand above. If they say `unresolved "
+            f"Spark's Java process ended before it was ready; its own lines stand {place}. If they say `unresolved "
             f"dependency`, the jars of spark.jars.packages ({jars}) are not in Ivy's cache yet and Maven Central is "
             "out of reach: run `make setup` once with a network, later runs need none. Otherwise look at "
             "spark.driver.memory and at what the lines name."
         ) from error
+
+
+@contextmanager
+def _standard_error_to(file: Path | None) -> Iterator[None]:
+    """The Java process keeps for life the file that standard error is while it starts."""
+    if file is None:
+        yield
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.dup(2)
+    try:
+        with file.open("ab") as log:
+            os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _parse(text: str, place: str) -> tuple[str, str]:

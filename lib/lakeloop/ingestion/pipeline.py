@@ -51,7 +51,7 @@ class Pipeline:
         source raises; RuleFailedError or AccountingError, and then nothing was published; SourceError for a source
         that stopped midway, and then what it gave before has been published and recorded.
         """
-        ledger, started_at, batch = Ledger(self.lake), now(), None
+        ledger, started_at, batch = Ledger(self.lake.root), now(), None
         name, table = self.spec.pipeline, self.spec.sink.table
         try:
             progress("looking for new data")

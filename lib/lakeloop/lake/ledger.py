@@ -8,14 +8,15 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
-from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType, TimestampType
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
 
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.tables import Commit, Lake
+from lakeloop.lake.tables import Commit
 
 BATCHES = "ops.batches"
 RUNS = "ops.runs"
@@ -23,46 +24,21 @@ RULE_RESULTS = "ops.rule_results"
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new"]
 
-BATCH_SCHEMA = StructType(
-    [
-        StructField("pipeline", StringType(), False),
-        StructField("writer", StringType(), False),
-        StructField("batch_id", LongType(), False),
-        StructField("run_id", StringType(), False),
-        StructField("planned_at", TimestampType(), False),
-        StructField("plan", StringType(), False),
-    ]
-)
-RUN_SCHEMA = StructType(
-    [
-        StructField("run_id", StringType(), False),
-        StructField("verb", StringType(), False),
-        StructField("name", StringType(), False),
-        StructField("table", StringType()),
-        StructField("batch_id", LongType()),
-        StructField("outcome", StringType(), False),
-        StructField("rows_read", LongType()),
-        StructField("rows_good", LongType()),
-        StructField("rows_quarantined", LongType()),
-        StructField("rows_dropped", LongType()),
-        StructField("started_at", TimestampType(), False),
-        StructField("ended_at", TimestampType(), False),
-        StructField("message", StringType()),
-        StructField("environment", StringType()),
-        StructField("user", StringType()),
-    ]
-)
-RULE_RESULT_SCHEMA = StructType(
-    [
-        StructField("run_id", StringType(), False),
-        StructField("pipeline", StringType(), False),
-        StructField("batch_id", LongType(), False),
-        StructField("rules_version", StringType(), False),
-        StructField("rule", StringType(), False),
-        StructField("severity", StringType(), False),
-        StructField("violations", LongType(), False),
-    ]
-)
+TIME = pa.timestamp("us", tz="UTC")
+BATCH_SCHEMA = pa.schema({
+    "pipeline": pa.string(), "writer": pa.string(), "batch_id": pa.int64(), "run_id": pa.string(), "planned_at": TIME,
+    "plan": pa.string(),
+})  # fmt: skip
+RUN_SCHEMA = pa.schema({
+    "run_id": pa.string(), "verb": pa.string(), "name": pa.string(), "table": pa.string(), "batch_id": pa.int64(),
+    "outcome": pa.string(), "rows_read": pa.int64(), "rows_good": pa.int64(), "rows_quarantined": pa.int64(),
+    "rows_dropped": pa.int64(), "started_at": TIME, "ended_at": TIME, "message": pa.string(),
+    "environment": pa.string(), "user": pa.string(),
+})  # fmt: skip
+RULE_RESULT_SCHEMA = pa.schema({
+    "run_id": pa.string(), "pipeline": pa.string(), "batch_id": pa.int64(), "rules_version": pa.string(),
+    "rule": pa.string(), "severity": pa.string(), "violations": pa.int64(),
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -106,32 +82,24 @@ class RunEntry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Reads and writes `ops.batches`, `ops.runs` and `ops.rule_results`."""
+    """Reads and writes `ops.batches`, `ops.runs` and `ops.rule_results`: a few rows at a time, so without Spark.
 
-    lake: Lake
+    `root` is the lake's folder or URI; an object store's credentials come from the environment.
+    """
+
+    root: str
 
     def batches(self, pipeline: str) -> list[tuple[Batch, Outcome | None]]:
         """Every planned batch of a pipeline, oldest first, with its last outcome (None: it has not ended)."""
-        if not self.lake.exists(BATCHES):
-            return []
-        planned = self.lake.read(BATCHES).where(F.col("pipeline") == pipeline)
-        if self.lake.exists(RUNS):
-            ended = (
-                self.lake.read(RUNS)
-                .where((F.col("name") == pipeline) & F.col("outcome").isin("succeeded", "withdrawn"))
-                .groupBy("batch_id")
-                .agg(F.max_by("outcome", "ended_at").alias("outcome"))
-            )
-            planned = planned.join(ended, "batch_id", "left")
-        else:
-            planned = planned.withColumn("outcome", F.lit(None).cast("string"))
-        rows = planned.orderBy("batch_id").collect()  # one small row per batch of one pipeline
+        ended = self._rows(RUNS, [("name", "=", pipeline), ("outcome", "in", ["succeeded", "withdrawn"])])
+        outcomes = {row["batch_id"]: row["outcome"] for row in sorted(ended, key=lambda row: row["ended_at"])}
+        planned = self._rows(BATCHES, [("pipeline", "=", pipeline)])
         return [
             (
                 Batch(Commit(row["writer"], row["batch_id"], row["run_id"]), Plan(**json.loads(row["plan"]))),
-                row["outcome"],
+                outcomes.get(row["batch_id"]),
             )
-            for row in rows
+            for row in sorted(planned, key=lambda row: row["batch_id"])
         ]
 
     def plan(self, pipeline: str, plan: Plan, run: RunContext, before: Sequence[tuple[Batch, Outcome | None]]) -> Batch:
@@ -139,8 +107,7 @@ class Ledger:
         writer = before[-1][0].commit.writer if before else f"{pipeline}-{uuid.uuid4().hex[:12]}"
         batch_id = before[-1][0].batch_id + 1 if before else 0
         batch = Batch(Commit(writer, batch_id, run.run_id), plan)
-        content = json.dumps({"details": plan.details, "summary": plan.summary, "failure": plan.failure})
-        self._append(BATCHES, [(pipeline, writer, batch_id, run.run_id, now(), content)], BATCH_SCHEMA)
+        self._append(BATCHES, [(pipeline, writer, batch_id, run.run_id, now(), json.dumps(asdict(plan)))], BATCH_SCHEMA)
         return batch
 
     def record(self, run: RunContext, entry: RunEntry) -> None:
@@ -161,6 +128,22 @@ class Ledger:
         if rows:
             self._append(RULE_RESULTS, rows, RULE_RESULT_SCHEMA)
 
-    def _append(self, table: str, rows: list[tuple[Any, ...]], schema: StructType) -> None:
-        frame = self.lake.spark.createDataFrame(rows, schema).coalesce(1)
-        self.lake.write(table, frame, mode="append")
+    def runs(self, last: int) -> list[dict[str, Any]]:
+        """The latest entries of `ops.runs`, oldest of them first."""
+        return sorted(self._rows(RUNS, []), key=lambda row: row["ended_at"])[-last:]
+
+    def _append(self, table: str, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
+        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+        uri, created = self._uri(table), pa.Table.from_arrays(columns, schema=schema)
+        if "://" not in uri:
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        write_deltalake(uri, created, mode="append")
+
+    def _rows(self, table: str, filters: list[tuple[str, str, Any]]) -> list[dict[str, Any]]:
+        if not DeltaTable.is_deltatable(self._uri(table)):
+            return []
+        rows: list[dict[str, Any]] = DeltaTable(self._uri(table)).to_pyarrow_table(filters=filters or None).to_pylist()
+        return rows
+
+    def _uri(self, table: str) -> str:
+        return f"{self.root}/{table.replace('.', '/')}"

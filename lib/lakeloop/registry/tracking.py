@@ -83,15 +83,14 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
         logged = mlflow.spark.log_model(
             result.model,
             artifact_path="model",
-            registered_model_name=spec.model,
             signature=ModelSignature(inputs=_columns(result.schema)),
             pip_requirements=[f"pyspark=={pyspark.__version__}"],
         )
     client = mlflow.MlflowClient()
-    version = int(logged.registered_model_version)
-    for key, value in tags.items():
-        client.set_model_version_tag(spec.model, str(version), key, value)
-    return tracked.info.run_id, version
+    if not client.search_registered_models(f"name = '{spec.model}'"):
+        client.create_registered_model(spec.model, description=spec.description)
+    version = client.create_model_version(spec.model, logged.model_uri, tracked.info.run_id, tags)
+    return tracked.info.run_id, int(version.version)
 
 
 def _columns(schema: StructType) -> Schema:

@@ -1,8 +1,9 @@
 """From the raw table to one vector per row, with Spark ML's own stages only.
 
 What a missing value means: in a numeric column NULL, NaN and ±infinity are missing and take the median or mean of the
-rows the stages were fitted on. In a categorical column NULL is a category like any other (it shares the name `NULL`
-with that text), and a category that was not there at fitting time has no slot: all its slots are 0.
+rows the stages were fitted on. In a categorical column NULL is a category like any other, named `NULL` and shared with
+the empty string, which Spark's encoder refuses, and with that very text. A category that was not there at fitting time
+has no slot: all slots of the column are 0.
 """
 
 from typing import Any
@@ -78,7 +79,9 @@ def _conformed(numeric: tuple[str, ...], categorical: tuple[str, ...]) -> str:
         f"THEN CAST(`{column}` AS DOUBLE) END AS `{column}__number`"
         for column in numeric
     ]
-    categories = [f"coalesce(CAST(`{column}` AS STRING), 'NULL') AS `{column}__category`" for column in categorical]
+    categories = [
+        f"coalesce(nullif(CAST(`{column}` AS STRING), ''), 'NULL') AS `{column}__category`" for column in categorical
+    ]
     return f"SELECT *, {', '.join(numbers + categories)} FROM __THIS__"
 
 

@@ -6,7 +6,7 @@ from math import ceil
 
 from pyspark.errors import IllegalArgumentException
 from pyspark.ml import Pipeline, PipelineModel
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -51,7 +51,8 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
     census = take_census(spec, frame)
     train_rows, held_out = split_train_test(frame, spec.key, spec.label.column, spec.split.test, spec.split.seed)
     partitions = ceil(census.rows / ROWS_PER_PARTITION)
-    folded = assign_folds(_labelled(spec, train_rows), spec.key, LABEL_COL, spec.folds.count, spec.folds.seed, FOLD_COL)
+    labelled = train_rows.select(spec.key, *spec.features.columns, _label(spec))
+    folded = assign_folds(labelled, spec.key, LABEL_COL, spec.folds.count, spec.folds.seed, FOLD_COL)
     # A fixed layout makes sums and bootstrap draws repeatable; few partitions, because a task costs more than its rows.
     rows = folded.repartition(partitions, spec.key).sortWithinPartitions(spec.key).persist()
     fits = len(spec.points()) * spec.folds.count + 1
@@ -88,7 +89,8 @@ def evaluate(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> BinaryM
 
     Raises TrainingError where `frame` lacks one of the classes. The label must not be NULL (`train` checks it).
     """
-    return measure(ScoreTable.of(model.transform(_labelled(spec, frame)), LABEL_COL), seed=spec.split.seed)
+    scored = model.transform(frame.select("*", _label(spec)))
+    return measure(ScoreTable.of(scored, LABEL_COL), seed=spec.split.seed)
 
 
 def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
@@ -96,9 +98,9 @@ def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
     return split_train_test(frame, spec.key, spec.label.column, spec.split.test, spec.split.seed)[1]
 
 
-def _labelled(spec: ModelSpec, frame: DataFrame) -> DataFrame:
+def _label(spec: ModelSpec) -> Column:
     is_positive = F.col(spec.label.column).cast("string") == spec.label.positive_text
-    return frame.select(spec.key, *spec.features.columns, is_positive.cast("double").alias(LABEL_COL))
+    return is_positive.cast("double").alias(LABEL_COL)
 
 
 def _pipeline(spec: ModelSpec, point: GridPoint, schema: StructType) -> Pipeline:
