@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from pydantic import BaseModel, Field, Secret
+from pydantic import BaseModel, Field, Secret, model_validator
+from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration, Document, propose
 from lakeloop.core.errors import ConfigError
@@ -64,6 +65,12 @@ class Connection(Declaration):
     jdbc: JdbcConnection | None = None
     rest: RestConnection | None = None
     files: FilesConnection | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> Self:
+        if [self.jdbc, self.rest, self.files].count(None) != 2:
+            raise PydanticCustomError("connection", "a connection has exactly one of the keys jdbc, rest, files")
+        return self
 
     @property
     def secrets(self) -> list[Secret[str]]:

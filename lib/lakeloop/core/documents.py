@@ -23,7 +23,7 @@ ENV_REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 class Declaration(BaseModel):
     """Root of everything a user declares: frozen, and an unknown key names the nearest valid one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -64,17 +64,16 @@ class Document:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: cannot be read: {error}") from error
-        loader = yaml.SafeLoader(text)
         places: dict[Path_, str] = {}
         try:
+            loader = yaml.SafeLoader(text)
             node = loader.get_single_node()
             values = _build(loader, node, (), file, places) if node is not None else {}
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = f":{mark.line + 1}" if mark else ""
-            raise ConfigError(f"{file}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
-        finally:
-            loader.dispose()
+            problem = getattr(error, "problem", None) or getattr(error, "reason", error)
+            raise ConfigError(f"{file}{line}: not valid YAML: {problem}") from error
         if not isinstance(values, dict):
             raise ConfigError(f"{file}:1: expected a mapping of keys to values, found {type(values).__name__}")
         return cls(file, values, places)
@@ -84,19 +83,25 @@ class Document:
         return Document(over.file, _overlay(self.values, over.values), {**self.places, **over.places})
 
     def place(self, location: Path_) -> str:
-        """`file:line` of a value, or of the nearest enclosing one that stands in the file."""
-        path: Path_ = ()
+        """`file:line` of a value, or of the nearest enclosing one; parts that do not stand in the file are skipped."""
+        paths: list[Path_] = [()]
         for part in location:
-            if (*path, part) in self.places:
-                path = (*path, part)
-        return self.places.get(path, f"{self.file}:1")
+            paths += [(*path, part) for path in paths if (*path, part) in self.places]
+        # The tag of a union may be a key beside the wrong one: of the longest paths the innermost is meant.
+        return self.places.get(max(reversed(paths), key=len), f"{self.file}:1")
 
     def parse(self, model: type[Declared], at: Path_ = ()) -> Declared:
-        """Validate the part at `at` as `model`. Raises one ConfigError with a line per problem."""
+        """Validate the part at `at` as `model`.
+
+        Raises ConfigError with a line per problem, before that SecretMissingError with a line per unset variable.
+        """
         value: Any = self.values
         for part in at:
             value = value[part]
-        value = self._with_environment(value, at)
+        unset: list[str] = []
+        value = self._with_environment(value, at, unset)
+        if unset:
+            raise SecretMissingError("\n".join(unset))
         try:
             return model.model_validate(value)
         except ValidationError as error:
@@ -108,26 +113,29 @@ class Document:
         if error["type"] == "unknown_key":
             return f"{self.place((*location, context['key']))}: {error['msg']}"
         name = ".".join(str(part) for part in error["loc"])
-        found = "" if error["type"] == "missing" else f" (found {error['input']!r})"
+        if error["type"] == "missing":
+            location = location[:-1]
+        hidden = error["type"] in {"missing", "secret"} or isinstance(error["input"], dict | list)
+        found = "" if hidden else f" (found {error['input']!r})"
         return f"{self.place(location)}: {name}: {error['msg'].removeprefix('Value error, ')}{found}"
 
-    def _with_environment(self, value: Any, path: Path_) -> Any:
+    def _with_environment(self, value: Any, path: Path_, unset: list[str]) -> Any:
         if isinstance(value, dict):
-            return {key: self._with_environment(item, (*path, key)) for key, item in value.items()}
+            return {key: self._with_environment(item, (*path, key), unset) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._with_environment(item, (*path, index)) for index, item in enumerate(value)]
+            return [self._with_environment(item, (*path, index), unset) for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
 
         def replace(match: re.Match[str]) -> str:
             name, default = match.groups()
-            found = os.environ.get(name, default)
+            found: str | None = os.environ.get(name, default)
             if found is None:
-                raise SecretMissingError(
+                unset.append(
                     f"{self.place(path)}: the environment variable {name} is not set; set it, "
                     f"or write ${{env:{name}:-default}}"
                 )
-            return found
+            return found or ""
 
         return ENV_REFERENCE.sub(replace, value)
 
@@ -135,19 +143,34 @@ class Document:
 def _build(loader: yaml.SafeLoader, node: yaml.Node, path: Path_, file: Path, places: dict[Path_, str]) -> Any:
     places.setdefault(path, f"{file}:{node.start_mark.line + 1}")
     if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)
-        built: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
-            line = key_node.start_mark.line + 1
-            if key in built:
-                raise ConfigError(f"{file}:{line}: the key '{key}' stands twice in the same mapping; keep one")
-            places[(*path, key)] = f"{file}:{line}"
+        built: dict[str, Any] = {}
+        for key_node, value_node in _pairs(loader, node, file):
+            key = key_node.value
+            places[(*path, key)] = f"{file}:{key_node.start_mark.line + 1}"
             built[key] = _build(loader, value_node, (*path, key), file, places)
         return built
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*path, index), file, places) for index, item in enumerate(node.value)]
-    return loader.construct_object(node, deep=True)
+    try:
+        return loader.construct_object(node, deep=True)
+    except ValueError as error:
+        raise ConfigError(f"{file}:{node.start_mark.line + 1}: not valid YAML: {error}") from error
+
+
+def _pairs(loader: yaml.SafeLoader, node: yaml.MappingNode, file: Path) -> list[tuple[yaml.Node, yaml.Node]]:
+    """Keys and values of a mapping; a key is the text as written, and its own keys override those merged with `<<`."""
+    seen = set()
+    for key, _ in node.value:
+        place = f"{file}:{key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            raise ConfigError(f"{place}: a key is a text, found a list or a mapping")
+        if key.value in seen:
+            raise ConfigError(f"{place}: the key '{key.value}' stands twice in the same mapping; keep one")
+        seen.add(key.value)
+    loader.flatten_mapping(node)
+    pairs = {key.value: (key, value) for key, value in node.value}
+    node.value = list(pairs.values())  # an anchor is built once per alias
+    return list(pairs.values())
 
 
 def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,10 @@ class AccountingError(LakeloopError, ArithmeticError):
     """`read = good + quarantined + dropped` does not hold for a batch, so nothing was published."""
 
 
+class ConcurrentRunError(LakeloopError, RuntimeError):
+    """Two runs of one pipeline at the same time; the one that came second gives up before it reads."""
+
+
 class RuleFailedError(LakeloopError, ValueError):
     """A rule of severity `fail` was violated, so nothing was published."""
 

@@ -1,21 +1,18 @@
 """Structured logs: JSON lines with the run's id. Only entry points call `configure`; the library just logs."""
 
 import logging
-import sys
 from pathlib import Path
 
 import structlog
 
 
 def configure(file: Path | None = None) -> None:
-    """Send every log line as JSON to `file` (appended) and warnings and errors to standard error."""
-    console = logging.StreamHandler(sys.stderr)
-    console.setLevel(logging.WARNING)
-    handlers: list[logging.Handler] = [console]
+    """Append every log line as JSON to `file`, or write it to standard error when there is none."""
+    handler: logging.Handler = logging.StreamHandler()
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(file, encoding="utf-8"))
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=handlers, force=True)
+        handler = logging.FileHandler(file, encoding="utf-8")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     logging.getLogger("lakeloop").setLevel(logging.INFO)
     structlog.configure(
         processors=[

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import getpass
+import os
 import secrets
 from dataclasses import dataclass, field
 
@@ -15,15 +16,22 @@ def _new_run_id() -> str:
     return f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return f"uid {os.getuid()}"
+
+
 @dataclass(frozen=True)
 class RunContext:
-    """One invocation of a verb. `run_id` sorts by start time."""
+    """One invocation of a verb. `run_id` sorts by the second of its start."""
 
     verb: str
     environment: str
     run_id: str = field(default_factory=_new_run_id)
     started_at: dt.datetime = field(default_factory=now)
-    user: str = field(default_factory=getpass.getuser)
+    user: str = field(default_factory=_user)
 
 
 @dataclass(frozen=True)

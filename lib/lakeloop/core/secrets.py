@@ -3,22 +3,25 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Secret
+from pydantic import BeforeValidator, Secret
+from pydantic_core import PydanticCustomError
 
 from lakeloop.core.errors import SecretMissingError
 
 REFERENCE = re.compile(r"\$\{secret:([A-Za-z0-9_.-]+)\}")
 
 
-def _require_reference(value: Secret[str]) -> Secret[str]:
-    if not REFERENCE.fullmatch(value.get_secret_value()):
-        raise ValueError("a secret is given by reference, as ${secret:name}; its value does not belong in a file")
+def _require_reference(value: Any) -> Any:
+    text = value.get_secret_value() if isinstance(value, Secret) else value
+    if not isinstance(text, str) or not REFERENCE.fullmatch(text):
+        message = "a secret is given by reference, as ${secret:name}; its value does not belong in a file"
+        raise PydanticCustomError("secret", message)
     return value
 
 
-SecretReference = Annotated[Secret[str], AfterValidator(_require_reference)]
+SecretReference = Annotated[Secret[str], BeforeValidator(_require_reference)]
 
 
 def resolve(reference: Secret[str], folder: Path | None = None) -> str:

@@ -1,7 +1,7 @@
 """A source whose column types change: the type that the record table has is kept, and what does not fit is found."""
 
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import ArrayType, BinaryType, MapType, StructType
 
 from lakeloop.ingestion.sources.protocol import Extract
 from lakeloop.ingestion.transforms import strict_cast, uncastable
@@ -22,7 +22,10 @@ def keep_known_types(extract: Extract, known: StructType | None) -> Extract:
         if field.name.startswith("_") or wanted is None or wanted == field.dataType:
             continue
         lost, sql_type = f"_unchanged_{field.name}", wanted.simpleString()
-        converted = strict_cast(field.name, sql_type)
+        if isinstance(wanted, ArrayType | MapType | StructType | BinaryType):
+            converted = F.lit(None).cast(wanted)
+        else:
+            converted = strict_cast(field.name, sql_type, field.dataType)
         frame = frame.withColumn(lost, F.when(converted.isNull(), value_of(field.name).cast("string")))
         frame = frame.withColumn(field.name, converted)
         findings.append(uncastable(f"{field.name}_type_changed", field.name, lost, sql_type))

@@ -1,14 +1,14 @@
 """One batch of one pipeline: plan → extract → conform → check → record in bronze → publish → ledger."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from lakeloop.core import logs
-from lakeloop.core.errors import AccountingError, LakeloopError, RuleFailedError, SourceError
+from lakeloop.core.errors import AccountingError, ConcurrentRunError, LakeloopError, RuleFailedError, SourceError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.conform_types import keep_known_types
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Source
@@ -72,6 +72,8 @@ class Pipeline:
             outcome: Outcome = "withdrawn" if refused else "failed"
             batch_id = None if batch is None else batch.batch_id
             ledger.record(run, RunEntry(name, table, outcome, started_at, str(error), batch_id))
+            if refused and batch is not None:
+                self.source.release(batch.plan)
             raise
         message = batch.plan.failure or batch.plan.summary
         entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts)
@@ -87,9 +89,9 @@ class Pipeline:
         before = ledger.batches(self.spec.pipeline)
         if before and before[-1][1] is None:
             interrupted = before[-1][0]
-            if not self.lake.has_commit(self.spec.record_table, interrupted.commit.withdrawal):
+            if self.lake.committed_by(self.spec.record_table, interrupted.commit.withdrawal) is None:
                 progress("finishing a batch that was interrupted")
-                return interrupted, True
+                return replace(interrupted, commit=replace(interrupted.commit, run_id=run.run_id)), True
         finished = [batch.plan for batch, outcome in before if outcome == "succeeded"]
         plan = self.source.plan(finished, progress)
         return (ledger.plan(self.spec.pipeline, plan, run, before) if plan else None), False
@@ -134,13 +136,18 @@ class Pipeline:
             commit=batch.commit,
             partition_by=[VERDICT],
         )
+        writer = self.lake.committed_by(self.spec.record_table, batch.commit)
+        if writer != batch.commit.run_id:  # Delta skipped the write, so the observed counts would never come
+            raise ConcurrentRunError(
+                f"{self.spec.pipeline}: batch {batch.batch_id} was written by run {writer} meanwhile"
+            )
         numbers: dict[str, Any] = judged.get
         found = RowCounts(read.get["read"], *(numbers[name] for name in VERDICT_COUNTS))
         return Judged(found, tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings)))
 
     def _recorded(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not."""
-        if not self.lake.has_commit(self.spec.record_table, batch.commit):
+        if self.lake.committed_by(self.spec.record_table, batch.commit) is None:
             return None
         rows = self.lake.read(self.spec.record_table).where(F.col("_batch_id") == batch.batch_id)
         found = {row[VERDICT]: row["count"] for row in rows.groupBy(VERDICT).count().collect()}

@@ -2,17 +2,27 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.config import Project
 from lakeloop.core.documents import Declaration
-from lakeloop.ingestion.transforms import Transform
+from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.lake.tables import REFERENCE
 from lakeloop.quality import Rule
 
 TableReference = Annotated[str, Field(pattern=REFERENCE.pattern)]
 FieldName = Annotated[str, Field(pattern=r"^[^_`.][^`.]*$")]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    lowered = [name.lower() for name in names]  # Spark's column names do not differ by case alone
+    if repeated := sorted({name for name in names if lowered.count(name.lower()) > 1}):
+        raise ValueError(f"{', '.join(repeated)}: a field stands twice")
+    return names
+
+
+FieldNames = Annotated[list[FieldName], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Cursor(Declaration):
@@ -47,11 +57,11 @@ class RestSource(Declaration):
     """A paged API whose answer holds a list of flat JSON records."""
 
     rest: str = Field(description="Connection")
-    path: str
+    path: str = Field(pattern="^/", description="Path below the connection's address")
     records: str = Field(description="Key of the answer that holds the list")
     paginate: Pagination = Pagination()
     incremental: RestCursor | None = None
-    fields: list[FieldName] = Field(min_length=1)
+    fields: FieldNames
 
 
 class CsvFormat(Declaration):
@@ -78,13 +88,19 @@ class Formats(Declaration):
     jsonl: JsonLinesFormat | None = None
     xml: XmlFormat | None = None
 
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if not (self.csv or self.jsonl or self.xml):
+            raise PydanticCustomError("formats", "formats names at least one of csv, jsonl, xml, as `jsonl: {}`")
+        return self
+
 
 class FilesSource(Declaration):
     """A folder; each file is read once, by its path, size and modification time."""
 
     files: str = Field(description="Connection")
     formats: Formats
-    fields: list[FieldName] = Field(min_length=1)
+    fields: FieldNames
 
 
 class QuerySource(Declaration):
@@ -97,14 +113,14 @@ class QuerySource(Declaration):
 def _kind_of_source(value: Any) -> str | None:
     given = value if isinstance(value, dict) else value.__dict__ if isinstance(value, Declaration) else {}
     found = [kind for kind in ("jdbc", "rest", "files", "query") if kind in given]
-    return found[0] if len(found) == 1 else None
+    return f"{found[0]} source" if len(found) == 1 else None  # not a key, or errors would show the line of that key
 
 
 Source = Annotated[
-    Annotated[JdbcSource, Tag("jdbc")]
-    | Annotated[RestSource, Tag("rest")]
-    | Annotated[FilesSource, Tag("files")]
-    | Annotated[QuerySource, Tag("query")],
+    Annotated[JdbcSource, Tag("jdbc source")]
+    | Annotated[RestSource, Tag("rest source")]
+    | Annotated[FilesSource, Tag("files source")]
+    | Annotated[QuerySource, Tag("query source")],
     Discriminator(
         _kind_of_source,
         custom_error_type="source",
@@ -128,6 +144,8 @@ class Sink(Declaration):
     def _consistent(self) -> Self:
         if (self.mode == "merge") != bool(self.keys):
             raise PydanticCustomError("sink", "keys belong to mode merge, and mode merge needs them")
+        if self.sequence_by and self.mode != "merge":
+            raise PydanticCustomError("sink", "sequence_by belongs to mode merge")
         if self.history and (self.mode != "merge" or self.sequence_by is None):
             raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
         return self
@@ -153,13 +171,28 @@ class PipelineSpec(Declaration):
     def all_rules(self) -> list[Rule]:
         """The declared rules and those that the sink implies: merge keys are present and unique within a batch."""
         implied: list[dict[str, Any]] = [{"is_not_null": key} for key in self.sink.keys]
-        deduped = [transform.dedupe.keys for transform in self.transforms if transform.dedupe]
-        if self.sink.keys and not any(set(keys) <= set(self.sink.keys) for keys in deduped):
+        if self.sink.keys and not self._dedupes_keys():
             implied.append({"is_unique": {"columns": list(self.sink.keys)}})
         if self.sink.history and self.sink.sequence_by:
             implied.append({"is_not_null": self.sink.sequence_by})
+        kept = {(r.kind, r.columns) for r in self.rules if r.severity != "warn" and r.filter is None}
         names = {rule.name for rule in self.rules}
-        return [*self.rules, *(rule for rule in map(Rule.model_validate, implied) if rule.name not in names)]
+        missing = [rule for rule in map(Rule.model_validate, implied) if (rule.kind, rule.columns) not in kept]
+        return [
+            *self.rules,
+            *(r.model_copy(update={"name": f"sink_{r.name}"}) if r.name in names else r for r in missing),
+        ]
+
+    def _dedupes_keys(self) -> bool:
+        """Whether a dedupe makes the sink's keys unique; one whose keys are changed afterwards does not."""
+        keys, unique = set(self.sink.keys), False
+        for transform in self.transforms:
+            step = transform.step
+            if isinstance(step, Dedupe):
+                unique = unique or set(step.keys) <= keys
+            elif keys & set(step.root):
+                unique = False
+        return unique
 
     @property
     def inputs(self) -> set[str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, RootModel, model_validator
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, NumericType
 
 from lakeloop.core.documents import Declaration, propose, unknown_key
 from lakeloop.core.errors import TableError
@@ -21,9 +22,13 @@ DROPPED = "_dropped"
 SIMPLE_TYPES = ("boolean", "int", "bigint", "float", "double", "string", "date", "timestamp")
 DECIMAL = re.compile(r"^decimal\(\s*\d{1,2}\s*,\s*\d{1,2}\s*\)$")
 
+NUMBER = re.compile(r"^(tinyint|smallint|int|bigint|float|double|decimal\(.*\))$")
+WHITE_SPACE = " \t\n\v\f\r\u00a0\u2007\u202f\ufeff"
+
 # Spark reads '2025' and '12:30' as timestamps too; a declared date or timestamp must at least name a day.
 NAMES_A_DAY = r"^\d{4}-\d{2}-\d{2}"
 ONLY_A_DAY = r"^\d{4}-\d{2}-\d{2}$"
+JAVA_NUMBER = r"(?i)[\d.][df]\s*$|0x"  # '12d', '12f' and '0x1p3' are numbers in Java's eyes only
 
 
 def _known_type(value: str) -> str:
@@ -58,7 +63,7 @@ class Trim(RootModel[list[str]]):
     def apply(self, conformed: Conformed) -> Conformed:
         """Trim the columns in place."""
         conformed.require(self.root, "trim")
-        trimmed = {column: F.trim(value_of(column).cast("string")) for column in self.root}
+        trimmed = {column: F.btrim(value_of(column).cast("string"), F.lit(WHITE_SPACE)) for column in self.root}
         changes = {column: F.when(value != "", value) for column, value in trimmed.items()}
         return Conformed(conformed.frame.withColumns(changes), conformed.findings)
 
@@ -74,7 +79,7 @@ class Cast(RootModel[dict[str, SqlType]]):
         frame, findings = conformed.frame, list(conformed.findings)
         for column, sql_type in self.root.items():
             lost = f"_uncast_{column}"
-            converted = strict_cast(column, sql_type)
+            converted = strict_cast(column, sql_type, frame.schema[column].dataType)
             original = value_of(column)
             frame = frame.withColumn(lost, F.when(converted.isNull(), original.cast("string"))).withColumn(
                 column, converted
@@ -83,19 +88,30 @@ class Cast(RootModel[dict[str, SqlType]]):
         return Conformed(frame, tuple(findings))
 
 
-class Impute(RootModel[dict[str, dict[Literal["constant"], str | int | float | bool]]]):
+Constant = Annotated[dict[Literal["constant"], str | int | float | bool], Field(min_length=1)]
+
+
+class Impute(RootModel[dict[str, Constant]]):
     """`impute: {a: {constant: 0}}`: put a declared value where the value is NULL."""
 
     model_config = {"frozen": True}
 
     def apply(self, conformed: Conformed) -> Conformed:
-        """Fill the columns in place, in their own type."""
+        """Fill the columns in place, in their own type. Raises TableError for a constant that is not of that type."""
         conformed.require(list(self.root), "impute")
         types = dict(conformed.frame.dtypes)
+        constants = {column: how["constant"] for column, how in self.root.items()}
         filled = {
-            column: F.coalesce(value_of(column), F.lit(how["constant"]).cast(types[column]))
-            for column, how in self.root.items()
+            column: F.coalesce(value_of(column), F.lit(constant).cast(types[column]))
+            for column, constant in constants.items()
         }
+        texts = conformed.frame.sparkSession.createDataFrame([tuple(str(value) for value in constants.values())])
+        typed = texts.select(
+            *(F.expr(f"try_cast(_{i} AS {types[c]})") for i, c in enumerate(constants, start=1))
+        ).first()
+        for value, (column, constant) in zip(typed or (), constants.items(), strict=True):
+            if value is None:
+                raise TableError(f"impute: {column} is of type {types[column]}, and the constant {constant!r} is not")
         return Conformed(conformed.frame.withColumns(filled), conformed.findings)
 
 
@@ -121,6 +137,8 @@ class Dedupe(Declaration):
         ]
         if self.latest_by:
             order.insert(0, value_of(self.latest_by).desc_nulls_last())
+        if DROPPED in frame.columns:
+            order.insert(0, F.col(DROPPED))  # what is gone already does not stand for its key
         whole = [value_of(key).isNotNull() for key in self.keys]
         rank = F.row_number().over(Window.partitionBy(*(value_of(key) for key in self.keys)).orderBy(*order))
         repeated = rank > 1
@@ -171,14 +189,24 @@ def conform(conformed: Conformed, transforms: Sequence[Transform], *, row_wise_o
     return conformed
 
 
-def strict_cast(column: str, sql_type: str) -> Column:
-    """A cast that gives NULL where the value is no such thing, without Spark's lenient readings of dates."""
-    converted = F.expr(f"try_cast({quoted(column)} AS {sql_type})")
+def strict_cast(column: str, sql_type: str, source: DataType) -> Column:
+    """A cast that gives NULL where the value is no such thing; `source` is the type it has.
+
+    Without Spark's lenient readings of dates and Java's of numbers; a number with a fraction is no integer. What is
+    not a number is read by its text, so every type can be tried.
+    """
+    if isinstance(source, NumericType) and NUMBER.match(sql_type):
+        number = F.expr(f"try_cast({quoted(column)} AS {sql_type})")
+        return F.when(number == value_of(column), number) if sql_type.endswith("int") else number
     text = value_of(column).cast("string")
-    if sql_type == "date":
-        return F.when(text.rlike(ONLY_A_DAY) | text.rlike(NAMES_A_DAY + r"[ T]"), converted)
+    converted = F.expr(f"try_cast(CAST({quoted(column)} AS string) AS {sql_type})")
+    if sql_type in ("float", "double"):
+        return F.when(~text.rlike(JAVA_NUMBER), converted)
     if sql_type == "timestamp":
         return F.when(text.rlike(NAMES_A_DAY), converted)
+    if sql_type == "date":
+        moment = F.expr(f"try_cast(CAST({quoted(column)} AS string) AS timestamp)")
+        return F.when(text.rlike(ONLY_A_DAY) | (text.rlike(NAMES_A_DAY) & moment.isNotNull()), converted)
     return converted
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
 
+from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.lake.tables import Commit
 
@@ -55,11 +57,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Batch:
-    """One planned batch of a pipeline. `resumed` when an earlier run planned it and did not bring it to its end."""
+    """One planned batch of a pipeline."""
 
     commit: Commit
     plan: Plan
-    resumed: bool = False
 
     @property
     def batch_id(self) -> int:
@@ -103,12 +104,27 @@ class Ledger:
         ]
 
     def plan(self, pipeline: str, plan: Plan, run: RunContext, before: Sequence[tuple[Batch, Outcome | None]]) -> Batch:
-        """Write a batch ahead of reading it. `before` is what `batches` returned."""
+        """Write a batch ahead of reading it. `before` is what `batches` returned.
+
+        Raises ConcurrentRunError when another run has planned a batch of this pipeline since then.
+        """
         writer = before[-1][0].commit.writer if before else f"{pipeline}-{uuid.uuid4().hex[:12]}"
         batch_id = before[-1][0].batch_id + 1 if before else 0
-        batch = Batch(Commit(writer, batch_id, run.run_id), plan)
-        self._append(BATCHES, [(pipeline, writer, batch_id, run.run_id, now(), json.dumps(asdict(plan)))], BATCH_SCHEMA)
-        return batch
+        row = (pipeline, writer, batch_id, run.run_id, now(), json.dumps(asdict(plan)))
+        DeltaTable.create(self._folder(BATCHES), BATCH_SCHEMA, mode="ignore")
+        while True:
+            table = DeltaTable(self._folder(BATCHES))
+            if table.to_pyarrow_table(filters=[("pipeline", "=", pipeline)]).num_rows != len(before):
+                raise ConcurrentRunError(
+                    f"{pipeline}: another run has begun batch {batch_id} meanwhile; let it end, then run again"
+                )
+            try:
+                # Against the version just read: whoever commits in between makes this attempt fail.
+                attempt = CommitProperties(max_commit_retries=0)
+                write_deltalake(table, _rows_of([row], BATCH_SCHEMA), mode="append", commit_properties=attempt)
+            except CommitFailedError:
+                continue
+            return Batch(Commit(writer, batch_id, run.run_id), plan)
 
     def record(self, run: RunContext, entry: RunEntry) -> None:
         """Append how a run ended."""
@@ -133,11 +149,13 @@ class Ledger:
         return sorted(self._rows(RUNS, []), key=lambda row: row["ended_at"])[-last:]
 
     def _append(self, table: str, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
-        uri, created = self._uri(table), pa.Table.from_arrays(columns, schema=schema)
+        write_deltalake(self._folder(table), _rows_of(rows, schema), mode="append")
+
+    def _folder(self, table: str) -> str:
+        uri = self._uri(table)
         if "://" not in uri:
             Path(uri).mkdir(parents=True, exist_ok=True)
-        write_deltalake(uri, created, mode="append")
+        return uri
 
     def _rows(self, table: str, filters: list[tuple[str, str, Any]]) -> list[dict[str, Any]]:
         if not DeltaTable.is_deltatable(self._uri(table)):
@@ -147,3 +165,8 @@ class Ledger:
 
     def _uri(self, table: str) -> str:
         return f"{self.root}/{table.replace('.', '/')}"
+
+
+def _rows_of(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+    return pa.Table.from_arrays(columns, schema=schema)

@@ -21,8 +21,8 @@ def merge_latest(
     """Upsert `rows` (at most one per key, keys not NULL) into `table`.
 
     A row replaces the stored one unless `sequence_by` says it is older; an equal sequence replaces it too, so that a
-    repeated batch ends in the same state. A NULL sequence in the table is older than any, a NULL in `rows` is older
-    than none but NULL. Columns that the table lacks are added.
+    repeated batch ends in the same state. A NULL sequence is older than any other. Columns that the table lacks
+    are added.
     """
     if not lake.exists(table):
         lake.write(table, rows, mode="append", commit=commit)

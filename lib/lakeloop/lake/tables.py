@@ -22,6 +22,7 @@ class Commit:
     """Identity of one write of one batch: the same (`writer`, `batch_id`) is never committed twice to a table.
 
     `writer` must change when a pipeline's ledger starts anew, or Delta would skip its first batches in silence.
+    `run_id` is the run that writes, which for a resumed batch is not the one that planned it.
     """
 
     writer: str
@@ -48,7 +49,7 @@ class Lake:
 
     def path(self, table: str) -> str:
         """Where a table is. Raises TableError when the reference is not `schema.name` in lower case."""
-        if not REFERENCE.match(table):
+        if not REFERENCE.fullmatch(table):
             raise TableError(
                 f"'{table}' is not a table reference; write schema.name in lower case, as silver.customers"
             )
@@ -83,11 +84,14 @@ class Lake:
         assert latest is not None
         return int(latest["version"])
 
-    def has_commit(self, table: str, commit: Commit) -> bool:
-        """Whether this batch was committed to the table; looks through the whole history that Delta keeps."""
+    def committed_by(self, table: str, commit: Commit) -> str | None:
+        """The run that committed this batch to the table, or None; looks through the history that Delta keeps."""
         if not self.exists(table):
-            return False
-        return not self.handle(table).history().where(F.col("userMetadata") == commit.metadata).isEmpty()
+            return None
+        said = F.from_json("userMetadata", "writer string, batch_id bigint, run_id string")
+        same = (F.col("said.writer") == commit.writer) & (F.col("said.batch_id") == commit.batch_id)
+        found = self.handle(table).history().select(said.alias("said")).where(same).select("said.run_id").first()
+        return None if found is None else str(found["run_id"])
 
     def write(
         self,

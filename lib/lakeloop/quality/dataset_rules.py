@@ -3,13 +3,18 @@
 import operator
 from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import Annotated
 
+from pydantic import Field
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from lakeloop.core.documents import propose
+from lakeloop.core.errors import TableError
 from lakeloop.quality.rules import value_of
 
 ReadTable = Callable[[str], DataFrame]
+Columns = Annotated[list[str], Field(min_length=1)]
 
 
 def _as_text(columns: Sequence[str]) -> Column:
@@ -20,7 +25,7 @@ def _all_present(columns: Sequence[str]) -> Column:
     return reduce(operator.and_, (value_of(column).isNotNull() for column in columns))
 
 
-def is_unique(frame: DataFrame, columns: list[str], *, counted: Column, marker: str) -> tuple[DataFrame, Column]:
+def is_unique(frame: DataFrame, columns: Columns, *, counted: Column, marker: str) -> tuple[DataFrame, Column]:
     """No two counted rows of the batch share these values; every one of them violates it, not just the later ones.
 
     A key with a NULL in it equals no other. `counted` is false for rows that were dropped already. One shuffle by the
@@ -37,7 +42,7 @@ def is_unique(frame: DataFrame, columns: list[str], *, counted: Column, marker: 
 
 def references(
     frame: DataFrame,
-    columns: list[str],
+    columns: Columns,
     table: str,
     keys: list[str] | None = None,
     *,
@@ -46,11 +51,13 @@ def references(
 ) -> tuple[DataFrame, Column]:
     """The values exist in `keys` (default: the same names) of another table. A NULL in them holds, as in SQL.
 
-    One join with the distinct keys. Raises TableError when the table does not exist.
+    One join with the distinct keys. Raises TableError when the table or a key in it does not exist.
     """
-    theirs = read_table(table).select(
-        *(value_of(key).alias(f"{marker}_{index}") for index, key in enumerate(keys or columns))
-    )
+    other = read_table(table)
+    for key in keys or columns:
+        if key not in other.columns:
+            raise TableError(f"references: no column '{key}' in {table}; {propose(key, other.columns)}")
+    theirs = other.select(*(value_of(key).alias(f"{marker}_{index}") for index, key in enumerate(keys or columns)))
     known = theirs.distinct().withColumn(marker, F.lit(True))
     same = reduce(
         operator.and_, (value_of(column) == F.col(f"{marker}_{index}") for index, column in enumerate(columns))

@@ -27,6 +27,7 @@ ROW_RULES: tuple[Callable[..., Column], ...] = (
     rules.has_length,
 )
 DATASET_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (dataset_rules.is_unique, dataset_rules.references)
+OPTIONS = ("name", "severity", "filter", "owner", "description")
 KINDS: Mapping[str, Callable[..., Any]] = {function.__name__: function for function in (*ROW_RULES, *DATASET_RULES)}
 
 
@@ -41,7 +42,7 @@ def _parameters(kind: str) -> dict[str, inspect.Parameter]:
 
 
 def _model(kind: str) -> type[Declaration]:
-    hints = get_type_hints(KINDS[kind])
+    hints = get_type_hints(KINDS[kind], include_extras=True)
     fields: dict[str, Any] = {
         name: (hints[name], ... if parameter.default is inspect.Parameter.empty else parameter.default)
         for name, parameter in _parameters(kind).items()
@@ -75,7 +76,10 @@ class Rule(Declaration):
         if not isinstance(given, Mapping):
             first = wanted[0]
             given = {first: [given] if first == "columns" and isinstance(given, str) else given}
-        options = {key: given[key] for key in ("name", "severity", "filter", "owner", "description") if key in given}
+        for key in given:
+            if key not in (*wanted, *OPTIONS):
+                raise unknown_key(str(key), [*wanted, *OPTIONS], f"key of {kind}")
+        options = {key: given[key] for key in OPTIONS if key in given}
         declared = {key: item for key, item in given.items() if key not in options}
         try:
             checked = MODELS[kind].model_validate(declared)
@@ -86,6 +90,8 @@ class Rule(Declaration):
             raise PydanticCustomError("rule", "{text}", {"text": text}) from error
         parameters = {name: getattr(checked, name) for name in wanted}
         columns = parameters.get("columns") or [parameters["column"]]
+        if (keys := parameters.get("keys")) is not None and len(keys) != len(columns):
+            raise PydanticCustomError("rule", "references: keys and columns are as many, in the same order")
         return {"name": f"{'_'.join(columns)}_{kind}", **options, "kind": kind, "parameters": parameters}
 
     @property
@@ -106,6 +112,8 @@ class Rule(Declaration):
             if column not in frame.columns:
                 raise TableError(f"rule {self.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
         if self.kind == "is_unique":
+            if self.filter is not None:
+                counted = counted & F.coalesce(F.expr(self.filter), F.lit(False))
             frame, violation = dataset_rules.is_unique(frame, **self.parameters, counted=counted, marker=marker)
         elif self.kind == "references":
             frame, violation = dataset_rules.references(frame, **self.parameters, read_table=read_table, marker=marker)

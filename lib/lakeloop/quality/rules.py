@@ -3,8 +3,9 @@
 Unless said otherwise NULL holds: absence is the business of `is_not_null` alone. A message shows the value it found.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
@@ -32,8 +33,8 @@ def is_not_null(column: str) -> Column:
 
 def is_not_blank(column: str) -> Column:
     """A text has a character other than white space. NULL violates it."""
-    blank = F.coalesce(F.trim(value_of(column).cast("string")) == "", F.lit(True))
-    return violated_when(blank, column, "a text that is not blank")
+    readable = value_of(column).cast("string").rlike(r"(?U)\S")
+    return violated_when(~F.coalesce(readable, F.lit(False)), column, "a text that is not blank")
 
 
 def is_in_range(column: str, min: float | None = None, max: float | None = None) -> Column:
@@ -44,13 +45,13 @@ def is_in_range(column: str, min: float | None = None, max: float | None = None)
         outside = outside | (number < min)
     if max is not None:
         outside = outside | (number > max)
-    low, high = ("−∞" if min is None else f"{min:g}"), ("∞" if max is None else f"{max:g}")
+    low, high = ("−∞" if min is None else f"{min:.15g}"), ("∞" if max is None else f"{max:.15g}")
     return violated_when(outside, column, f"a number from {low} to {high}")
 
 
-def is_in(column: str, values: list[Any]) -> Column:
-    """A value, compared as text, is one of `values`."""
-    allowed = [str(value) for value in values]
+def is_in(column: str, values: Annotated[list[Any], Field(min_length=1)]) -> Column:
+    """A value, compared as text, is one of `values`; a boolean is `true` or `false`, as Spark writes it."""
+    allowed = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
     return violated_when(~value_of(column).cast("string").isin(allowed), column, f"one of {', '.join(allowed)}")
 
 

@@ -36,8 +36,10 @@ class FilesReader:
         found = [file for file in self._listed() if file not in taken]
         if not found:
             return None
-        progress(f"{len(found)} new files")
-        return Plan({"files": found}, f"{len(found)} new files")
+        empty = sum(size == 0 for _, size, _ in found)
+        summary = f"{len(found)} new files" + (f", {empty} of them empty" if empty else "")
+        progress(summary)
+        return Plan({"files": found}, summary)
 
     def read(self, plan: Plan) -> Extract:
         """The records of the planned files, by format and, for CSV, by header."""

@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from lakeloop import __version__, cli, verbs
+from lakeloop.cli import app
+from lakeloop.core.errors import SourceError
+from lakeloop.core.run_record import RowCounts, now
+from lakeloop.lake.ledger import RunEntry
+
+PIPELINE = """pipeline: {name}
+description: one row per line
+source: {{files: drop, formats: {{csv: {{}}}}, fields: [id]}}
+sink: {{table: silver.{name}}}
+"""
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    """A valid configuration in `conf` whose lake is the folder `lake` beside it and does not exist yet."""
+    folder = tmp_path / "conf"
+    (folder / "base/pipelines").mkdir(parents=True)
+    (folder / "local").mkdir()
+    (folder / "base/platform.yml").write_text(f"lake: {tmp_path}/lake\n")
+    (folder / "base/connections.yml").write_text(f"drop: {{files: {{path: {tmp_path}/drop}}}}\n")
+    for name in ("customers", "usage"):
+        (folder / f"base/pipelines/{name}.yml").write_text(PIPELINE.format(name=name))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("Spark was started")
+
+    monkeypatch.setattr(verbs, "build_session", refuse)
+
+
+def lakeloop(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def ends_in_one_sentence(result: Result) -> bool:
+    """Whether the command failed without a stack trace."""
+    return result.exit_code == 1 and isinstance(result.exception, SystemExit) and "Traceback" not in result.output
+
+
+def test_version_and_help() -> None:
+    assert lakeloop("--version").output.strip() == __version__
+    shown = lakeloop("--help")
+    assert shown.exit_code == 0
+    for verb in ("validate", "run", "train", "score", "runs"):
+        assert verb in shown.output
+
+
+def test_a_valid_configuration_is_told_so_with_the_next_command(conf: Path) -> None:
+    result = lakeloop("validate", "--conf-dir", conf)
+    assert result.exit_code == 0
+    assert result.output == "The configuration is valid. Next: lakeloop run\n"
+
+
+def test_all_problems_are_printed_one_a_line_as_they_are(conf: Path) -> None:
+    (conf / "base/pipelines/usage.yml").write_text("pipeline: [usage]\nsnk: {}\n")
+    (conf / "base/platform.yml").write_text("lak: x\n")
+    result = lakeloop("validate", "--conf-dir", conf)
+    assert ends_in_one_sentence(result)
+    assert f"{conf}/base/platform.yml:1: unknown key 'lak'; did you mean 'lake'?" in result.output
+    assert f"{conf}/base/pipelines/usage.yml:2: unknown key 'snk'; did you mean 'sink'?" in result.output
+    assert len(result.output.splitlines()) == 2
+
+
+@pytest.mark.parametrize("verb", [["validate"], ["run"], ["runs"], ["train", "churn"], ["score", "churn"]])
+def test_a_folder_or_environment_that_is_not_there_is_one_sentence(conf: Path, verb: list[str]) -> None:
+    nowhere = lakeloop(*verb, "--conf-dir", conf / "nowhere")
+    assert ends_in_one_sentence(nowhere)
+    assert "name your configuration with --conf-dir" in nowhere.output
+    unknown = lakeloop(*verb, "--conf-dir", conf, "--env", "lcal")
+    assert ends_in_one_sentence(unknown)
+    assert "no environment 'lcal'" in unknown.output
+    assert "did you mean 'local'?" in unknown.output
+
+
+def test_an_unknown_pipeline_proposes_the_nearest_before_spark_starts(conf: Path) -> None:
+    result = lakeloop("run", "custmers", "--conf-dir", conf)
+    assert ends_in_one_sentence(result)
+    assert "no pipeline 'custmers'" in result.output
+    assert "did you mean 'customers'? Allowed: customers, usage" in result.output
+
+
+@pytest.mark.parametrize("verb", ["train", "score"])
+def test_an_unknown_model_is_one_sentence(conf: Path, verb: str) -> None:
+    result = lakeloop(verb, "churn", "--conf-dir", conf)
+    assert ends_in_one_sentence(result)
+    assert "no model 'churn'" in result.output
+
+
+def test_runs_of_an_empty_lake(conf: Path) -> None:
+    result = lakeloop("runs", "--conf-dir", conf)
+    assert result.exit_code == 0
+    assert result.output == f"No run yet in {conf.parent}/lake. Next: lakeloop run\n"
+
+
+def test_a_run_ends_with_a_table_and_the_failures(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = RunEntry("usage", "silver.usage", "succeeded", now(), "2 [red] files", 0, RowCounts(1234, 1200, 30, 4))
+    summary = verbs.RunSummary((entry,), {"customers": SourceError("crm is out of reach [b]")})
+    monkeypatch.setattr(verbs, "run", lambda *_: summary)
+    monkeypatch.setattr(cli.console, "width", 200)
+    result = lakeloop("run", "--conf-dir", conf)
+    assert ends_in_one_sentence(result)
+    (line,) = [line for line in result.output.splitlines() if "silver.usage" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")] == [
+        "usage", "silver.usage", "succeeded", "1,234", "1,200", "30", "4", "2 [red] files",
+    ]  # fmt: skip
+    assert "customers failed: crm is out of reach [b]" in result.output
+    assert "next: lakeloop runs" in result.output
+
+
+def test_a_run_without_failures_succeeds(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verbs, "run", lambda *_: verbs.RunSummary(()))
+    assert lakeloop("run", "--conf-dir", conf).exit_code == 0
