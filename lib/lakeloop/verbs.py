@@ -7,17 +7,14 @@ from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from lakeloop.core import logs
 from lakeloop.core.config import Connection, Project
-from lakeloop.core.documents import Document
 from lakeloop.core.errors import ConfigError, LakeloopError, ModelError, SecretMissingError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.core.secrets import resolve
 from lakeloop.core.session import build_session, load_properties
 from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.sources.opening import open_source
+from lakeloop.ingestion.sources.opening import find_connection, open_source
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.lake.tables import Lake
@@ -75,26 +72,26 @@ def validate(project: Project, *, secrets: bool = True) -> list[str]:
         except (ConfigError, SecretMissingError) as error:
             problems.extend(str(error).splitlines())
 
-    def check(document: Document, model: type[BaseModel]) -> None:
-        with collected():
-            document.parse(model)
-
     with collected():
         load_properties(project.spark_properties)
     with collected():
         _ = project.platform
-    for name in project.connection_names():
+    with collected():
+        for name in project.connection_names():
+            with collected():
+                connection = project.connections.parse(Connection, at=(name,))
+                for secret in connection.secrets if secrets else []:
+                    resolve(secret, project.secrets_folder)
+    for name in project.names("pipelines"):
         with collected():
-            connection = project.connections.parse(Connection, at=(name,))
-            for secret in connection.secrets if secrets else []:
-                resolve(secret, project.secrets_folder)
-    for kind, model in (("pipelines", PipelineSpec), ("models", ModelSpec)):
-        for _, document in project.documents(kind):
-            check(document, model)
+            find_connection(project, load_pipeline(project, name))
+    for name in project.names("models"):
+        with collected():
+            project.document("models", name).parse(ModelSpec)
     if not problems:
         with collected():
             in_order(project, project.names("pipelines"))
-    return problems
+    return list(dict.fromkeys(problems))
 
 
 def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
@@ -110,10 +107,11 @@ def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
 
 def run(project: Project, names: Sequence[str], context: RunContext, progress: Progress = silent) -> RunSummary:
     """Run pipelines in the order of their dependencies (none named: all). A failure does not stop the others."""
+    specs = in_order(project, names or project.names("pipelines"))
     lake = open_lake(project)
     entries: list[RunEntry] = []
     failures: dict[str, LakeloopError] = {}
-    for spec in in_order(project, names or project.names("pipelines")):
+    for spec in specs:
         try:
             pipeline = Pipeline(spec, open_source(project, spec, lake), lake)
             entries.append(pipeline.run(context, partial(_named, progress, spec.pipeline)))

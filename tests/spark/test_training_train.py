@@ -48,15 +48,20 @@ def customers(spark: SparkSession) -> DataFrame:
 
 @dataclass
 class Watched:
-    """A training, what it said on the way, and which folds each feature pipeline was fitted on."""
+    """A training, what it said on the way, and which folds each feature pipeline was fitted on and whether it left a cache."""
 
     result: training.TrainingResult
     steps: list[tuple[int, int, str]]
     fitted_on: list[list[int]]
+    left_cached: bool
+
+
+def is_caching(spark: SparkSession) -> bool:
+    return not spark._jsparkSession.sharedState().cacheManager().isEmpty()
 
 
 @pytest.fixture(scope="module")
-def watched(customers: DataFrame) -> Watched:
+def watched(customers: DataFrame, spark: SparkSession) -> Watched:
     steps: list[tuple[int, int, str]] = []
     fitted_on: list[list[int]] = []
 
@@ -68,7 +73,7 @@ def watched(customers: DataFrame) -> Watched:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cross_validation, "Pipeline", WatchedPipeline)
         result = training.train(SPEC, customers, lambda *step: steps.append(step))
-    return Watched(result, steps, fitted_on)
+    return Watched(result, steps, fitted_on, is_caching(spark))
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +116,8 @@ def test_feature_stages_never_see_the_fold_they_are_scored_on(watched: Watched) 
     assert watched.fitted_on == [[1], [0]]
 
 
-def test_nothing_stays_cached(result: training.TrainingResult, spark: SparkSession) -> None:
-    assert spark._jsparkSession.sharedState().cacheManager().isEmpty()
+def test_nothing_stays_cached(watched: Watched) -> None:
+    assert watched.left_cached is False
 
 
 def test_the_saved_champion_scores_the_raw_table_as_before(
@@ -159,7 +164,8 @@ def with_null_labels(df: DataFrame) -> DataFrame:
     ],
 )
 def test_a_table_that_cannot_be_learned_from_is_refused(
-    customers: DataFrame, changes: dict[str, Any], table: Change, message: str
+    spark: SparkSession, customers: DataFrame, changes: dict[str, Any], table: Change, message: str
 ) -> None:
     with pytest.raises(TrainingError, match=message):
         training.train(ModelSpec.model_validate(DECLARED | changes), table(customers), lambda *_: None)
+    assert not is_caching(spark)

@@ -44,7 +44,7 @@ def build_session(
 
     Under spark-submit, on Databricks and where a session is active, master, memory, jars and catalogs are somebody
     else's decision: only the settings that Spark lets a running session change are applied, and `app_name` is not.
-    With `log_file`, what a new Java process writes to standard error is appended there instead of on the terminal.
+    With `log_file`, what a new Java process prints is appended there instead of on the terminal.
 
     Raises:
         JavaMissingError: No Java 17 was found.
@@ -59,7 +59,7 @@ def build_session(
     ensure_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take whatever `python3` is on the PATH
     try:
-        with _standard_error_to(log_file):
+        with _output_to(log_file):
             return SparkSession.builder.appName(app_name).config(map=dict(properties)).getOrCreate()
     except PySparkRuntimeError as error:
         if error.getErrorClass() != "JAVA_GATEWAY_EXITED":
@@ -75,20 +75,23 @@ def build_session(
 
 
 @contextmanager
-def _standard_error_to(file: Path | None) -> Iterator[None]:
-    """The Java process keeps for life the file that standard error is while it starts."""
+def _output_to(file: Path | None) -> Iterator[None]:
+    """The Java process keeps for life what standard output and error are while it starts."""
     if file is None:
         yield
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    terminal = os.dup(2)
+    sys.stdout.flush()
+    terminal = {stream: os.dup(stream) for stream in (1, 2)}
     try:
         with file.open("ab") as log:
-            os.dup2(log.fileno(), 2)
+            for stream in terminal:
+                os.dup2(log.fileno(), stream)
         yield
     finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        for stream, duplicate in terminal.items():
+            os.dup2(duplicate, stream)
+            os.close(duplicate)
 
 
 def _parse(text: str, place: str) -> tuple[str, str]:

@@ -7,25 +7,39 @@ from lakeloop.ingestion.sources.jdbc import JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
 from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.rest import RestReader
-from lakeloop.ingestion.spec import FilesSource, JdbcSource, PipelineSpec, RestSource
+from lakeloop.ingestion.spec import FilesSource, JdbcSource, PipelineSpec, QuerySource, RestSource
 from lakeloop.lake.tables import Lake
+
+
+def find_connection(project: Project, spec: PipelineSpec) -> FilesConnection | JdbcConnection | RestConnection | None:
+    """The connection that a pipeline's source names, None for a query.
+
+    Raises ConfigError for one that is missing or of another kind.
+    """
+    declared, wanted_by = spec.source, f"pipeline {spec.pipeline}"
+    if isinstance(declared, FilesSource):
+        return project.connection(declared.files, FilesConnection, wanted_by)
+    if isinstance(declared, JdbcSource):
+        return project.connection(declared.jdbc, JdbcConnection, wanted_by)
+    if isinstance(declared, RestSource):
+        return project.connection(declared.rest, RestConnection, wanted_by)
+    return None
 
 
 def open_source(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
     """The reader of a pipeline's source, with its connection and secrets resolved.
 
-    Raises ConfigError for a connection that is missing or of another kind, SecretMissingError for a missing secret.
+    Raises ConfigError as `find_connection` does, SecretMissingError for a missing secret.
     """
-    declared, wanted_by = spec.source, f"pipeline {spec.pipeline}"
-    if isinstance(declared, FilesSource):
-        folder = project.connection(declared.files, FilesConnection, wanted_by)
-        return FilesReader(lake.spark, folder.path, declared)
-    if isinstance(declared, JdbcSource):
-        database = project.connection(declared.jdbc, JdbcConnection, wanted_by)
-        password = secrets.resolve(database.password, project.secrets_folder)
-        return JdbcReader(lake.spark, database, password, declared)
-    if isinstance(declared, RestSource):
-        api = project.connection(declared.rest, RestConnection, wanted_by)
-        token = secrets.resolve(api.bearer_token, project.secrets_folder)
-        return RestReader(lake.spark, api, token, declared, f"{lake.root}/_landing/{spec.pipeline}")
-    return QueryReader(lake, declared, spec.model_dump_json())
+    match spec.source, find_connection(project, spec):
+        case FilesSource() as declared, FilesConnection() as folder:
+            return FilesReader(lake.spark, folder.path, declared)
+        case JdbcSource() as declared, JdbcConnection() as database:
+            password = secrets.resolve(database.password, project.secrets_folder)
+            return JdbcReader(lake.spark, database, password, declared)
+        case RestSource() as declared, RestConnection() as api:
+            token = secrets.resolve(api.bearer_token, project.secrets_folder)
+            return RestReader(lake.spark, api, token, declared, f"{lake.root}/_landing/{spec.pipeline}")
+        case QuerySource() as declared, _:
+            return QueryReader(lake, declared, spec.model_dump_json())
+    raise AssertionError(f"find_connection gave the wrong kind for {spec.pipeline}")

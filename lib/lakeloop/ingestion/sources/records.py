@@ -17,8 +17,8 @@ from lakeloop.ingestion.spec import CsvFormat
 from lakeloop.quality import Finding
 from lakeloop.quality.rules import quoted
 
-TEXT, MALFORMED, MISSING = "_text", "_malformed", "_missing"
-NOT_UTF8 = "\ufffd"  # what Spark reads in place of bytes that are not UTF-8
+TEXT, MALFORMED, MISSING, CORRUPT = "_text", "_malformed", "_missing", "_corrupt"
+MAX_CELLS = 20_000  # Spark's parser fails, and the job with it, on a line of more than 20,480
 
 
 def form_findings() -> tuple[Finding, ...]:
@@ -35,31 +35,41 @@ def parse_csv(lines: DataFrame, header: Sequence[str], declared: Sequence[str], 
     A cell without characters is NULL. Columns that are not declared go to `_rescued`; a declared one that the header
     lacks makes every row `field_missing`.
     """
-    schema = ", ".join(f"{quoted(name)} STRING" for name in [*header, "_corrupt"])
+    schema = ", ".join(f"{quoted(name)} STRING" for name in [*header, CORRUPT])
     options = {
         "sep": csv.delimiter,
         "quote": csv.quote,
         "escape": csv.quote,
         "mode": "PERMISSIVE",
-        "columnNameOfCorruptRecord": "_corrupt",
+        "columnNameOfCorruptRecord": CORRUPT,
     }
-    parsed = lines.withColumn("_fields", F.from_csv(TEXT, schema, options))
-    wrong = F.col("_fields._corrupt").isNotNull() | F.col("_fields").isNull()
-    message = F.lit(f"the line does not have the {len(header)} cells of the header")
+    readable = F.when(_count_of(csv.delimiter) < MAX_CELLS, F.col(TEXT))
+    parsed = lines.withColumn("_fields", F.from_csv(readable, schema, options))
+    opened = F.col(TEXT).rlike(rf"(^|\Q{csv.delimiter}\E)\Q{csv.quote}\E") & (_count_of(csv.quote) % 2 == 1)
+    wrong = F.col(f"_fields.{CORRUPT}").isNotNull() | F.col("_fields").isNull()
+    message = F.when(opened, "a quote is not closed on the line").when(
+        wrong, f"the line does not have the {len(header)} cells of the header"
+    )
     absent = [name for name in declared if name not in header]
     extra = [name for name in header if name not in declared]
     values = {name: F.col("_fields")[name] if name in header else F.lit(None).cast("string") for name in declared}
     rescued = F.to_json(F.struct(*(F.col("_fields")[name].alias(name) for name in extra))) if extra else None
     missing = F.lit(f"the header of the file lacks {', '.join(absent)}") if absent else F.lit(None).cast("string")
-    return _finish(parsed, values, malformed=F.when(wrong, message), missing=missing, rescued=rescued)
+    return _finish(parsed, values, malformed=message, missing=missing, rescued=rescued)
 
 
 def parse_json(lines: DataFrame, declared: Sequence[str]) -> DataFrame:
-    """One JSON object per record. Numbers and nested values keep their JSON text; an absent key is NULL.
+    """One JSON object per record. Numbers and nested values become their JSON text; an absent key is NULL.
 
-    Keys that are not declared go to `_rescued`.
+    A number with a fraction or exponent is read as a double, so digits beyond the 17th go. Keys that are not declared
+    go to `_rescued`.
     """
-    parsed = lines.withColumn("_fields", F.from_json(TEXT, "map<string,string>"))
+    # As the only element of an array: Spark reads an object and ignores what follows it.
+    alone = F.from_json(F.concat(F.lit("["), TEXT, F.lit("]")), "array<map<string,string>>")
+    ends = F.col(TEXT).rlike(r"\}\s*\z")
+    parsed = lines.withColumn("_alone", alone).withColumn(
+        "_fields", F.when(ends & (F.size("_alone") == 1), F.get("_alone", F.lit(0)))
+    )
     undeclared = F.map_filter("_fields", lambda key, _: ~key.isin(list(declared)))
     rescued = F.when(F.size(undeclared) > 0, F.to_json(undeclared))
     values = {name: F.col("_fields")[name] for name in declared}
@@ -100,12 +110,17 @@ def parse_xml(files: DataFrame, row_tag: str, declared: Sequence[str]) -> DataFr
 def _finish(
     parsed: DataFrame, values: dict[str, Column], *, malformed: Column, missing: Column, rescued: Column | None
 ) -> DataFrame:
-    not_utf8 = F.when(F.col(TEXT).contains(NOT_UTF8), F.lit("the text is not valid UTF-8"))
+    decoded = F.decode(F.col(TEXT).cast("binary"), "UTF-8")
+    not_utf8 = F.when(decoded != F.col(TEXT), F.lit("the text is not valid UTF-8"))
     return parsed.select(
         *(value.alias(name) for name, value in values.items()),
         POSITION,
-        F.col(TEXT).alias(ORIGINAL),
+        decoded.alias(ORIGINAL),
         (F.lit(None).cast("string") if rescued is None else rescued).alias(RESCUED),
         F.coalesce(not_utf8, malformed).alias(MALFORMED),
         missing.alias(MISSING),
     )
+
+
+def _count_of(character: str) -> Column:
+    return F.length(TEXT) - F.length(F.replace(F.col(TEXT), F.lit(character), F.lit("")))

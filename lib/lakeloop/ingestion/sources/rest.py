@@ -146,5 +146,7 @@ def _land(folder: str, number: int, records: list[dict[str, Any]]) -> str:
     system.create_dir(path, recursive=True)
     name = f"page-{number:06d}.jsonl"
     with system.open_output_stream(f"{path}/{name}") as stream:
-        stream.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode())
+        # A lone surrogate is no text: it is written as bytes that make its record malformed.
+        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        stream.write(text.encode(errors="surrogatepass"))
     return f"{folder}/{name}"
