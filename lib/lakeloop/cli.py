@@ -55,7 +55,7 @@ def run(names: Names = None, conf_dir: ConfDir = Path("conf"), env: Env = "local
         console.print(entries_table(summary.entries))
         for pipeline, error in summary.failures.items():
             console.print(f"{pipeline} failed: {escape(str(error))}", style="red", soft_wrap=True)
-        console.print(f"Tables: {project.lake_root} · run {context.run_id} · next: lakeloop runs")
+        console.print(f"Tables: {project.lake_root} · run {context.run_id} · next: lakeloop runs", soft_wrap=True)
         if summary.failures:
             raise typer.Exit(1)
 
@@ -82,17 +82,21 @@ def score(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> No
         with progress_bar() as progress:
             entry = verbs.score_table(project, name, context, progress)
         console.print(entries_table([entry]))
-        console.print(f"Scores: {entry.table} in {project.lake_root} · next: lakeloop runs")
+        console.print(f"Scores: {entry.table} in {project.lake_root} · next: lakeloop runs", soft_wrap=True)
 
 
 @app.command()
-def runs(last: int = 20, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> None:
+def runs(
+    last: Annotated[int, typer.Option(min=1, help="How many entries")] = 20,
+    conf_dir: ConfDir = Path("conf"),
+    env: Env = "local",
+) -> None:
     """Show what ran: rows read, good, quarantined and dropped per table; starts no Spark."""
     with explained():
         root = Project(conf_dir, env).lake_root
         shown = Ledger(root).runs(last)
         if not shown:
-            console.print(f"No run yet in {root}. Next: lakeloop run")
+            console.print(f"No run yet in {root}. Next: lakeloop run", soft_wrap=True)
             return
         table = plain_table()
         for run_id, of_run in groupby(shown, key=lambda row: row["run_id"]):

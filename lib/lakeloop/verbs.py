@@ -95,9 +95,15 @@ def validate(project: Project, *, secrets: bool = True) -> list[str]:
 
 
 def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
-    """The pipelines with those that write a table before those that read it. Raises ConfigError on a cycle."""
+    """The pipelines, those that write a table before those that read it.
+
+    Raises ConfigError where they read each other in a circle, or two write one table.
+    """
     specs = {name: load_pipeline(project, name) for name in names}
-    writers = {spec.sink.table: name for name, spec in specs.items()}
+    writers: dict[str, str] = {}
+    for name, spec in specs.items():
+        if (other := writers.setdefault(spec.sink.table, name)) != name:
+            raise ConfigError(f"{other} and {name} both write {spec.sink.table}; a table has one pipeline")
     needs = {name: {writers[table] for table in spec.inputs if table in writers} for name, spec in specs.items()}
     try:
         return [specs[name] for name in TopologicalSorter(needs).static_order()]

@@ -138,7 +138,7 @@ def expected_intervals(histories: Sequence[Sequence[str | None]]) -> list[tuple[
 
 
 @settings(
-    max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # every example has its own table
 @given(
     histories=st.lists(st.lists(st.sampled_from([None, "x", "y"]), min_size=1, max_size=8), min_size=20, max_size=40),

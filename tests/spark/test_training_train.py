@@ -48,7 +48,7 @@ def customers(spark: SparkSession) -> DataFrame:
 
 @dataclass
 class Watched:
-    """A training, what it said on the way, and which folds each feature pipeline was fitted on and whether it left a cache."""
+    """A training, what it said, which folds each feature pipeline was fitted on and whether it left a cache."""
 
     result: training.TrainingResult
     steps: list[tuple[int, int, str]]
@@ -148,7 +148,8 @@ def with_null_labels(df: DataFrame) -> DataFrame:
     ("changes", "table", "message"),
     [
         ({}, with_null_labels, "label 'churn' of gold.features is NULL in 3 rows"),
-        ({}, lambda df: df.where("churn = 'No'"), r"two values, one of them 'Yes'; found 'No' \(60 rows\)"),
+        ({}, lambda df: df.where("churn = 'Yes'"), r"two values, one of them 'Yes'; found 'Yes' \(20 rows\)"),
+        ({}, lambda df: df.replace("Yes", "yes", "churn").union(df.where("id = 'c0'")), "'No' .* 'Yes' .* 'yes'"),
         ({"label": {"column": "churn", "positive": "yes"}}, lambda df: df, r"'yes'; found 'No' \(60 rows\), 'Yes'"),
         ({}, lambda df: df.where("churn = 'No' OR id IN ('c0', 'c1')"), "2 rows of 'Yes': too few"),
         ({}, lambda df: df.union(df.where("id = 'c7'")), "'id' is NULL or repeated in 1 of 81 rows"),

@@ -44,6 +44,10 @@ class RuleFailedError(LakeloopError, ValueError):
     """A rule of severity `fail` was violated, so nothing was published."""
 
 
+class EngineError(LakeloopError, RuntimeError):
+    """Spark refused a batch or failed on it: an expression that does not fit the columns, a name Delta cannot store."""
+
+
 class TrainingError(LakeloopError, ValueError):
     """A model cannot be trained on this table as declared."""
 

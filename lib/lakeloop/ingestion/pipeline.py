@@ -4,11 +4,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from lakeloop.core import logs
-from lakeloop.core.errors import AccountingError, ConcurrentRunError, LakeloopError, RuleFailedError, SourceError
+from lakeloop.core.errors import (
+    AccountingError,
+    ConcurrentRunError,
+    EngineError,
+    LakeloopError,
+    RuleFailedError,
+    SourceError,
+)
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.conform_types import keep_known_types
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Source
@@ -67,14 +75,15 @@ class Pipeline:
             self._accept(batch, judged)
             progress(f"publishing {judged.counts.good:,} rows")
             self._publish(batch)
-        except LakeloopError as error:
+        except (LakeloopError, PySparkException) as problem:
+            error = problem if isinstance(problem, LakeloopError) else self._explained(problem)
             refused = isinstance(error, AccountingError | RuleFailedError)
             outcome: Outcome = "withdrawn" if refused else "failed"
             batch_id = None if batch is None else batch.batch_id
             ledger.record(run, RunEntry(name, table, outcome, started_at, str(error), batch_id))
             if refused and batch is not None:
                 self.source.release(batch.plan)
-            raise
+            raise error from problem
         message = batch.plan.failure or batch.plan.summary
         entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts)
         ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), judged.results)
@@ -84,6 +93,10 @@ class Pipeline:
         if batch.plan.failure:
             raise SourceError(batch.plan.failure)
         return entry
+
+    def _explained(self, problem: PySparkException) -> EngineError:
+        log.error("Spark failed", pipeline=self.spec.pipeline, exc_info=problem)
+        return EngineError(f"{self.spec.pipeline}: Spark refuses the batch: {str(problem).strip().splitlines()[0]}")
 
     def _next_batch(self, ledger: Ledger, run: RunContext, progress: Progress) -> tuple[Batch | None, bool]:
         before = ledger.batches(self.spec.pipeline)

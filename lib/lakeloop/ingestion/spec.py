@@ -7,12 +7,14 @@ from pydantic_core import PydanticCustomError
 
 from lakeloop.core.config import Project
 from lakeloop.core.documents import Declaration
+from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.lake.tables import REFERENCE
 from lakeloop.quality import Rule
 
 TableReference = Annotated[str, Field(pattern=REFERENCE.pattern)]
-FieldName = Annotated[str, Field(pattern=r"^[^_`.][^`.]*$")]
+# What Delta can store as a column name, less the leading underscore that Lakeloop's own columns have.
+FieldName = Annotated[str, Field(pattern=r"^[^_`. ,;{}()\n\t=][^`. ,;{}()\n\t=]*$")]
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -113,14 +115,14 @@ class QuerySource(Declaration):
 def _kind_of_source(value: Any) -> str | None:
     given = value if isinstance(value, dict) else value.__dict__ if isinstance(value, Declaration) else {}
     found = [kind for kind in ("jdbc", "rest", "files", "query") if kind in given]
-    return f"{found[0]} source" if len(found) == 1 else None  # not a key, or errors would show the line of that key
+    return f"{found[0]}_source" if len(found) == 1 else None  # not a key, or errors would show the line of that key
 
 
 Source = Annotated[
-    Annotated[JdbcSource, Tag("jdbc source")]
-    | Annotated[RestSource, Tag("rest source")]
-    | Annotated[FilesSource, Tag("files source")]
-    | Annotated[QuerySource, Tag("query source")],
+    Annotated[JdbcSource, Tag("jdbc_source")]
+    | Annotated[RestSource, Tag("rest_source")]
+    | Annotated[FilesSource, Tag("files_source")]
+    | Annotated[QuerySource, Tag("query_source")],
     Discriminator(
         _kind_of_source,
         custom_error_type="source",
@@ -161,6 +163,13 @@ class PipelineSpec(Declaration):
     transforms: tuple[Transform, ...] = ()
     rules: tuple[Rule, ...] = ()
     sink: Sink
+
+    @model_validator(mode="after")
+    def _names_rules_once(self) -> Self:
+        names = [rule.name for rule in self.rules]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise PydanticCustomError("rules", f"two rules are called {', '.join(repeated)}; give one a `name`")
+        return self
 
     @property
     def record_table(self) -> str:
@@ -203,4 +212,8 @@ class PipelineSpec(Declaration):
 
 def load_pipeline(project: Project, name: str) -> PipelineSpec:
     """The declaration of one pipeline. Raises ConfigError with file and line of each problem."""
-    return project.document("pipelines", name).parse(PipelineSpec)
+    document = project.document("pipelines", name)
+    spec = document.parse(PipelineSpec)
+    if spec.pipeline != name:
+        raise ConfigError(f"{document.place(('pipeline',))}: the file is called {name}, the pipeline {spec.pipeline}")
+    return spec

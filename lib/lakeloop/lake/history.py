@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from lakeloop.core.errors import TableError
 from lakeloop.lake.merge import same_keys
 from lakeloop.lake.tables import Commit, Lake
 
@@ -19,8 +20,11 @@ def merge_history(
     `rows` may hold several versions of a key; keys and `sequence_by` are not NULL and (key, sequence) is unique.
     `effective_time` is `sequence_by`; `end_time` is the next version's `effective_time`, NULL for the current one. A
     version equal to the one before it (NULL equals NULL; `sequence_by` itself is not compared) opens no new interval.
-    A late version is put into its place and the interval it falls into is cut. A repeated batch changes nothing.
+    A late version is put into its place and the interval it falls into is cut. A version whose time is
+    stored already is ignored, so a repeated batch changes nothing.
     """
+    if taken := sorted(set(VERSION_COLUMNS) & set(rows.columns)):
+        raise TableError(f"{table}: the source has a column {', '.join(taken)}, which a history table keeps for itself")
     payload = [name for name in rows.columns if name not in (*keys, sequence_by)]
     versions = rows.withColumn("effective_time", F.col(sequence_by))
     if not lake.exists(table):
@@ -57,7 +61,7 @@ def merge_history(
 def _with_intervals(timeline: DataFrame, keys: Sequence[str], payload: Sequence[str]) -> DataFrame:
     """Drop new versions that repeat the one before them, then derive `end_time` and `is_current` from the order."""
     in_order = Window.partitionBy(*keys).orderBy("effective_time")
-    content: Column = F.struct(*payload) if payload else F.lit(0)
+    content: Column = F.struct(*(F.col(f"`{name}`") for name in payload)) if payload else F.lit(0)
     repeats = F.col("_new") & F.lag(content).over(in_order).eqNullSafe(content)
     following = F.lead("effective_time").over(in_order)
     return (

@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -93,12 +94,12 @@ class Ledger:
     def batches(self, pipeline: str) -> list[tuple[Batch, Outcome | None]]:
         """Every planned batch of a pipeline, oldest first, with its last outcome (None: it has not ended)."""
         ended = self._rows(RUNS, [("name", "=", pipeline), ("outcome", "in", ["succeeded", "withdrawn"])])
-        outcomes = {row["batch_id"]: row["outcome"] for row in sorted(ended, key=lambda row: row["ended_at"])}
+        ends = {row["batch_id"]: row for row in sorted(ended, key=lambda row: row["ended_at"])}
         planned = self._rows(BATCHES, [("pipeline", "=", pipeline)])
         return [
             (
                 Batch(Commit(row["writer"], row["batch_id"], row["run_id"]), Plan(**json.loads(row["plan"]))),
-                outcomes.get(row["batch_id"]),
+                _outcome(row, ends.get(row["batch_id"])),
             )
             for row in sorted(planned, key=lambda row: row["batch_id"])
         ]
@@ -111,9 +112,9 @@ class Ledger:
         writer = before[-1][0].commit.writer if before else f"{pipeline}-{uuid.uuid4().hex[:12]}"
         batch_id = before[-1][0].batch_id + 1 if before else 0
         row = (pipeline, writer, batch_id, run.run_id, now(), json.dumps(asdict(plan)))
-        DeltaTable.create(self._folder(BATCHES), BATCH_SCHEMA, mode="ignore")
+        uri = self._created(BATCHES, BATCH_SCHEMA)
         while True:
-            table = DeltaTable(self._folder(BATCHES))
+            table = DeltaTable(uri)
             if table.to_pyarrow_table(filters=[("pipeline", "=", pipeline)]).num_rows != len(before):
                 raise ConcurrentRunError(
                     f"{pipeline}: another run has begun batch {batch_id} meanwhile; let it end, then run again"
@@ -149,12 +150,15 @@ class Ledger:
         return sorted(self._rows(RUNS, []), key=lambda row: row["ended_at"])[-last:]
 
     def _append(self, table: str, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
-        write_deltalake(self._folder(table), _rows_of(rows, schema), mode="append")
+        write_deltalake(self._created(table, schema), _rows_of(rows, schema), mode="append")
 
-    def _folder(self, table: str) -> str:
+    def _created(self, table: str, schema: pa.Schema) -> str:
         uri = self._uri(table)
-        if "://" not in uri:
-            Path(uri).mkdir(parents=True, exist_ok=True)
+        if not DeltaTable.is_deltatable(uri):
+            if "://" not in uri:
+                Path(uri).mkdir(parents=True, exist_ok=True)
+            with suppress(CommitFailedError):  # another run was first
+                DeltaTable.create(uri, schema, mode="ignore")
         return uri
 
     def _rows(self, table: str, filters: list[tuple[str, str, Any]]) -> list[dict[str, Any]]:
@@ -165,6 +169,11 @@ class Ledger:
 
     def _uri(self, table: str) -> str:
         return f"{self.root}/{table.replace('.', '/')}"
+
+
+def _outcome(planned: dict[str, Any], end: dict[str, Any] | None) -> Outcome | None:
+    # An end before the plan belongs to a ledger that was lost since.
+    return None if end is None or end["ended_at"] < planned["planned_at"] else end["outcome"]
 
 
 def _rows_of(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

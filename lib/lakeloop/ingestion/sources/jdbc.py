@@ -43,23 +43,27 @@ class JdbcReader:
     def plan(self, finished: Sequence[Plan], progress: Progress) -> Plan | None:
         """The next interval of the cursor, or the whole table where none is declared."""
         if self.spec.incremental is None:
-            return Plan({"after": None, "upto": None}, "the whole table")
-        after = finished[-1].details["upto"] if finished else None
+            return Plan({"after": None, "upto": None, "nulls": True}, "the whole table")
+        after, nulls = finished[-1].details["upto"] if finished else None, not finished
         cursor = _identifier(self.spec.incremental.cursor)
-        bounds = (
-            f"SELECT CAST(max({cursor}) AS varchar(64)) AS upto, count(*) AS n FROM {self._table}{self._where(after)}"
-        )
+        where = f" WHERE {self._interval(cursor, after, None, nulls)}"
+        bounds = f"SELECT CAST(max({cursor}) AS varchar(64)) AS upto, count(*) AS n FROM {self._table}{where}"
         found = self._query(bounds).first()
         assert found is not None
         if found["n"] == 0:
             return None
         progress(f"{found['n']:,} rows")
         since = f" since {after}" if after else ""
-        return Plan({"after": after, "upto": found["upto"] or after}, f"{found['n']:,} rows{since}")
+        return Plan({"after": after, "upto": found["upto"], "nulls": nulls}, f"{found['n']:,} rows{since}")
 
     def read(self, plan: Plan) -> Extract:
         """The rows of the planned interval, in the types of the database."""
-        rows = self._query(f"SELECT * FROM {self._table}{self._where(plan.details['after'], plan.details['upto'])}")
+        where = ""
+        if self.spec.incremental is not None:
+            cursor, upto = _identifier(self.spec.incremental.cursor), plan.details["upto"]
+            inside = self._interval(cursor, plan.details["after"], upto, plan.details["nulls"])
+            where = f" WHERE {inside if upto is not None else f'{cursor} IS NULL'}"
+        rows = self._query(f"SELECT * FROM {self._table}{where}")
         position = F.struct(
             F.lit(f"{self.spec.jdbc}.{self.spec.table}").alias("origin"), F.lit(None).cast("bigint").alias("record")
         )
@@ -77,14 +81,12 @@ class JdbcReader:
     def _table(self) -> str:
         return ".".join(_identifier(part) for part in self.spec.table.split("."))
 
-    def _where(self, after: str | None, upto: str | None = None) -> str:
-        if self.spec.incremental is None or (after is None and upto is None):
-            return ""
-        cursor = _identifier(self.spec.incremental.cursor)
-        upper = [f"{cursor} <= {_literal(upto)}"] if upto is not None else []
-        if after is None:
-            return f" WHERE {' AND '.join(upper)} OR {cursor} IS NULL"
-        return f" WHERE {' AND '.join([f'{cursor} > {_literal(after)}', *upper])}"
+    @staticmethod
+    def _interval(cursor: str, after: str | None, upto: str | None, nulls: bool) -> str:
+        limits = [f"{cursor} > {_literal(after)}"] if after is not None else []
+        limits += [f"{cursor} <= {_literal(upto)}"] if upto is not None else []
+        inside = " AND ".join(limits) or f"{cursor} IS NOT NULL"
+        return f"{inside} OR {cursor} IS NULL" if nulls else inside
 
     def _query(self, query: str) -> DataFrame:
         reader = self.spark.read.format("jdbc").options(
@@ -110,5 +112,5 @@ def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(value: str | None) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,9 +1,11 @@
 """Paged HTTP APIs. What they answer is landed as files first, so that a batch can be read again after a kill."""
 
+import datetime as dt
 import json
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import requests
@@ -138,7 +140,20 @@ class RestReader:
             for record in found
             if record.get(self.spec.incremental.cursor) is not None
         ]
-        return max([*cursors, *([greatest] if greatest is not None else [])], default=None)
+        return max([*cursors, *([greatest] if greatest is not None else [])], key=_meaning, default=None)
+
+
+def _meaning(cursor: str) -> tuple[int, Any]:
+    """What orders cursors: numbers by value, times by instant (UTC where no zone is given), all else as text."""
+    try:
+        number = Decimal(cursor)
+    except InvalidOperation:
+        try:
+            moment = dt.datetime.fromisoformat(cursor)
+        except ValueError:
+            return 2, cursor
+        return 1, moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return (0, number) if number.is_finite() else (2, cursor)
 
 
 def _land(folder: str, number: int, records: list[dict[str, Any]]) -> str:

@@ -1,18 +1,24 @@
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from pyspark.sql import functions as F
+from deltalake import DeltaTable
 
+from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.ledger import BATCHES, RULE_RESULTS, RUNS, Batch, Ledger, Outcome, Plan, RunEntry
-from lakeloop.lake.tables import Lake
+from lakeloop.lake.ledger import BATCHES, RULE_RESULTS, Batch, Ledger, Outcome, Plan, RunEntry
 
 RUN = RunContext("run", "test", run_id="r1", user="somebody")
 
 
 @pytest.fixture
-def ledger(lake: Lake) -> Ledger:
-    return Ledger(lake)
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(str(tmp_path / "lake"))
+
+
+def table(ledger: Ledger, name: str) -> DeltaTable:
+    return DeltaTable(f"{ledger.root}/{name.replace('.', '/')}")
 
 
 def plan(ledger: Ledger, number: int, pipeline: str = "p") -> Batch:
@@ -65,13 +71,36 @@ def test_batches_of_a_pipeline_share_a_writer_and_no_other_pipeline_has_it(ledge
     assert outcomes(ledger, "q") == [(0, "succeeded")]
 
 
-def test_a_ledger_that_starts_anew_has_another_writer_and_no_old_outcomes(ledger: Ledger) -> None:
+def test_a_ledger_that_starts_anew_has_another_writer(ledger: Ledger) -> None:
     first = plan(ledger, 1)
-    end(ledger, "succeeded", 0)
-    ledger.lake.handle(BATCHES).delete()
+    table(ledger, BATCHES).delete()
     again = plan(ledger, 1)
+    assert again.batch_id == first.batch_id
     assert again.commit.writer != first.commit.writer
+
+
+def test_a_batch_that_another_run_planned_meanwhile_is_refused(ledger: Ledger) -> None:
+    before = ledger.batches("p")
+    plan(ledger, 1)
+    with pytest.raises(ConcurrentRunError, match="p: another run has begun batch 0 meanwhile"):
+        ledger.plan("p", Plan({}, ""), RUN, before)
     assert outcomes(ledger) == [(0, None)]
+
+
+def test_of_runs_that_plan_at_once_one_wins_and_other_pipelines_are_not_in_the_way(ledger: Ledger) -> None:
+    def attempt(pipeline: str) -> bool:
+        try:
+            ledger.plan(pipeline, Plan({}, ""), RUN, [])
+        except ConcurrentRunError:
+            return False
+        return True
+
+    plan(ledger, 1, "first")  # the table exists
+    with ThreadPoolExecutor(6) as threads:
+        won = list(threads.map(attempt, ["p", "p", "p", "p", "q", "r"]))
+    assert sum(won[:4]) == 1
+    assert won[4:] == [True, True]
+    assert [outcomes(ledger, pipeline) for pipeline in ("p", "q", "r")] == [[(0, None)]] * 3
 
 
 def test_a_run_is_recorded_whole(ledger: Ledger) -> None:
@@ -79,21 +108,30 @@ def test_a_run_is_recorded_whole(ledger: Ledger) -> None:
     entry = RunEntry("p", "silver.p", "succeeded", started_at, "3 files", 7, RowCounts(10, 6, 3, 1))
     ledger.record(RUN, entry)
     ledger.record(RUN, RunEntry("churn", None, "failed", started_at))
-    wanted = ["name", "table", "outcome", "batch_id", "rows_read", "rows_good", "rows_quarantined", "rows_dropped",
-              "message", "run_id", "verb", "environment", "user"]  # fmt: skip
-    rows = ledger.lake.read(RUNS).where(F.col("started_at") == F.lit(started_at)).orderBy("name")
-    assert [tuple(row) for row in rows.select(wanted).collect()] == [
-        ("churn", None, "failed", None, 0, 0, 0, 0, "", "r1", "run", "test", "somebody"),
-        ("p", "silver.p", "succeeded", 7, 10, 6, 3, 1, "3 files", "r1", "run", "test", "somebody"),
-    ]
-    assert rows.where("ended_at < started_at").isEmpty()
+    row, other = ledger.runs(2)
+    assert row.pop("ended_at") > started_at
+    assert row == {
+        "run_id": "r1", "verb": "run", "name": "p", "table": "silver.p", "batch_id": 7, "outcome": "succeeded",
+        "rows_read": 10, "rows_good": 6, "rows_quarantined": 3, "rows_dropped": 1, "started_at": started_at,
+        "message": "3 files", "environment": "test", "user": "somebody",
+    }  # fmt: skip
+    assert (other["name"], other["table"], other["batch_id"], other["rows_read"]) == ("churn", None, None, 0)
+
+
+def test_the_latest_runs_come_in_the_order_of_their_end(ledger: Ledger) -> None:
+    assert ledger.runs(5) == []
+    for batch_id in range(3):
+        end(ledger, "succeeded", batch_id)
+    assert [row["batch_id"] for row in ledger.runs(2)] == [1, 2]
+    assert [row["batch_id"] for row in ledger.runs(5)] == [0, 1, 2]
 
 
 def test_violations_are_recorded_per_rule_and_nothing_where_there_are_no_rules(ledger: Ledger) -> None:
     ledger.record_rules(RUN, "p", 3, "abc", [])
-    assert not ledger.lake.exists(RULE_RESULTS)
+    assert not Path(ledger.root).exists()
     ledger.record_rules(RUN, "p", 3, "abc", [("a_is_in", "warn", 0), ("a_is_unique", "error", 2)])
-    assert {tuple(row) for row in ledger.lake.read(RULE_RESULTS).collect()} == {
+    found = table(ledger, RULE_RESULTS).to_pyarrow_table().to_pylist()
+    assert {tuple(row.values()) for row in found} == {
         ("r1", "p", 3, "abc", "a_is_in", "warn", 0),
         ("r1", "p", 3, "abc", "a_is_unique", "error", 2),
     }
