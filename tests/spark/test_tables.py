@@ -33,7 +33,7 @@ def test_a_reference_is_schema_and_name_in_lower_case(lake: Lake, reference: str
 def test_a_table_that_was_never_written_is_named(lake: Lake) -> None:
     assert not lake.exists(TABLE)
     assert lake.schema(TABLE) is None
-    assert lake.committed_by(TABLE, Commit("w", 0, "run")) is None
+    assert lake.find_commit(TABLE, Commit("w", 0, "run")) is None
     for read in (lake.read, lake.version):
         with pytest.raises(TableError) as caught:
             read(TABLE)
@@ -63,9 +63,9 @@ def test_a_batch_is_committed_once_and_the_next_one_is_not_held_up(lake: Lake) -
 def test_a_batch_is_found_in_the_history_whichever_run_asks(lake: Lake) -> None:
     write(lake, 1, batch_id=0)
     write(lake, 2)
-    assert lake.committed_by(TABLE, Commit("w", 0, "a later run")) == "run"
+    assert lake.find_commit(TABLE, Commit("w", 0, "a later run")) == ("run", 1)
     for other in (Commit("w", 1, "run"), Commit("v", 0, "run"), Commit("w", 0, "run").withdrawal):
-        assert lake.committed_by(TABLE, other) is None
+        assert lake.find_commit(TABLE, other) is None
 
 
 def test_a_withdrawal_is_a_commit_of_its_own_and_happens_once(lake: Lake) -> None:
@@ -74,7 +74,7 @@ def test_a_withdrawal_is_a_commit_of_its_own_and_happens_once(lake: Lake) -> Non
     with lake.committing(commit.withdrawal):
         lake.handle(TABLE).delete("n = 1")
     assert numbers(lake) == [2]
-    assert lake.committed_by(TABLE, commit.withdrawal) == "run"
+    assert lake.find_commit(TABLE, commit.withdrawal) == ("run", 0)
     with lake.committing(commit.withdrawal):
         lake.handle(TABLE).delete("n = 2")
     assert numbers(lake) == [2]

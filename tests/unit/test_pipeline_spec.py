@@ -51,7 +51,11 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
         (HEAD + "source: {jdbc: crm, files: drop, table: t}\n" + APPEND, 3, ["exactly one of the keys"]),
         (HEAD + "source: crm\n" + APPEND, 3, ["exactly one of the keys"]),
         (HEAD + "source:\n  jdbc: crm\n" + APPEND, 3, ["table"]),
-        (HEAD + "source:\n  jdbc: crm\n  table: t\n  incremental: {curser: at}\n" + APPEND, 6, ["'curser'", "'cursor'"]),
+        (
+            HEAD + "source:\n  jdbc: crm\n  table: t\n  incremental: {curser: at}\n" + APPEND,
+            6,
+            ["'curser'", "'cursor'"],
+        ),
         (HEAD + "source: {rest: api, path: /u, records: d}\n" + APPEND, 3, ["fields"]),
         (
             HEAD + "source: {rest: api, path: usage, records: d, fields: [a]}\n" + APPEND,
@@ -64,7 +68,9 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
             ["paginate.size", "greater than 0", "found 0"],
         ),
         (
-            HEAD + "source:\n  rest: api\n  path: /u\n  records: d\n  fields: [a]\n  incremental: {cursor: at}\n" + APPEND,
+            HEAD
+            + "source:\n  rest: api\n  path: /u\n  records: d\n  fields: [a]\n  incremental: {cursor: at}\n"
+            + APPEND,
             8,
             ["param"],
         ),

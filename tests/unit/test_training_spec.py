@@ -2,9 +2,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
+from lakeloop.core.documents import Document
 from lakeloop.training.algorithms import ALGORITHMS, tunable
 from lakeloop.training.metrics import METRICS, BinaryMetrics
 from lakeloop.training.spec import ModelSpec
@@ -36,7 +36,7 @@ def refusal(**changes: Any) -> str:
 
 
 def test_the_shipped_churn_model_is_valid() -> None:
-    spec = ModelSpec.model_validate(yaml.safe_load(CHURN.read_text()))
+    spec = Document.load(CHURN).parse(ModelSpec)
     assert {point.algorithm for point in spec.points()} == set(ALGORITHMS)
     assert [point.algorithm for point in spec.points() if point.on == "pca"] == ["logistic_regression"]
 
@@ -51,14 +51,6 @@ def test_a_grid_becomes_every_combination_in_order() -> None:
         "random_forest(numTrees=20, maxDepth=4)",
         "logistic_regression()",
     ]
-
-
-@pytest.mark.parametrize("quoted", ["on", '"on"'])
-def test_on_is_read_with_and_without_quotes(quoted: str) -> None:
-    candidate = yaml.safe_load(f"logistic_regression: {{}}\n{quoted}: pca")
-    features = {"numeric": ["age"], "pca": {"components": 1}}
-    spec = ModelSpec.model_validate(declared(candidates=[candidate], features=features))
-    assert spec.points()[0].on == "pca"
 
 
 @pytest.mark.parametrize(

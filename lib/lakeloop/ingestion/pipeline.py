@@ -102,7 +102,7 @@ class Pipeline:
         before = ledger.batches(self.spec.pipeline)
         if before and before[-1][1] is None:
             interrupted = before[-1][0]
-            if self.lake.committed_by(self.spec.record_table, interrupted.commit.withdrawal) is None:
+            if self.lake.find_commit(self.spec.record_table, interrupted.commit.withdrawal) is None:
                 progress("finishing a batch that was interrupted")
                 return replace(interrupted, commit=replace(interrupted.commit, run_id=run.run_id)), True
         finished = [batch.plan for batch, outcome in before if outcome == "succeeded"]
@@ -149,18 +149,21 @@ class Pipeline:
             commit=batch.commit,
             partition_by=[VERDICT],
         )
-        writer = self.lake.committed_by(self.spec.record_table, batch.commit)
-        if writer != batch.commit.run_id:  # Delta skipped the write, so the observed counts would never come
-            raise ConcurrentRunError(
-                f"{self.spec.pipeline}: batch {batch.batch_id} was written by run {writer} meanwhile"
-            )
+        committed = self.lake.find_commit(self.spec.record_table, batch.commit)
+        if committed is None or committed.run_id != batch.commit.run_id:
+            raise ConcurrentRunError(f"{self.spec.pipeline}: another run has written batch {batch.batch_id} meanwhile")
+        if committed.rows == 0:  # Spark leaves the observation out of an empty plan, and waiting for it would not end
+            return Judged(RowCounts(read=self.source.read(batch.plan).frame.count()))
         numbers: dict[str, Any] = judged.get
         found = RowCounts(read.get["read"], *(numbers[name] for name in VERDICT_COUNTS))
         return Judged(found, tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings)))
 
     def _recorded(self, batch: Batch) -> Judged | None:
-        """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not."""
-        if self.lake.committed_by(self.spec.record_table, batch.commit) is None:
+        """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
+
+        What was read is counted at the source again, unless the batch had been accepted and published.
+        """
+        if self.lake.find_commit(self.spec.record_table, batch.commit) is None:
             return None
         rows = self.lake.read(self.spec.record_table).where(F.col("_batch_id") == batch.batch_id)
         found = {row[VERDICT]: row["count"] for row in rows.groupBy(VERDICT).count().collect()}
@@ -168,7 +171,9 @@ class Pipeline:
         reasons = rows.select(F.explode(REASONS).alias("reason")).groupBy("reason.rule").count().collect()
         severities = {rule.name: rule.severity for rule in self.spec.all_rules}
         results = tuple((row["rule"], severities.get(row["rule"], "error"), row["count"]) for row in reasons)
-        return Judged(RowCounts(sum(counts), *counts), results)
+        was_accepted = self.lake.find_commit(self.spec.sink.table, batch.commit) is not None
+        read = sum(counts) if was_accepted else self.source.read(batch.plan).frame.count()
+        return Judged(RowCounts(read, *counts), results)
 
     def _accept(self, batch: Batch, judged: Judged) -> None:
         """Take the batch back out of bronze and raise when it does not add up or violates a rule of severity `fail`."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
@@ -38,6 +38,13 @@ class Commit:
     def withdrawal(self) -> "Commit":
         """Identity of the commit that takes this one back."""
         return Commit(f"{self.writer}-withdrawn", self.batch_id, self.run_id)
+
+
+class Committed(NamedTuple):
+    """What a table's history says of a batch: the run that wrote it, and how many rows."""
+
+    run_id: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -84,14 +91,16 @@ class Lake:
         assert latest is not None
         return int(latest["version"])
 
-    def committed_by(self, table: str, commit: Commit) -> str | None:
-        """The run that committed this batch to the table, or None; looks through the history that Delta keeps."""
+    def find_commit(self, table: str, commit: Commit) -> Committed | None:
+        """The commit of this batch to the table, or None; looks through the history that Delta keeps."""
         if not self.exists(table):
             return None
         said = F.from_json("userMetadata", "writer string, batch_id bigint, run_id string")
         same = (F.col("said.writer") == commit.writer) & (F.col("said.batch_id") == commit.batch_id)
-        found = self.handle(table).history().select(said.alias("said")).where(same).select("said.run_id").first()
-        return None if found is None else str(found["run_id"])
+        history = self.handle(table).history().withColumn("said", said).where(same)
+        rows = F.coalesce(F.col("operationMetrics.numOutputRows").cast("bigint"), F.lit(0))
+        found = history.select("said.run_id", rows.alias("rows")).first()
+        return None if found is None else Committed(found["run_id"], found["rows"])
 
     def write(
         self,

@@ -41,8 +41,8 @@ class ModelRegistry:
 
     def champion(self, model: str) -> Champion | None:
         """The champion of a model, or None before the first promotion."""
-        connect(self.tracking_uri, self.lake_root, model)
         try:
+            connect(self.tracking_uri, self.lake_root, model)
             version = mlflow.MlflowClient().get_model_version_by_alias(model, ALIAS)
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):

@@ -82,12 +82,6 @@ class Candidate(Declaration):
     gradient_boosted_trees: dict[str, Values] | None = _grid("gradient_boosted_trees", "Gradient-boosted trees")
     on: Space = Field("features", description="The scaled features, or their principal components")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_on(cls, value: Any) -> Any:
-        # YAML 1.1 reads an unquoted `on` as true.
-        return {"on" if key is True else key: item for key, item in value.items()} if isinstance(value, dict) else value
-
     @field_validator(*ALGORITHMS)
     @classmethod
     def _has_valid_params(cls, grid: dict[str, Values] | None, info: ValidationInfo) -> dict[str, Values] | None:

@@ -1,0 +1,67 @@
+"""The registry on a store of its own: versions, the champion, and what an empty or unreachable registry says."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakeloop.core.errors import ModelError
+from lakeloop.core.run_record import RunContext
+from lakeloop.registry import ModelRegistry
+from lakeloop.registry.scoring import score_rows
+from lakeloop.training.spec import ModelSpec
+from lakeloop.training.train import train
+
+
+def declared(**changes: object) -> ModelSpec:
+    return ModelSpec.model_validate(
+        {
+            "model": "churn", "description": "Who leaves", "owner": "tests", "table": "gold.people", "key": "id",
+            "label": {"column": "left", "positive": True}, "split": {"test": 0.2, "seed": 1},
+            "folds": {"count": 2, "seed": 1}, "features": {"numeric": ["age"], "categorical": ["plan"]},
+            "candidates": [{"logistic_regression": {"regParam": [0.1], "maxIter": [5]}}], "scores": "gold.scores",
+        }
+        | changes
+    )  # fmt: skip
+
+
+@pytest.fixture
+def people(spark: SparkSession) -> DataFrame:
+    """Two hundred people; who is older than a hundred leaves."""
+    return spark.range(200, numPartitions=1).select(
+        "id", F.col("id").cast("double").alias("age"), F.lit("basic").alias("plan"), (F.col("id") >= 100).alias("left")
+    )
+
+
+def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path) -> None:
+    registry, spec, run = ModelRegistry("", str(tmp_path)), declared(), RunContext("train", "test")
+    assert registry.champion("churn") is None
+    assert registry.trained(spec, 3) is None
+
+    result = train(spec, people, lambda done, total, text: None)
+    assert registry.register(result, run, table_version=3) == 1
+    assert registry.champion("churn") is None
+    registry.promote("churn", 1)
+    champion = registry.champion("churn")
+    assert champion is not None
+    assert (champion.version, champion.table_version) == (1, 3)
+    assert registry.trained(spec, 3) == 1
+    assert registry.trained(spec, 4) is None
+    assert registry.trained(declared(select_by="log_loss"), 3) is None
+    assert registry.champion("other") is None
+
+    scores = score_rows(registry.load(champion), people, spec, champion, run)
+    mine = result.model.transform(people).select("id", "prediction")
+    same = scores.join(mine, "id").where(F.col("is_positive") == (F.col("prediction") == 1)).count()
+    rows = scores.agg(F.count("*"), F.min("probability"), F.max("probability"), F.max("model_version")).collect()
+    assert same == rows[0][0] == 200
+    assert 0 <= rows[0][1] < 0.5 < rows[0][2] <= 1
+    assert rows[0][3] == 1
+    assert (tmp_path / "mlflow.db").is_file()
+
+
+def test_a_registry_that_cannot_be_reached_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(ModelError, match=r"the registry at http://127\.0\.0\.1:1 does not answer"):
+        ModelRegistry("http://127.0.0.1:1", str(tmp_path)).champion("churn")
