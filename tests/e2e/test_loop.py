@@ -82,6 +82,7 @@ def check_day(loop: Loop, world: World, planted: Counter[tuple[str, str]], deliv
     assert sum(row.found for row in defects) - sum(planted.values()) in (0, sum(map(len, [world.planted[1]])))
 
 
+@pytest.mark.slow
 def test_two_days_of_the_demo(spark: SparkSession, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     world, loop = World(), Loop(spark, folder, capsys)
     with day(1, folder, world) as planted:

@@ -1,5 +1,6 @@
 """The registry on a store of its own: versions, the champion, and what an empty or unreachable registry says."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,14 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert 0 <= rows[0][1] < 0.5 < rows[0][2] <= 1
     assert rows[0][3] == 1
     assert (tmp_path / "mlflow.db").is_file()
+
+
+def test_one_registry_is_not_the_setting_of_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        assert ModelRegistry("", str(folder)).champion("churn") is None
+        assert (folder / "mlflow.db").is_file()
+        assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def test_a_registry_that_cannot_be_reached_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

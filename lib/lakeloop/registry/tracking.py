@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 
 import mlflow
 import pyspark
@@ -14,6 +15,7 @@ from lakeloop.lake.storage import filesystem
 from lakeloop.training.spec import ModelSpec
 from lakeloop.training.train import TrainingResult
 
+TRACKING_URI = "MLFLOW_TRACKING_URI"
 TYPES = {
     "boolean": DataType.boolean,
     "tinyint": DataType.integer,
@@ -31,7 +33,13 @@ def connect(tracking_uri: str, lake_root: str, experiment: str) -> None:
     """Point MLflow at its server, or at SQLite and a folder inside the lake when no URI is given."""
     for noisy in ("alembic", "mlflow", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    given = os.environ.get(TRACKING_URI)
     mlflow.set_tracking_uri(tracking_uri or f"sqlite:///{lake_root}/mlflow.db")
+    # MLflow exports what it is told, and the next project of this process would take it for its own setting.
+    if given is None:
+        os.environ.pop(TRACKING_URI, None)
+    else:
+        os.environ[TRACKING_URI] = given
     artifacts = None
     if not tracking_uri:
         system, path = filesystem(lake_root)
