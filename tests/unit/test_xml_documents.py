@@ -78,6 +78,16 @@ def test_where_a_document_breaks_the_records_before_it_are_kept(document: str | 
     assert breaks[0][2].startswith("the XML breaks here: ")
 
 
+def test_a_document_of_other_elements_is_named_and_an_empty_one_is_no_mistake() -> None:
+    (only,) = xml_records(b"<all><x><c2/></x><y/><x/></all>", "c")
+    assert only == {
+        "line": 1,
+        "record": "<all><x><c2/></x><y/><x/></all>",
+        "error": "no element <c> in the document, but <x>, <y>; check row_tag",
+    }
+    assert list(xml_records(b"<all>\n</all>", "c")) == []
+
+
 def test_many_records_before_a_late_break() -> None:
     records, breaks = parsed("<all>\n" + "<c><a>1</a></c>\n" * 5_000 + "<c>")
     assert len(records) == 5_000

@@ -14,7 +14,8 @@ from lakeloop.quality import Rule
 
 TableReference = Annotated[str, Field(pattern=REFERENCE.pattern)]
 # What Delta can store as a column name, less the leading underscore that Lakeloop's own columns have.
-FieldName = Annotated[str, Field(pattern=r"^[^_`. ,;{}()\n\t=][^`. ,;{}()\n\t=]*$")]
+FIELD_NAME = r"^[^_`. ,;{}()\n\t=][^`. ,;{}()\n\t=]*$"
+FieldName = Annotated[str, Field(pattern=FIELD_NAME)]
 
 
 def _distinct(names: list[str]) -> list[str]:

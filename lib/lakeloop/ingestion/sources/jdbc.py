@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.config import JdbcConnection
 from lakeloop.core.errors import SourceError
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Progress
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Progress, require_names
 from lakeloop.ingestion.spec import JdbcSource
 from lakeloop.lake.ledger import Plan
 
@@ -57,13 +57,14 @@ class JdbcReader:
         return Plan({"after": after, "upto": found["upto"], "nulls": nulls}, f"{found['n']:,} rows{since}")
 
     def read(self, plan: Plan) -> Extract:
-        """The rows of the planned interval, in the types of the database."""
+        """The rows of the planned interval, in the types of the database. Raises SourceError for an unusable name."""
         where = ""
         if self.spec.incremental is not None:
             cursor, upto = _identifier(self.spec.incremental.cursor), plan.details["upto"]
             inside = self._interval(cursor, plan.details["after"], upto, plan.details["nulls"])
             where = f" WHERE {inside if upto is not None else f'{cursor} IS NULL'}"
         rows = self._query(f"SELECT * FROM {self._table}{where}")
+        require_names(rows.columns, f"{self.spec.jdbc}.{self.spec.table}", "read a view that renames it")
         position = F.struct(
             F.lit(f"{self.spec.jdbc}.{self.spec.table}").alias("origin"), F.lit(None).cast("bigint").alias("record")
         )

@@ -1,11 +1,14 @@
 """What every source promises."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from pyspark.sql import DataFrame
 
+from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.spec import FIELD_NAME
 from lakeloop.lake.ledger import Plan
 from lakeloop.quality import Finding
 
@@ -23,6 +26,15 @@ class Extract:
 
     frame: DataFrame
     findings: tuple[Finding, ...] = ()
+
+
+def require_names(columns: Sequence[str], origin: str, remedy: str) -> None:
+    """Raise SourceError for columns that a table cannot have or that begin like Lakeloop's own."""
+    if unusable := [repr(name) for name in columns if not re.fullmatch(FIELD_NAME, name)]:
+        raise SourceError(
+            f"{origin}: no column may be called {', '.join(unusable)}: a name has no blank or any of `.,;{{}}()= and "
+            f"does not begin with an underscore; {remedy}"
+        )
 
 
 class Source(Protocol):

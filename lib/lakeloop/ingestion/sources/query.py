@@ -8,7 +8,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Progress
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Progress, require_names
 from lakeloop.ingestion.spec import QuerySource
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.tables import Lake
@@ -41,6 +41,7 @@ class QueryReader:
             rows = self.lake.spark.sql(self.spec.query)
         except (AnalysisException, ParseException) as error:
             raise ConfigError(f"the query does not run: {str(error).splitlines()[0]}") from error
+        require_names(rows.columns, "the query", "give it another name with AS")
         position = F.struct(F.lit("query").alias("origin"), F.lit(None).cast("bigint").alias("record"))
         nothing = F.lit(None).cast("string")
         return Extract(rows.withColumns({POSITION: position, ORIGINAL: nothing, RESCUED: nothing}))

@@ -7,13 +7,16 @@ from xml.sax.saxutils import escape
 
 from lxml import etree
 
+SHOWN = 10_000  # bytes of a document without records that are kept as its text
+
 
 def xml_records(document: bytes, row_tag: str) -> Iterator[dict[str, str | int | None]]:
     """The records of one document as `line`, `record` (JSON of the children's texts) and `error`.
 
     Names are without their namespace. An attribute of the record is `@name`, children of one name are a list, and a
     child with markup of its own keeps it as text; comments go. Where the document breaks, the last item has the line,
-    what stands there, and the parser's complaint.
+    what stands there, and the parser's complaint. A document of other elements is one item with an error; an empty one
+    is none.
     """
     try:
         parser = etree.iterparse(
@@ -26,9 +29,15 @@ def xml_records(document: bytes, row_tag: str) -> Iterator[dict[str, str | int |
             remove_comments=True,
             remove_pis=True,
         )
+        found = False
         for _, element in parser:
+            found = True
             yield {"line": element.sourceline, "record": json.dumps(_fields(element)), "error": None}
             element.clear()
+        others = {} if found else {etree.QName(child).localname: None for child in parser.root.iterchildren("*")}
+        if others:
+            error = f"no element <{row_tag}> in the document, but <{'>, <'.join(list(others)[:5])}>; check row_tag"
+            yield {"line": 1, "record": document[:SHOWN].decode("utf-8", "replace"), "error": error}
     except etree.XMLSyntaxError as error:
         line = error.lineno or 1
         text = document.splitlines()[line - 1 :][:1]
