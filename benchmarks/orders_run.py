@@ -1,7 +1,6 @@
 """One way of bringing orders in, in a process of its own: prints seconds, Spark jobs and live memory as JSON."""
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -34,7 +33,8 @@ def main(way: str, conf: Path, drop: str) -> None:
     time.sleep(1)
     spark._jvm.System.gc()
     live = (runtime.totalMemory() - runtime.freeMemory()) / 2**20
-    python = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    # Not `ru_maxrss`, which a child takes over from the process that started it.
+    python = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 2**10
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "jobs": jobs, "live_heap_mib": live,
                       "python_peak_mib": python, **counts}))  # fmt: skip
 

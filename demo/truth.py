@@ -44,9 +44,13 @@ def _refused(lake: Lake, pipeline: str, planted: Sequence[Planted]) -> tuple[lis
     """The rows that are not good, and those that stand where a defect was planted, whatever their verdict."""
     places = [f"{d.where['file']}:{d.where['line']}" for d in planted if d.pipeline == pipeline and "file" in d.where]
     place = F.concat_ws(":", F.element_at(F.split("_position.origin", "/"), -1), "_position.record")
+    arrived = F.from_json("_original", "map<string,string>").alias("arrived")  # of a line of CSV, NULL
     rows = [
         row.asDict() | {"reason": " ".join(reason["rule"] for reason in row["_reasons"] or [])}
-        for row in lake.read(f"bronze.{pipeline}").where((F.col("_verdict") != "good") | place.isin(places)).collect()
+        for row in lake.read(f"bronze.{pipeline}")
+        .where((F.col("_verdict") != "good") | place.isin(places))
+        .select("*", arrived)
+        .collect()
     ]
     by_place = {(PurePath(row["_position"]["origin"]).name, row["_position"]["record"]): row for row in rows}
     return [row for row in rows if row["_verdict"] != "good"], by_place
@@ -56,12 +60,8 @@ def _is(row: Row, defect: Planted, by_place: dict[tuple[str, int], Row]) -> bool
     if (row["_verdict"], row["reason"]) != (defect.outcome, defect.reason):
         return False
     if "file" not in defect.where:
-        return all(_text(row[column]) == value for column, value in defect.where.items())
+        return all(row["arrived"].get(column) == value for column, value in defect.where.items())
     there = by_place.get((str(defect.where["file"]), int(defect.where["line"] or 0)))
     # Of two equal lines either may be the one that was dropped.
     same_contact = there is not None and defect.outcome == "dropped" and there["contact_id"] == row["contact_id"]
     return there is row or same_contact
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

@@ -41,6 +41,11 @@ class DyingLake(Lake):
         super().write(table, frame, **options)
         self._die(table, "after")
 
+    def publish_view(self, table: str, record_table: str, accepted: int) -> None:
+        self._die(table, "before")
+        super().publish_view(table, record_table, accepted)
+        self._die(table, "after")
+
     @contextmanager
     def committing(self, commit: Commit) -> Iterator[None]:
         self._die("silver.orders", "before")
@@ -297,19 +302,44 @@ def test_errors_of_the_source_are_recorded_and_the_same_batch_is_tried_again(
     assert "no column 'ident'" in entries[1]["message"]
 
 
-def test_an_error_of_spark_is_recorded_in_words_too(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_table_of_somebody_else_is_not_taken_over(spark: SparkSession, tmp_path: Path) -> None:
+    shop = Shop(spark, tmp_path)
+    shop.drop("1.csv", f"a,{DAY},1")
+    theirs = "SELECT 'x' AS id, array(1) AS at, 1 AS amount"
+    spark.sql(theirs).write.format("delta").save(shop.lake.path("silver.orders"))
+    with pytest.raises(TableError, match=r"silver\.orders exists and has rows of its own"):
+        shop.run()
+    # A merge goes into it, where the types fit.
+    merging = replace(shop, declared={"sink": {"table": "silver.orders", "mode": "merge", "keys": ["id"]}})
+    with pytest.raises(EngineError, match="orders: Spark refuses the batch"):
+        merging.run()
+    assert shop.outcomes() == ["failed", "failed"]
+    elsewhere = replace(shop, declared={"sink": {"table": "silver.other"}})
+    assert elsewhere.run().counts == RowCounts(read=1, good=1)
+
+
+def test_a_view_shows_no_batch_before_it_is_accepted(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(spark, tmp_path)
     shop.drop("1.csv", f"a,{DAY},1")
     shop.run()
     shop.drop("2.csv", f"b,{DAY},2")
-    # The sink's table was made by somebody else with another type.
-    other = replace(shop, declared={"sink": {"table": "silver.other"}})
-    spark.sql("SELECT 'x' AS id, array(1) AS at, 1 AS amount").write.format("delta").save(
-        shop.lake.path("silver.other")
-    )
-    with pytest.raises(EngineError, match="orders: Spark refuses the batch"):
-        other.run()
-    assert shop.outcomes()[-1] == "failed"
+    with pytest.raises(KilledError):
+        shop.run(killed_at(shop, "before silver.orders"))
+    assert shop.bronze() == Counter({("a", "good"): 1, ("b", "good"): 1})
+    assert shop.silver() == Counter({("a", 1): 1})
+    shop.run()
+    assert shop.silver() == Counter({("a", 1): 1, ("b", 2): 1})
+    assert shop.lake.read("silver.orders").columns == ["id", "at", "amount"]
+
+
+def test_a_cast_that_is_declared_anew_is_refused_in_words(spark: SparkSession, tmp_path: Path) -> None:
+    shop = Shop(spark, tmp_path)
+    shop.drop("1.csv", f"a,{DAY},1")
+    shop.run()
+    shop.drop("2.csv", f"b,{DAY},2")
+    with pytest.raises(TableError, match="cast makes amount a double, but the table has it as int since"):
+        replace(shop, declared={"transforms": [{"cast": {"at": "timestamp", "amount": "double"}}]}).run()
+    assert shop.run().counts == RowCounts(read=1, good=1)
 
 
 def test_files_without_a_row_make_an_empty_batch(spark: SparkSession, tmp_path: Path) -> None:

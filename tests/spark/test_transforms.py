@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TableError
 from lakeloop.ingestion.conform_types import keep_known_types
-from lakeloop.ingestion.sources.protocol import Extract
 from lakeloop.ingestion.transforms import Conformed, Transform, conform
 from lakeloop.quality.judgement import judge
 
@@ -164,14 +163,6 @@ def test_a_second_dedupe_does_not_count_what_the_first_dropped(spark: SparkSessi
     assert survivors(frame, *twice) == ["b", "c"]
 
 
-def test_row_wise_only_leaves_out_dedupe(spark: SparkSession) -> None:
-    rows = spark.createDataFrame([(" 1",), ("1",)], "k string")
-    declared = transforms({"trim": ["k"]}, {"dedupe": {"keys": ["k"]}})
-    conformed = conform(Conformed(rows), declared, row_wise_only=True)
-    assert conformed.frame.columns == ["k"]
-    assert [row["k"] for row in conformed.frame.collect()] == ["1", "1"]
-
-
 @pytest.mark.parametrize(
     ("arrives", "known", "kept", "refused"),
     [
@@ -189,7 +180,7 @@ def test_a_column_that_changes_type_keeps_the_one_it_had(
     spark: SparkSession, arrives: str, known: str, kept: list[str], refused: list[str]
 ) -> None:
     schema = spark.createDataFrame([], known).schema
-    extract = keep_known_types(Extract(spark.sql(arrives)), schema)
+    extract = keep_known_types(Conformed(spark.sql(arrives)), schema, {})
     assert extract.frame.schema["v"].dataType == schema["v"].dataType
     judged = judge(extract.frame, extract.findings).select(
         F.coalesce(F.col("v").cast("string"), F.lit("NULL")).alias("v"), "_verdict", F.col("_reasons")[0].alias("why")

@@ -1,27 +1,33 @@
 """A source whose column types change: the type that the record table has is kept, and what does not fit is found."""
 
+from collections.abc import Mapping
+
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, MapType, StructType
 
-from lakeloop.ingestion.sources.protocol import Extract
-from lakeloop.ingestion.transforms import strict_cast, uncastable
+from lakeloop.core.errors import TableError
+from lakeloop.ingestion.transforms import Conformed, strict_cast, uncastable
 from lakeloop.quality.rules import value_of
 
 
-def keep_known_types(extract: Extract, known: StructType | None) -> Extract:
+def keep_known_types(conformed: Conformed, known: StructType | None, declared: Mapping[str, str]) -> Conformed:
     """Cast columns that arrive in another type than `known` has; a value that cannot be quarantines its row.
 
     The reason is `<column>_type_changed` and the value stands in the row's `_original`. New columns pass as they are.
+    `declared` has the types that a `cast` asks for; raises TableError where one of them is not what the table has.
     """
-    if known is None:
-        return extract
-    frame, findings = extract.frame, list(extract.findings)
-    types = {field.name: field.dataType for field in known}
-    for field in extract.frame.schema:
+    frame, findings = conformed.frame, list(conformed.findings)
+    types = {field.name: field.dataType for field in known or ()}
+    for field in frame.schema:
         wanted = types.get(field.name)
         if field.name.startswith("_") or wanted is None or wanted == field.dataType:
             continue
         lost, sql_type = f"_unchanged_{field.name}", wanted.simpleString()
+        if field.name in declared:
+            raise TableError(
+                f"cast makes {field.name} a {declared[field.name]}, but the table has it as {sql_type} since its first "
+                f"batch; write `{field.name}: {sql_type}`, or give the new type a new column"
+            )
         if isinstance(wanted, ArrayType | MapType | StructType | BinaryType):
             converted = F.lit(None).cast(wanted)
         else:
@@ -29,4 +35,4 @@ def keep_known_types(extract: Extract, known: StructType | None) -> Extract:
         frame = frame.withColumn(lost, F.when(converted.isNull(), value_of(field.name).cast("string")))
         frame = frame.withColumn(field.name, converted)
         findings.append(uncastable(f"{field.name}_type_changed", field.name, lost, sql_type))
-    return Extract(frame, tuple(findings))
+    return Conformed(frame, tuple(findings))

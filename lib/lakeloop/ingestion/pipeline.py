@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from lakeloop.core import logs
 from lakeloop.core.errors import (
@@ -19,20 +20,19 @@ from lakeloop.core.errors import (
 )
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.conform_types import keep_known_types
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Source
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Source
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.ingestion.transforms import DROPPED, Conformed, conform
+from lakeloop.ingestion.transforms import DROPPED, Cast, Conformed, conform
 from lakeloop.lake.history import merge_history
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
 from lakeloop.lake.merge import merge_latest
 from lakeloop.lake.tables import Lake
-from lakeloop.quality import Finding, findings_of, judge, rules_version
+from lakeloop.quality import findings_of, judge, rules_version
 from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, has_failed
 
 log = logs.get(__name__)
 Progress = Callable[[str], None]
 
-RAW = "_raw"
 VERDICT_COUNTS = {"good": GOOD, "quarantined": "quarantined", "dropped": "dropped"}
 
 
@@ -109,19 +109,18 @@ class Pipeline:
         plan = self.source.plan(finished, progress)
         return (ledger.plan(self.spec.pipeline, plan, run, before) if plan else None), False
 
-    def _conformed(self, rows: DataFrame, findings: tuple[Finding, ...], *, row_wise_only: bool = False) -> Conformed:
-        return conform(Conformed(rows, findings), self.spec.transforms, row_wise_only=row_wise_only)
+    def _conformed(self, rows: Conformed, known: StructType | None) -> Conformed:
+        steps = [transform.step for transform in self.spec.transforms]
+        casts = {column: wanted for step in steps if isinstance(step, Cast) for column, wanted in step.root.items()}
+        return keep_known_types(conform(rows, self.spec.transforms), known, casts)
 
     def _record(self, batch: Batch) -> Judged:
-        """Judge every row of the batch and write it to bronze with its verdict, in one pass that also counts."""
+        """Conform and judge every row of the batch and write it to bronze, in one pass that also counts."""
         extract = self.source.read(batch.plan)
         read, judged = Observation(), Observation()
         frame = extract.frame.observe(read, F.count(F.lit(1)).alias("read"))
-        data = [name for name in frame.columns if not name.startswith("_")]
-        existing = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
-        aligned = keep_known_types(Extract(frame, extract.findings), existing)
-        raw = F.struct(*(F.col(f"`{name}`") for name in data))
-        conformed = self._conformed(aligned.frame.withColumn(RAW, raw), aligned.findings)
+        known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
+        conformed = self._conformed(Conformed(frame, extract.findings), known)
         dropped = F.col(DROPPED) if DROPPED in conformed.frame.columns else F.lit(False)
         checked, findings = findings_of(
             conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
@@ -143,9 +142,9 @@ class Pipeline:
                 POSITION,
                 F.when(F.col(VERDICT) != GOOD, F.col(ORIGINAL)).alias(ORIGINAL),
                 RESCUED,
-                f"{RAW}.*",
+                *_data(conformed.frame),
             ),
-            mode="overwrite" if self.spec.sink.mode == "overwrite" else "append",
+            mode="overwrite" if known is None else "append",
             commit=batch.commit,
             partition_by=[VERDICT],
         )
@@ -171,8 +170,7 @@ class Pipeline:
         reasons = rows.select(F.explode(REASONS).alias("reason")).groupBy("reason.rule").count().collect()
         severities = {rule.name: rule.severity for rule in self.spec.all_rules}
         results = tuple((row["rule"], severities.get(row["rule"], "error"), row["count"]) for row in reasons)
-        was_accepted = self.lake.find_commit(self.spec.sink.table, batch.commit) is not None
-        read = sum(counts) if was_accepted else self.source.read(batch.plan).frame.count()
+        read = sum(counts) if self._is_published(batch) else self.source.read(batch.plan).frame.count()
         return Judged(RowCounts(read, *counts), results)
 
     def _accept(self, batch: Batch, judged: Judged) -> None:
@@ -196,12 +194,14 @@ class Pipeline:
         )
 
     def _publish(self, batch: Batch) -> None:
-        """Conform the batch's good rows once more, from bronze, and write them to the sink."""
+        """Bring the batch's good rows from bronze into the sink; a table that only grows is a view that grows."""
         sink = self.spec.sink
+        if sink.mode == "append":
+            self.lake.publish_view(sink.table, self.spec.record_table, batch.batch_id)
+            return
         bronze = self.lake.read(self.spec.record_table)
         good = bronze.where((F.col("_batch_id") == batch.batch_id) & (F.col(VERDICT) == GOOD))
-        conformed = self._conformed(good, (), row_wise_only=True).frame
-        rows = conformed.select(*(f"`{name}`" for name in conformed.columns if not name.startswith("_")))
+        rows = good.select(*_data(good))
         if sink.history and sink.sequence_by:
             merge_history(
                 self.lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit
@@ -209,4 +209,15 @@ class Pipeline:
         elif sink.mode == "merge":
             merge_latest(self.lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit)
         else:
-            self.lake.write(sink.table, rows, mode=sink.mode, commit=batch.commit)
+            self.lake.write(sink.table, rows, mode="overwrite", commit=batch.commit)
+
+    def _is_published(self, batch: Batch) -> bool:
+        if self.spec.sink.mode == "append":
+            view = self.lake.view(self.spec.sink.table)
+            return view is not None and view.accepted >= batch.batch_id
+        return self.lake.find_commit(self.spec.sink.table, batch.commit) is not None
+
+
+def _data(frame: DataFrame) -> list[str]:
+    """The columns of users, without those of Lakeloop."""
+    return [f"`{name}`" for name in frame.columns if not name.startswith("_")]

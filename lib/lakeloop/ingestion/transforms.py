@@ -181,11 +181,10 @@ class Transform(Declaration):
         return step
 
 
-def conform(conformed: Conformed, transforms: Sequence[Transform], *, row_wise_only: bool = False) -> Conformed:
-    """Apply transforms in order. `row_wise_only` leaves out those whose result depends on other rows of the batch."""
+def conform(conformed: Conformed, transforms: Sequence[Transform]) -> Conformed:
+    """Apply transforms in order."""
     for transform in transforms:
-        if not row_wise_only or not isinstance(transform.step, Dedupe):
-            conformed = transform.step.apply(conformed)
+        conformed = transform.step.apply(conformed)
     return conformed
 
 

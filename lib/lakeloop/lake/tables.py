@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakeloop.core.errors import TableError
+from lakeloop.lake.views import View, find_view, write_view
 
 REFERENCE = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
 
@@ -63,30 +64,51 @@ class Lake:
         return f"{self.root}/{table.replace('.', '/')}"
 
     def exists(self, table: str) -> bool:
-        """Whether the table has been written at least once."""
-        return DeltaTable.isDeltaTable(self.spark, self.path(table))
+        """Whether the table or view has been written at least once."""
+        return DeltaTable.isDeltaTable(self.spark, self.path(table)) or self.view(table) is not None
+
+    def view(self, table: str) -> View | None:
+        """What `table` shows of another one, or None for a table with rows of its own."""
+        return find_view(self.path(table))
+
+    def publish_view(self, table: str, record_table: str, accepted: int) -> None:
+        """Let `table` show the good rows of `record_table` up to the batch `accepted`; saying it again changes nothing.
+
+        Raises TableError when `table` has rows of its own.
+        """
+        if DeltaTable.isDeltaTable(self.spark, self.path(table)):
+            raise TableError(f"{table} exists and has rows of its own; name another table as the sink, or move it away")
+        write_view(self.path(table), View(record_table, accepted))
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
-        """All rows of a table, now or as of a version. Raises TableError when it does not exist."""
+        """All rows of a table or view, now or as of a version. Raises TableError when it does not exist."""
         if not self.exists(table):
             raise TableError(f"the table {table} does not exist in {self.root}; run the pipeline that writes it first")
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        return reader.load(self.path(table))
+        if (view := self.view(table)) is None:
+            return reader.load(self.path(table))
+        rows = reader.load(self.path(view.record_table))
+        good = rows.where((F.col("_verdict") == "good") & (F.col("_batch_id") <= view.accepted))
+        return good.select(*(f"`{name}`" for name in rows.columns if not name.startswith("_")))
 
     def schema(self, table: str) -> StructType | None:
-        """The table's schema, or None before its first write."""
-        return self.read(table).schema if self.exists(table) else None
+        """The table's schema, or None where it has no rows that would have to keep it."""
+        if not self.exists(table) or self.handle(table).detail().select("numFiles").collect()[0][0] == 0:
+            return None
+        return self.read(table).schema
 
     def handle(self, table: str) -> DeltaTable:
         """Delta's own handle, for MERGE, history and maintenance."""
         return DeltaTable.forPath(self.spark, self.path(table))
 
     def version(self, table: str) -> int:
-        """The latest version. Raises TableError when the table does not exist."""
+        """The latest version; of a view, that of its record. Raises TableError when the table does not exist."""
         if not self.exists(table):
             raise TableError(f"the table {table} does not exist in {self.root}; run the pipeline that writes it first")
+        if (view := self.view(table)) is not None:
+            return self.version(view.record_table)
         latest = self.handle(table).history(1).select("version").first()
         assert latest is not None
         return int(latest["version"])
