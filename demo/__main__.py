@@ -16,7 +16,8 @@ from demo.sources import Delivery, running_sources
 from demo.truth import PIPELINES, defect_rows
 from demo.world import World
 from lakeloop import verbs
-from lakeloop.cli import candidates_table, entries_table
+from lakeloop.cli.models import candidates_table
+from lakeloop.cli.terminal import entries_table
 from lakeloop.core import logs
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError

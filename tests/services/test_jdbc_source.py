@@ -16,8 +16,9 @@ from lakeloop.core.config import JdbcConnection
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.ingestion.source_spec import JdbcSource
 from lakeloop.ingestion.sources.jdbc import JdbcReader
-from lakeloop.ingestion.spec import JdbcSource, PipelineSpec
+from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.tables import Lake
 

@@ -14,8 +14,9 @@ from lakeloop.core.config import RestConnection
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.ingestion.source_spec import RestSource
 from lakeloop.ingestion.sources.rest import RestReader
-from lakeloop.ingestion.spec import PipelineSpec, RestSource
+from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Plan, RunEntry
 from lakeloop.lake.tables import Lake
 

@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.source_spec import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
-from lakeloop.ingestion.spec import FilesSource
 from lakeloop.lake.ledger import Plan
 from lakeloop.quality.judgement import judge
 

@@ -14,9 +14,10 @@ from pyspark.sql import functions as F
 from lakeloop.core.errors import AccountingError, EngineError, RuleFailedError, SourceError, TableError
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.ingestion.source_spec import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.protocol import Extract, Progress, Source
-from lakeloop.ingestion.spec import FilesSource, PipelineSpec
+from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.lake.tables import Commit, Lake

@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from lakeloop import __version__, cli, verbs
-from lakeloop.cli import app
+from lakeloop import __version__, verbs
+from lakeloop.cli import app, terminal
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, now
 from lakeloop.lake.ledger import RunEntry
+from lakeloop.verbs import lakes
 
 PIPELINE = """pipeline: {name}
 description: one row per line
@@ -34,7 +35,7 @@ def no_spark(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("Spark was started")
 
-    monkeypatch.setattr(verbs, "build_session", refuse)
+    monkeypatch.setattr(lakes, "build_session", refuse)
 
 
 def lakeloop(*arguments: object) -> Result:
@@ -105,7 +106,7 @@ def test_a_run_ends_with_a_table_and_the_failures(conf: Path, monkeypatch: pytes
     entry = RunEntry("usage", "silver.usage", "succeeded", now(), "2 [red] files", 0, RowCounts(1234, 1200, 30, 4))
     summary = verbs.RunSummary((entry,), {"customers": SourceError("crm is out of reach [b]")})
     monkeypatch.setattr(verbs, "run", lambda *_: summary)
-    monkeypatch.setattr(cli.console, "width", 200)
+    monkeypatch.setattr(terminal.console, "width", 200)
     result = lakeloop("run", "--conf-dir", conf)
     assert ends_in_one_sentence(result)
     lines = [line.strip() for line in result.output.splitlines()]

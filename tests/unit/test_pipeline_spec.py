@@ -7,7 +7,8 @@ import pytest
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.spec import FilesSource, JdbcSource, PipelineSpec, QuerySource, RestSource, load_pipeline
+from lakeloop.ingestion.source_spec import FilesSource, JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 
 CONF = Path(__file__).parents[2] / "conf"
 HEAD = "pipeline: p\ndescription: Something\n"

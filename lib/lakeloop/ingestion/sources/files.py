@@ -13,10 +13,10 @@ from pyspark.sql import functions as F
 
 from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.source_spec import CsvFormat, FilesSource
 from lakeloop.ingestion.sources.protocol import POSITION, Extract, Progress
 from lakeloop.ingestion.sources.records import CORRUPT, form_findings, parse_csv, parse_json, parse_xml
 from lakeloop.ingestion.sources.text_lines import literal_path, read_lines
-from lakeloop.ingestion.spec import CsvFormat, FilesSource
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.storage import filesystem
 

@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.config import JdbcConnection
 from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.source_spec import JdbcSource
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Progress, require_names
-from lakeloop.ingestion.spec import JdbcSource
 from lakeloop.lake.ledger import Plan
 
 # Named, because a driver that Spark fetched itself is not found by the url alone.

@@ -2,12 +2,13 @@
 
 from lakeloop.core import secrets
 from lakeloop.core.config import FilesConnection, JdbcConnection, Project, RestConnection
+from lakeloop.ingestion.source_spec import FilesSource, JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
 from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.rest import RestReader
-from lakeloop.ingestion.spec import FilesSource, JdbcSource, PipelineSpec, QuerySource, RestSource
+from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.tables import Lake
 
 

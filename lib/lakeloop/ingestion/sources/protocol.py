@@ -8,7 +8,7 @@ from typing import Protocol
 from pyspark.sql import DataFrame
 
 from lakeloop.core.errors import SourceError
-from lakeloop.ingestion.spec import FIELD_NAME
+from lakeloop.ingestion.source_spec import FIELD_NAME
 from lakeloop.lake.ledger import Plan
 from lakeloop.quality import Finding
 

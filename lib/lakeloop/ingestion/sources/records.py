@@ -11,9 +11,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
+from lakeloop.ingestion.source_spec import CsvFormat
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
 from lakeloop.ingestion.sources.xml_documents import xml_records
-from lakeloop.ingestion.spec import CsvFormat
 from lakeloop.quality import Finding
 from lakeloop.quality.rules import quoted
 

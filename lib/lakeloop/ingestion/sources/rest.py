@@ -15,10 +15,10 @@ from urllib3.util.retry import Retry
 
 from lakeloop.core.config import RestConnection
 from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.source_spec import RestSource
 from lakeloop.ingestion.sources.protocol import Extract, Progress
 from lakeloop.ingestion.sources.records import form_findings, parse_json
 from lakeloop.ingestion.sources.text_lines import read_lines
-from lakeloop.ingestion.spec import RestSource
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.storage import filesystem
 

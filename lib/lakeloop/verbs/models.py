@@ -1,35 +1,17 @@
-"""The verbs, one function each: what the `lakeloop` command, the jobs and Python callers have in common."""
+"""Train a model on a table, and score the table by its champion."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
+from dataclasses import dataclass
 
-from lakeloop.core import logs
-from lakeloop.core.config import Connection, Project
-from lakeloop.core.errors import ConfigError, LakeloopError, ModelError, SecretMissingError
+from lakeloop.core.config import Project
+from lakeloop.core.errors import LakeloopError, ModelError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.core.secrets import resolve
-from lakeloop.core.session import build_session, load_properties
-from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.sources.opening import find_connection, open_source
-from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
-from lakeloop.lake.tables import Lake
 from lakeloop.registry import ModelRegistry
 from lakeloop.registry.scoring import score_rows
 from lakeloop.training.metrics import LOWER_IS_BETTER, BinaryMetrics, Metric
 from lakeloop.training.spec import ModelSpec
 from lakeloop.training.train import TrainingResult, evaluate, test_rows, train
-
-log = logs.get(__name__)
-Progress = Callable[[str], None]
-
-
-def silent(text: str) -> None:
-    """Progress that nobody watches."""
+from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 
 @dataclass(frozen=True)
@@ -41,90 +23,6 @@ class Trained:
     promoted: bool
     result: TrainingResult | None = None
     previous: BinaryMetrics | None = None
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What `run` did: one entry per pipeline that ended, and the errors of those that did not, by pipeline."""
-
-    entries: tuple[RunEntry, ...]
-    failures: dict[str, LakeloopError] = field(default_factory=dict)
-
-
-def open_lake(project: Project) -> Lake:
-    """The lake of a project, with the Spark session that its environment describes.
-
-    Spark's own log lines go to `_logs/spark.log` in a local lake, so that the terminal stays readable.
-    """
-    root = project.lake_root
-    log_file = None if "://" in root else Path(root) / "_logs" / "spark.log"
-    return Lake(build_session(load_properties(project.spark_properties), log_file=log_file), root)
-
-
-def validate(project: Project, *, secrets: bool = True) -> list[str]:
-    """Every problem of a configuration, without starting Spark; `secrets`: whether all of them have values, too."""
-    problems: list[str] = []
-
-    @contextmanager
-    def collected() -> Iterator[None]:
-        try:
-            yield
-        except (ConfigError, SecretMissingError) as error:
-            problems.extend(str(error).splitlines())
-
-    with collected():
-        load_properties(project.spark_properties)
-    with collected():
-        _ = project.platform
-    with collected():
-        for name in project.connection_names():
-            with collected():
-                connection = project.connections.parse(Connection, at=(name,))
-                for secret in connection.secrets if secrets else []:
-                    resolve(secret, project.secrets_folder)
-    for name in project.names("pipelines"):
-        with collected():
-            find_connection(project, load_pipeline(project, name))
-    for name in project.names("models"):
-        with collected():
-            project.document("models", name).parse(ModelSpec)
-    if not problems:
-        with collected():
-            in_order(project, project.names("pipelines"))
-    return list(dict.fromkeys(problems))
-
-
-def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
-    """The pipelines, those that write a table before those that read it.
-
-    Raises ConfigError where they read each other in a circle, or two write one table.
-    """
-    specs = {name: load_pipeline(project, name) for name in names}
-    writers: dict[str, str] = {}
-    for name, spec in specs.items():
-        if (other := writers.setdefault(spec.sink.table, name)) != name:
-            raise ConfigError(f"{other} and {name} both write {spec.sink.table}; a table has one pipeline")
-    needs = {name: {writers[table] for table in spec.inputs if table in writers} for name, spec in specs.items()}
-    try:
-        return [specs[name] for name in TopologicalSorter(needs).static_order()]
-    except CycleError as error:
-        raise ConfigError(f"pipelines read each other in a circle: {' → '.join(error.args[1])}") from error
-
-
-def run(project: Project, names: Sequence[str], context: RunContext, progress: Progress = silent) -> RunSummary:
-    """Run pipelines in the order of their dependencies (none named: all). A failure does not stop the others."""
-    specs = in_order(project, names or project.names("pipelines"))
-    lake = open_lake(project)
-    entries: list[RunEntry] = []
-    failures: dict[str, LakeloopError] = {}
-    for spec in specs:
-        try:
-            pipeline = Pipeline(spec, open_source(project, spec, lake), lake)
-            entries.append(pipeline.run(context, partial(_named, progress, spec.pipeline)))
-        except LakeloopError as error:
-            log.error("pipeline failed", run_id=context.run_id, pipeline=spec.pipeline, error=str(error))
-            failures[spec.pipeline] = error
-    return RunSummary(tuple(entries), failures)
 
 
 def train_model(project: Project, name: str, context: RunContext, progress: Progress = silent) -> Trained:
@@ -194,10 +92,6 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     entry = RunEntry(stream, spec.scores, "succeeded", started_at, plan.summary, batch.batch_id, counts)
     ledger.record(context, entry)
     return entry
-
-
-def _named(progress: Progress, name: str, text: str) -> None:
-    progress(f"{name}: {text}")
 
 
 def _is_as_good(new: BinaryMetrics, old: BinaryMetrics, metric: Metric) -> bool:

@@ -1,0 +1,28 @@
+"""The command itself: which functions it offers, under which names."""
+
+from typing import Annotated
+
+import typer
+
+from lakeloop import __version__
+from lakeloop.cli import models, pipelines
+from lakeloop.cli.terminal import console
+
+app = typer.Typer(
+    help="Data in, models out, and the loop closed.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+for command in (pipelines.validate, pipelines.run, models.train, models.score, pipelines.runs):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version")] = False) -> None:
+    """Data in, models out, and the loop closed."""
+    if show:
+        console.print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Console entry point."""
+    app()

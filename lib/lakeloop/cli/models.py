@@ -1,0 +1,53 @@
+"""`lakeloop train` and `score`."""
+
+from pathlib import Path
+
+from rich.table import Table
+
+from lakeloop import verbs
+from lakeloop.cli.terminal import ConfDir, Env, console, entries_table, explained, progress_bar, start
+from lakeloop.core.config import Project
+
+
+def train(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> None:
+    """Train, compare and register a model; the better one becomes champion."""
+    with explained():
+        project, context = Project(conf_dir, env), start("train", conf_dir, env)
+        with progress_bar() as progress:
+            trained = verbs.train_model(project, name, context, progress)
+        if trained.result is not None:
+            console.print(candidates_table(trained))
+        standing = "is champion" if trained.promoted else "was registered, the champion stays"
+        said = f"version {trained.version} {standing}" if trained.result else f"nothing new: {trained.entry.message}"
+        console.print(f"{name}: {said} · next: lakeloop score {name}")
+
+
+def score(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> None:
+    """Let the champion score every row of its table."""
+    with explained():
+        project, context = Project(conf_dir, env), start("score", conf_dir, env)
+        with progress_bar() as progress:
+            entry = verbs.score_table(project, name, context, progress)
+        console.print(entries_table([entry]))
+        console.print(f"Scores: {entry.table} in {project.lake_root} · next: lakeloop runs", soft_wrap=True)
+
+
+def candidates_table(trained: verbs.Trained) -> Table:
+    """All candidates, best first, with the mean over the folds, and the champion's test figures below."""
+    assert trained.result is not None
+    result = trained.result
+    metric, test = result.spec.select_by, result.test
+    table = Table(
+        "candidate",
+        f"{metric}, mean ± sd",
+        box=None,
+        pad_edge=False,
+        caption_justify="left",
+        caption=f"held-out rows: AUC ROC {test.area_under_roc:.4f}, AUC PR {test.area_under_pr:.4f}",
+    )
+    for candidate in result.candidates:
+        table.add_row(
+            str(candidate.point),
+            f"{candidate.mean[metric]:.4f} ± {candidate.std[metric]:.4f}",
+        )
+    return table

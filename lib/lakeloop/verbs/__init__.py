@@ -1,0 +1,21 @@
+"""Verbs: what the `lakeloop` command, the jobs and Python callers have in common, one function each.
+
+Enters: a `Project` and the names that somebody typed. Leaves: what was done, for people to be told. May import every
+room below; knows nothing of terminals.
+"""
+
+from lakeloop.verbs.lakes import Progress, open_lake
+from lakeloop.verbs.models import Trained, score_table, train_model
+from lakeloop.verbs.pipelines import RunSummary, in_order, run, validate
+
+__all__ = [
+    "Progress",
+    "RunSummary",
+    "Trained",
+    "in_order",
+    "open_lake",
+    "run",
+    "score_table",
+    "train_model",
+    "validate",
+]
