@@ -55,7 +55,7 @@ def open_table(
 
 
 def plan(source: JdbcReader, finished: Sequence[Plan] = ()) -> Plan | None:
-    return source.plan(finished, lambda text: None)
+    return source.plan(finished[-1] if finished else None, lambda text: None)
 
 
 def attempt(source: JdbcReader) -> None:

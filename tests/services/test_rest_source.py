@@ -45,7 +45,7 @@ def open_api(
 
 
 def plan(source: RestReader, finished: Sequence[Plan] = ()) -> Plan | None:
-    return source.plan(finished, lambda text: None)
+    return source.plan(finished[-1] if finished else None, lambda text: None)
 
 
 def run(spark: SparkSession, folder: Path, api: UsageApi) -> RunEntry:

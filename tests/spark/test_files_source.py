@@ -10,11 +10,16 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import SourceError
-from lakeloop.ingestion.source_spec import FilesSource
+from lakeloop.core.run_record import RunContext
+from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
+from lakeloop.ingestion.sources.protocol import Ended
+from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import Plan
+from lakeloop.lake.small_tables import SmallTables
 from lakeloop.quality.judgement import judge
 
+RUN = RunContext("run", "test")
 ALL = {"csv": {}, "jsonl": {}, "xml": {"row_tag": "c"}}
 
 
@@ -30,8 +35,8 @@ class Read(NamedTuple):
 
 
 def reader(spark: SparkSession, folder: Path, fields: str, formats: Mapping[str, Any] = ALL) -> FilesReader:
-    spec = FilesSource.model_validate({"files": "drop", "formats": formats, "fields": fields.split()})
-    return FilesReader(spark, str(folder), spec)
+    spec = FilesSource.model_validate({"files": "drop", "formats": formats, "fields": fields.split(), "settle": "0s"})
+    return FilesReader(spark, str(folder), spec, FileCatalog(SmallTables(f"{folder}/_lake"), "p", None))
 
 
 def read(
@@ -42,7 +47,7 @@ def read(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     source = reader(spark, folder, fields, formats or ALL)
-    plan = source.plan([], lambda text: None)
+    plan = source.plan(None, lambda text: None)
     assert plan is not None
     extract = source.read(Plan(**json.loads(json.dumps({"details": plan.details, "summary": plan.summary}))))
     judged = judge(extract.frame, extract.findings).select(
@@ -157,7 +162,7 @@ def test_csv_files_that_are_no_table(spark: SparkSession, tmp_path: Path) -> Non
     }
     records = {(record.file, record.line): record for record in read(spark, tmp_path, files)}
     good = sorted(place for place, record in records.items() if record.reason is None)
-    assert good == [("good.csv", 2), ("wide.csv", 3)]
+    assert good == [("good.csv", 2), ("utf16.csv", 2), ("wide.csv", 3)]  # a byte order mark says the encoding
     assert records["wide.csv", 2].reason == "malformed"
     assert {record.file for record in records.values()}.isdisjoint({"empty.csv", "header.csv", "blank.csv"})
 
@@ -196,7 +201,7 @@ def test_line_numbers_hold_where_files_are_split(
     for name in ("one.csv", "two.csv"):
         (tmp_path / name).write_text(content, newline="")
     source = reader(spark, tmp_path, "a b")
-    plan = source.plan([], lambda text: None)
+    plan = source.plan(None, lambda text: None)
     assert plan is not None
     frame = source.read(plan).frame
     assert frame.rdd.getNumPartitions() > 10
@@ -288,39 +293,48 @@ def test_names_that_spark_or_a_url_would_read_otherwise(spark: SparkSession, tmp
 
 def test_a_plan_names_each_new_file_once(spark: SparkSession, tmp_path: Path) -> None:
     source = reader(spark, tmp_path, "a b", {"csv": {}})
-    assert source.plan([], lambda text: None) is None
+    assert source.plan(None, lambda text: None) is None
     (tmp_path / "1.csv").write_text("a,b\n")
     for ignored in (".hidden.csv", "_tmp.csv", "notes.txt", "1.jsonl", "csv", ".part/1.csv", "_temporary/1.csv"):
         (tmp_path / ignored).parent.mkdir(exist_ok=True)
         (tmp_path / ignored).write_text("a,b\n")
-    first = source.plan([], lambda text: None)
+    first = source.plan(None, lambda text: None)
     assert first is not None
-    assert [Path(file[0]).name for file in first.details["files"]] == ["1.csv"]
-    stored = Plan(json.loads(json.dumps(first.details)), first.summary)
-    assert source.plan([stored], lambda text: None) is None
+    assert names(first) == ["1.csv"]
+    source.finish(Ended(Plan(json.loads(json.dumps(first.details)), first.summary), 0, RUN, dict))
+    assert source.plan(None, lambda text: None) is None
     (tmp_path / "1.csv").write_text("a,b\n1,2\n")
     (tmp_path / "2.csv").write_text("a,b\n")
-    again = source.plan([stored], lambda text: None)
+    again = source.plan(None, lambda text: None)
     assert again is not None
-    assert [Path(file[0]).name for file in again.details["files"]] == ["1.csv", "2.csv"]
+    assert names(again) == ["1.csv", "2.csv"]
+    assert again.summary == "2 new files, 1 with the content of another"  # of the first 1.csv
 
 
-def test_a_name_with_a_colon_is_refused_in_words(spark: SparkSession, tmp_path: Path) -> None:
+def names(plan: Plan) -> list[str]:
+    return [Path(file["path"]).name for file in plan.details["files"]]
+
+
+def test_a_name_with_a_colon_is_refused_in_words_and_the_rest_lands(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "at 12:30.csv").write_text("a,b\n1,x\n")
-    with pytest.raises(SourceError, match=r"at 12:30.csv: Spark cannot read .*; rename it"):
-        reader(spark, tmp_path, "a b").plan([], lambda text: None)
+    (tmp_path / "b.csv").write_text("a,b\n2,y\n")
+    source = reader(spark, tmp_path, "a b")
+    plan = source.plan(None, lambda text: None)
+    assert plan is not None
+    assert "Spark cannot read a local file with ':'" in plan.details["files"][0]["refused"]
+    assert [row["a"] for row in source.read(plan).frame.collect()] == ["2"]
 
 
 def test_a_folder_that_is_not_there(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere does not exist; create it"):
-        reader(spark, tmp_path / "nowhere", "a").plan([], lambda text: None)
+        reader(spark, tmp_path / "nowhere", "a").plan(None, lambda text: None)
 
 
 def test_a_planned_file_that_is_gone(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("a,b\n1,x\n")
     (tmp_path / "2.jsonl").write_text('{"a": 1}\n')
     source = reader(spark, tmp_path, "a b")
-    plan = source.plan([], lambda text: None)
+    plan = source.plan(None, lambda text: None)
     assert plan is not None
     for name in ("2.jsonl", "1.csv"):
         (tmp_path / name).unlink()
@@ -331,10 +345,11 @@ def test_a_planned_file_that_is_gone(spark: SparkSession, tmp_path: Path) -> Non
 def test_a_planned_file_that_was_replaced_is_left_to_the_next_plan(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("a,b\n1,x\n")
     source = reader(spark, tmp_path, "a b")
-    plan = source.plan([], lambda text: None)
+    plan = source.plan(None, lambda text: None)
     assert plan is not None
     (tmp_path / "1.csv").write_text("a,b\n2,yy\n")
     assert source.read(plan).frame.count() == 0
-    following = source.plan([plan], lambda text: None)
+    source.finish(Ended(plan, 0, RUN, dict))
+    following = source.plan(None, lambda text: None)
     assert following is not None
     assert [row["a"] for row in source.read(following).frame.collect()] == ["2"]

@@ -1,7 +1,8 @@
 """Whole batches on a lake of their own: what adds up, what a kill at any step leaves, what is taken back."""
 
+import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,13 +14,15 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import AccountingError, EngineError, RuleFailedError, SourceError, TableError
 from lakeloop.core.run_record import RowCounts, RunContext
+from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.source_spec import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
-from lakeloop.ingestion.sources.protocol import Extract, Progress, Source
+from lakeloop.ingestion.sources.protocol import Ended, Extract, Progress, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import Conformed
+from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
+from lakeloop.lake.small_tables import SmallTables
 from lakeloop.lake.tables import Commit, Lake
 
 APPEND = {"table": "silver.orders"}
@@ -66,13 +69,20 @@ class DyingSource:
     source: Source
     at: str
 
-    def plan(self, finished: Sequence[Plan], progress: Progress) -> Plan | None:
-        return self.source.plan(finished, progress)
+    def plan(self, last: Plan | None, progress: Progress, /) -> Plan | None:
+        return self.source.plan(last, progress)
 
     def read(self, plan: Plan) -> Extract:
         if self.at == "read":
             raise KilledError("while reading")
         return self.source.read(plan)
+
+    def finish(self, ended: Ended) -> None:
+        if self.at == "before finish":
+            raise KilledError("before the files are noted")
+        self.source.finish(ended)
+        if self.at == "after finish":
+            raise KilledError("after the files were noted")
 
     def release(self, plan: Plan) -> None:
         if self.at == "release":
@@ -90,7 +100,7 @@ class Shop:
     @property
     def spec(self) -> PipelineSpec:
         fields = ["id", "at", "amount"]
-        source = {"files": "drop", "formats": {"csv": {}}, "fields": fields}
+        source = {"files": "drop", "formats": {"csv": {}}, "fields": fields, "settle": "0s"}
         transforms = [{"cast": {"at": "timestamp", "amount": "int"}}, {"dedupe": {"keys": ["id"], "latest_by": "at"}}]
         rules = [{"is_not_null": "id"}, {"is_in_range": {"column": "amount", "min": 0}}]
         return PipelineSpec.model_validate(
@@ -107,7 +117,8 @@ class Shop:
     def pipeline(self) -> Pipeline:
         spec = self.spec
         assert isinstance(spec.source, FilesSource)
-        return Pipeline(spec, FilesReader(self.spark, str(self.folder / "drop"), spec.source), self.lake)
+        catalog = FileCatalog(SmallTables(self.lake.root), spec.pipeline, "shop")
+        return Pipeline(spec, FilesReader(self.spark, str(self.folder / "drop"), spec.source, catalog), self.lake)
 
     def drop(self, name: str, *lines: str) -> None:
         (self.folder / "drop").mkdir(exist_ok=True)
@@ -136,7 +147,7 @@ def test_counts_add_up_and_a_second_run_finds_nothing(spark: SparkSession, tmp_p
     )
     entry = shop.run()
     assert entry.counts == RowCounts(read=7, good=2, quarantined=4, dropped=1)
-    assert (entry.outcome, entry.batch_id, entry.message) == ("succeeded", 0, "1 new files")
+    assert (entry.outcome, entry.batch_id, entry.message) == ("succeeded", 0, "1 new file")
     assert shop.silver() == Counter({("a", 2): 1, ("e", 6): 1})
     bronze = shop.lake.read("bronze.orders")
     bad = bronze.where("_verdict != 'good'").select("_position.record", "_verdict", F.inline("_reasons"), "_original")
@@ -165,7 +176,7 @@ def test_counts_add_up_and_a_second_run_finds_nothing(spark: SparkSession, tmp_p
 def killed_at(shop: Shop, step: str) -> Pipeline:
     """The pipeline of a process that ends at this step."""
     pipeline = shop.pipeline
-    if step in ("read", "release"):
+    if step in ("read", "before finish", "after finish", "release"):
         return replace(pipeline, source=DyingSource(pipeline.source, step))
     when, table = step.split()
     return replace(pipeline, lake=DyingLake(spark=shop.spark, root=shop.lake.root, table=table, when=when))
@@ -177,6 +188,8 @@ STEPS = [
     "after bronze.orders",
     "before silver.orders",
     "after silver.orders",
+    "before finish",
+    "after finish",
     "release",
 ]
 
@@ -333,6 +346,18 @@ def test_a_view_shows_no_batch_before_it_is_accepted(spark: SparkSession, tmp_pa
     assert shop.lake.read("silver.orders").columns == ["id", "at", "amount"]
 
 
+def test_a_lost_ledger_hides_nothing_that_was_published(spark: SparkSession, tmp_path: Path) -> None:
+    shop = Shop(spark, tmp_path)
+    for number in (1, 2):
+        shop.drop(f"{number}.csv", f"{number},{DAY},{number}")
+        shop.run()
+    for table in ("batches", "runs"):
+        shutil.rmtree(tmp_path / "lake/ops" / table)
+    shop.drop("3.csv", f"3,{DAY},3")
+    assert shop.run().counts == RowCounts(read=1, good=1)
+    assert shop.silver() == Counter({(str(n), n): 1 for n in (1, 2, 3)})
+
+
 def test_a_cast_that_is_declared_anew_is_refused_in_words(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(spark, tmp_path)
     shop.drop("1.csv", f"a,{DAY},1")
@@ -348,7 +373,7 @@ def test_files_without_a_row_make_an_empty_batch(spark: SparkSession, tmp_path: 
     shop.drop("header.csv")
     (tmp_path / "drop/empty.csv").touch()
     entry = shop.run()
-    assert (entry.counts, entry.message) == (RowCounts(), "2 new files, 1 of them empty")
+    assert (entry.counts, entry.message) == (RowCounts(), "2 new files, 1 empty")
     assert shop.run().outcome == "nothing_new"
 
 

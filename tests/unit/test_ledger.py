@@ -7,9 +7,10 @@ from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.ledger import BATCHES, RULE_RESULTS, Batch, Ledger, Outcome, Plan, RunEntry
+from lakeloop.lake.ledger import BATCHES, RULE_RESULTS, Batch, History, Ledger, Outcome, Plan, RunEntry
 
 RUN = RunContext("run", "test", run_id="r1", user="somebody")
+NOTHING = History(0, None, None, None)
 
 
 @pytest.fixture
@@ -23,25 +24,28 @@ def table(ledger: Ledger, name: str) -> DeltaTable:
 
 def plan(ledger: Ledger, number: int, pipeline: str = "p") -> Batch:
     """Plan the next batch as a pipeline does."""
-    return ledger.plan(pipeline, Plan({"number": number}, f"{number} rows"), RUN, ledger.batches(pipeline))
+    return ledger.plan(pipeline, Plan({"number": number}, f"{number} rows"), RUN, ledger.history(pipeline))
 
 
 def end(ledger: Ledger, outcome: Outcome, batch_id: int | None, pipeline: str = "p") -> None:
     ledger.record(RUN, RunEntry(pipeline, "silver.p", outcome, now(), batch_id=batch_id))
 
 
-def outcomes(ledger: Ledger, pipeline: str = "p") -> list[tuple[int, Outcome | None]]:
-    return [(batch.batch_id, outcome) for batch, outcome in ledger.batches(pipeline)]
+def standing(ledger: Ledger, pipeline: str = "p") -> tuple[int, int | None, Outcome | None, str | None]:
+    """Planned batches, number and outcome of the last one, and the summary of the last that succeeded."""
+    found = ledger.history(pipeline)
+    last = found.last.batch_id if found.last else None
+    return found.batches, last, found.outcome, found.finished.summary if found.finished else None
 
 
 def test_a_ledger_without_tables_is_empty(ledger: Ledger) -> None:
-    assert ledger.batches("p") == []
+    assert ledger.history("p") == NOTHING
 
 
 def test_a_batch_comes_back_as_it_was_planned(ledger: Ledger) -> None:
     planned = Plan({"files": [{"path": "/ä", "size": 3}], "after": None, "from": 1.5}, "2 files", "stopped at page 3")
-    batch = ledger.plan("p", planned, RUN, [])
-    assert ledger.batches("p") == [(batch, None)]
+    batch = ledger.plan("p", planned, RUN, NOTHING)
+    assert ledger.history("p") == History(1, batch, None, None)
     assert batch.plan == planned
     assert (batch.batch_id, batch.commit.run_id) == (0, "r1")
 
@@ -49,15 +53,16 @@ def test_a_batch_comes_back_as_it_was_planned(ledger: Ledger) -> None:
 def test_a_batch_is_open_until_it_succeeded_or_was_withdrawn(ledger: Ledger) -> None:
     plan(ledger, 1)
     end(ledger, "nothing_new", None)
-    assert outcomes(ledger) == [(0, None)]
+    assert standing(ledger) == (1, 0, None, None)
     end(ledger, "failed", 0)
-    assert outcomes(ledger) == [(0, None)]
+    assert standing(ledger) == (1, 0, None, None)
     end(ledger, "succeeded", 0)
+    assert standing(ledger) == (1, 0, "succeeded", "1 rows")
     plan(ledger, 2)
-    assert outcomes(ledger) == [(0, "succeeded"), (1, None)]
+    assert standing(ledger) == (2, 1, None, "1 rows")
     end(ledger, "withdrawn", 1)
     end(ledger, "nothing_new", None)
-    assert outcomes(ledger) == [(0, "succeeded"), (1, "withdrawn")]
+    assert standing(ledger) == (2, 1, "withdrawn", "1 rows")
 
 
 def test_batches_of_a_pipeline_share_a_writer_and_no_other_pipeline_has_it(ledger: Ledger) -> None:
@@ -67,30 +72,30 @@ def test_batches_of_a_pipeline_share_a_writer_and_no_other_pipeline_has_it(ledge
     assert first.commit.writer.startswith("p-")
     assert other.commit.writer.startswith("q-")
     end(ledger, "succeeded", 0, "q")
-    assert outcomes(ledger) == [(0, None), (1, None)]
-    assert outcomes(ledger, "q") == [(0, "succeeded")]
+    assert standing(ledger) == (2, 1, None, None)
+    assert standing(ledger, "q") == (1, 0, "succeeded", "1 rows")
 
 
 def test_a_ledger_that_starts_anew_has_another_writer(ledger: Ledger) -> None:
     first = plan(ledger, 1)
     table(ledger, BATCHES).delete()
-    again = plan(ledger, 1)
-    assert again.batch_id == first.batch_id
+    again = ledger.plan("p", Plan({}, ""), RUN, ledger.history("p"), first=7)
+    assert again.batch_id == 7
     assert again.commit.writer != first.commit.writer
 
 
 def test_a_batch_that_another_run_planned_meanwhile_is_refused(ledger: Ledger) -> None:
-    before = ledger.batches("p")
+    before = ledger.history("p")
     plan(ledger, 1)
     with pytest.raises(ConcurrentRunError, match="p: another run has begun batch 0 meanwhile"):
         ledger.plan("p", Plan({}, ""), RUN, before)
-    assert outcomes(ledger) == [(0, None)]
+    assert standing(ledger) == (1, 0, None, None)
 
 
 def test_of_runs_that_plan_at_once_one_wins_and_other_pipelines_are_not_in_the_way(ledger: Ledger) -> None:
     def attempt(pipeline: str) -> bool:
         try:
-            ledger.plan(pipeline, Plan({}, ""), RUN, [])
+            ledger.plan(pipeline, Plan({}, ""), RUN, NOTHING)
         except ConcurrentRunError:
             return False
         return True
@@ -100,7 +105,7 @@ def test_of_runs_that_plan_at_once_one_wins_and_other_pipelines_are_not_in_the_w
         won = list(threads.map(attempt, ["p", "p", "p", "p", "q", "r"]))
     assert sum(won[:4]) == 1
     assert won[4:] == [True, True]
-    assert [outcomes(ledger, pipeline) for pipeline in ("p", "q", "r")] == [[(0, None)]] * 3
+    assert [standing(ledger, pipeline) for pipeline in ("p", "q", "r")] == [(1, 0, None, None)] * 3
 
 
 def test_a_run_is_recorded_whole(ledger: Ledger) -> None:

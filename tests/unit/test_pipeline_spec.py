@@ -7,7 +7,8 @@ import pytest
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_spec import FilesSource, JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_spec import JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -76,7 +77,7 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
             ["param"],
         ),
         (HEAD + "source: {files: drop, formats: {csv: {}}, fields: []}\n" + APPEND, 3, ["fields", "at least 1"]),
-        (HEAD + "source: {files: drop, formats: {parquet: {}}, fields: [a]}\n" + APPEND, 3, ["'parquet'", "jsonl"]),
+        (HEAD + "source: {files: drop, formats: {parqet: {}}, fields: [a]}\n" + APPEND, 3, ["'parqet'", "'parquet'?"]),
         (
             HEAD + "source: {files: drop, formats: {csv: {delimiter: ';;'}}, fields: [a]}\n" + APPEND,
             3,

@@ -43,6 +43,14 @@ class RowCounts:
     quarantined: int = 0
     dropped: int = 0
 
+    def __add__(self, other: "RowCounts") -> "RowCounts":
+        return RowCounts(
+            self.read + other.read,
+            self.good + other.good,
+            self.quarantined + other.quarantined,
+            self.dropped + other.dropped,
+        )
+
     @property
     def adds_up(self) -> bool:
         """Whether every row that was read is accounted for exactly once."""

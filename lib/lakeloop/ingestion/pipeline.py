@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -20,7 +21,7 @@ from lakeloop.core.errors import (
 )
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.conform_types import keep_known_types
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Source
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import DROPPED, Cast, Conformed, conform
 from lakeloop.lake.history import merge_history
@@ -75,6 +76,7 @@ class Pipeline:
             self._accept(batch, judged)
             progress(f"publishing {judged.counts.good:,} rows")
             self._publish(batch)
+            self.source.finish(Ended(batch.plan, batch.batch_id, run, partial(self._by_origin, batch)))
         except (LakeloopError, PySparkException) as problem:
             error = problem if isinstance(problem, LakeloopError) else self._explained(problem)
             refused = isinstance(error, AccountingError | RuleFailedError)
@@ -99,15 +101,21 @@ class Pipeline:
         return EngineError(f"{self.spec.pipeline}: Spark refuses the batch: {str(problem).strip().splitlines()[0]}")
 
     def _next_batch(self, ledger: Ledger, run: RunContext, progress: Progress) -> tuple[Batch | None, bool]:
-        before = ledger.batches(self.spec.pipeline)
-        if before and before[-1][1] is None:
-            interrupted = before[-1][0]
-            if self.lake.find_commit(self.spec.record_table, interrupted.commit.withdrawal) is None:
-                progress("finishing a batch that was interrupted")
-                return replace(interrupted, commit=replace(interrupted.commit, run_id=run.run_id)), True
-        finished = [batch.plan for batch, outcome in before if outcome == "succeeded"]
-        plan = self.source.plan(finished, progress)
-        return (ledger.plan(self.spec.pipeline, plan, run, before) if plan else None), False
+        before = ledger.history(self.spec.pipeline)
+        interrupted = before.last if before.outcome is None else None
+        if interrupted and self.lake.find_commit(self.spec.record_table, interrupted.commit.withdrawal) is None:
+            progress("finishing a batch that was interrupted")
+            return replace(interrupted, commit=replace(interrupted.commit, run_id=run.run_id)), True
+        plan = self.source.plan(before.finished, progress)
+        first = 0 if before.last or plan is None else self._first_number()
+        return (ledger.plan(self.spec.pipeline, plan, run, before, first=first) if plan else None), False
+
+    def _first_number(self) -> int:
+        """The number of a first batch: 0, unless the record is older than the ledger, which was lost then."""
+        if self.spec.sink.mode == "overwrite" or not self.lake.exists(self.spec.record_table):
+            return 0
+        greatest = self.lake.read(self.spec.record_table).agg(F.max("_batch_id")).collect()[0][0]
+        return 0 if greatest is None else int(greatest) + 1
 
     def _conformed(self, rows: Conformed, known: StructType | None) -> Conformed:
         steps = [transform.step for transform in self.spec.transforms]
@@ -140,7 +148,7 @@ class Pipeline:
                 REASONS,
                 F.lit(rules_version(self.spec.all_rules)).alias("_rules_version"),
                 POSITION,
-                F.when(F.col(VERDICT) != GOOD, F.col(ORIGINAL)).alias(ORIGINAL),
+                F.when(F.col(VERDICT) != GOOD, _as_text(conformed.frame)).alias(ORIGINAL),
                 RESCUED,
                 *_data(conformed.frame),
             ),
@@ -211,11 +219,24 @@ class Pipeline:
         else:
             self.lake.write(sink.table, rows, mode="overwrite", commit=batch.commit)
 
+    def _by_origin(self, batch: Batch) -> dict[str, RowCounts]:
+        rows = self.lake.read(self.spec.record_table).where(F.col("_batch_id") == batch.batch_id)
+        by_verdict = [F.count(F.when(F.col(VERDICT) == verdict, 1)) for verdict in VERDICT_COUNTS.values()]
+        counted = rows.groupBy(F.col(POSITION)["origin"]).agg(F.count("*"), *by_verdict).collect()
+        return {origin: RowCounts(*counts) for origin, *counts in counted}
+
     def _is_published(self, batch: Batch) -> bool:
         if self.spec.sink.mode == "append":
             view = self.lake.view(self.spec.sink.table)
             return view is not None and view.accepted >= batch.batch_id
         return self.lake.find_commit(self.spec.sink.table, batch.commit) is not None
+
+
+def _as_text(frame: DataFrame) -> Column:
+    """The record as it arrived; what has columns is written as JSON, here, where it is done for bad rows only."""
+    if isinstance(frame.schema[ORIGINAL].dataType, StructType):
+        return F.to_json(ORIGINAL, {"ignoreNullFields": "false"})
+    return F.col(ORIGINAL)
 
 
 def _data(frame: DataFrame) -> list[str]:

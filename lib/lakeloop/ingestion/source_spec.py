@@ -1,27 +1,15 @@
 """What a user may write under `source:` in `pipelines/<name>.yml`."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, Tag
 
 from lakeloop.core.documents import Declaration
+from lakeloop.ingestion.field_names import FieldNames
+from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.lake.tables import REFERENCE
 
 TableReference = Annotated[str, Field(pattern=REFERENCE.pattern)]
-# What Delta can store as a column name, less the leading underscore that Lakeloop's own columns have.
-FIELD_NAME = r"^[^_`. ,;{}()\n\t=][^`. ,;{}()\n\t=]*$"
-FieldName = Annotated[str, Field(pattern=FIELD_NAME)]
-
-
-def _distinct(names: list[str]) -> list[str]:
-    lowered = [name.lower() for name in names]  # Spark's column names do not differ by case alone
-    if repeated := sorted({name for name in names if lowered.count(name.lower()) > 1}):
-        raise ValueError(f"{', '.join(repeated)}: a field stands twice")
-    return names
-
-
-FieldNames = Annotated[list[FieldName], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Cursor(Declaration):
@@ -60,45 +48,6 @@ class RestSource(Declaration):
     records: str = Field(description="Key of the answer that holds the list")
     paginate: Pagination = Pagination()
     incremental: RestCursor | None = None
-    fields: FieldNames
-
-
-class CsvFormat(Declaration):
-    """Delimited text with a header line; one record a line."""
-
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
-    quote: str = Field(default='"', min_length=1, max_length=1)
-
-
-class JsonLinesFormat(Declaration):
-    """One JSON object a line."""
-
-
-class XmlFormat(Declaration):
-    """XML documents in which each `row_tag` element is a record and its child elements are the fields."""
-
-    row_tag: str
-
-
-class Formats(Declaration):
-    """How files are read, by extension: `.csv`, `.jsonl`, `.xml`. Files of other extensions are left alone."""
-
-    csv: CsvFormat | None = None
-    jsonl: JsonLinesFormat | None = None
-    xml: XmlFormat | None = None
-
-    @model_validator(mode="after")
-    def _names_one(self) -> Self:
-        if not (self.csv or self.jsonl or self.xml):
-            raise PydanticCustomError("formats", "formats names at least one of csv, jsonl, xml, as `jsonl: {}`")
-        return self
-
-
-class FilesSource(Declaration):
-    """A folder; each file is read once, by its path, size and modification time."""
-
-    files: str = Field(description="Connection")
-    formats: Formats
     fields: FieldNames
 
 

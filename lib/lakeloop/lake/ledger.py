@@ -8,17 +8,15 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
+from lakeloop.lake.small_tables import TIME, SmallTables
 from lakeloop.lake.tables import Commit
 
 BATCHES = "ops.batches"
@@ -27,7 +25,6 @@ RULE_RESULTS = "ops.rule_results"
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new"]
 
-TIME = pa.timestamp("us", tz="UTC")
 BATCH_SCHEMA = pa.schema({
     "pipeline": pa.string(), "writer": pa.string(), "batch_id": pa.int64(), "run_id": pa.string(), "planned_at": TIME,
     "plan": pa.string(),
@@ -70,6 +67,19 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class History:
+    """The batches of a pipeline so far: how many, the last one and its outcome, and the last plan that succeeded.
+
+    An `outcome` of None beside a `last` batch means that it has not ended.
+    """
+
+    batches: int
+    last: Batch | None
+    outcome: Outcome | None
+    finished: Plan | None
+
+
+@dataclass(frozen=True)
 class RunEntry:
     """How one run of one pipeline or model ended. Grain of `ops.runs`."""
 
@@ -91,41 +101,47 @@ class Ledger:
 
     root: str
 
-    def batches(self, pipeline: str) -> list[tuple[Batch, Outcome | None]]:
-        """Every planned batch of a pipeline, oldest first, with its last outcome (None: it has not ended)."""
-        ended = self._rows(RUNS, [("name", "=", pipeline), ("outcome", "in", ["succeeded", "withdrawn"])])
-        ends = {row["batch_id"]: row for row in sorted(ended, key=lambda row: row["ended_at"])}
-        planned = self._rows(BATCHES, [("pipeline", "=", pipeline)])
-        return [
-            (
-                Batch(Commit(row["writer"], row["batch_id"], row["run_id"]), Plan(**json.loads(row["plan"]))),
-                _outcome(row, ends.get(row["batch_id"])),
-            )
-            for row in sorted(planned, key=lambda row: row["batch_id"])
-        ]
+    @property
+    def tables(self) -> SmallTables:
+        """The tables of the ledger and their neighbours."""
+        return SmallTables(self.root)
 
-    def plan(self, pipeline: str, plan: Plan, run: RunContext, before: Sequence[tuple[Batch, Outcome | None]]) -> Batch:
-        """Write a batch ahead of reading it. `before` is what `batches` returned.
+    def history(self, pipeline: str) -> History:
+        """What was planned for a pipeline so far."""
+        keys = ["writer", "batch_id", "run_id", "planned_at"]
+        planned = sorted(self._of(BATCHES, pipeline, keys), key=lambda row: row["batch_id"])
+        ends = {row["batch_id"]: row for row in sorted(self._ends(pipeline), key=lambda row: row["ended_at"])}
+        outcomes = [_outcome(row, ends.get(row["batch_id"])) for row in planned]
+        finished = [row["batch_id"] for row, outcome in zip(planned, outcomes, strict=True) if outcome == "succeeded"]
+        last = planned[-1] if planned else None
+        wanted = {*finished[-1:], *([last["batch_id"]] if last else [])}
+        plans = {number: self._plan(pipeline, number) for number in wanted}
+        return History(
+            len(planned),
+            Batch(Commit(last["writer"], last["batch_id"], last["run_id"]), plans[last["batch_id"]]) if last else None,
+            outcomes[-1] if outcomes else None,
+            plans[finished[-1]] if finished else None,
+        )
+
+    def plan(self, pipeline: str, plan: Plan, run: RunContext, before: History, *, first: int = 0) -> Batch:
+        """Write a batch ahead of reading it. `before` is what `history` returned, `first` the number after nothing.
 
         Raises ConcurrentRunError when another run has planned a batch of this pipeline since then.
         """
-        writer = before[-1][0].commit.writer if before else f"{pipeline}-{uuid.uuid4().hex[:12]}"
-        batch_id = before[-1][0].batch_id + 1 if before else 0
+        writer = before.last.commit.writer if before.last else f"{pipeline}-{uuid.uuid4().hex[:12]}"
+        batch_id = before.last.batch_id + 1 if before.last else first
         row = (pipeline, writer, batch_id, run.run_id, now(), json.dumps(asdict(plan)))
-        uri = self._created(BATCHES, BATCH_SCHEMA)
+        uri = self.tables.created(BATCHES, BATCH_SCHEMA)
         while True:
             table = DeltaTable(uri)
-            if table.to_pyarrow_table(filters=[("pipeline", "=", pipeline)]).num_rows != len(before):
+            known = table.to_pyarrow_table(columns=["batch_id"], filters=[("pipeline", "=", pipeline)])
+            if known.num_rows != before.batches:
                 raise ConcurrentRunError(
                     f"{pipeline}: another run has begun batch {batch_id} meanwhile; let it end, then run again"
                 )
-            try:
-                # Against the version just read: whoever commits in between makes this attempt fail.
-                attempt = CommitProperties(max_commit_retries=0)
-                write_deltalake(table, _rows_of([row], BATCH_SCHEMA), mode="append", commit_properties=attempt)
-            except CommitFailedError:
-                continue
-            return Batch(Commit(writer, batch_id, run.run_id), plan)
+            # Against the version just read: whoever commits in between makes this attempt fail.
+            if self.tables.append_to(table, [row], BATCH_SCHEMA):
+                return Batch(Commit(writer, batch_id, run.run_id), plan)
 
     def record(self, run: RunContext, entry: RunEntry) -> None:
         """Append how a run ended."""
@@ -135,7 +151,7 @@ class Ledger:
             counts.read, counts.good, counts.quarantined, counts.dropped,
             entry.started_at, now(), entry.message, run.environment, run.user,
         )  # fmt: skip
-        self._append(RUNS, [row], RUN_SCHEMA)
+        self.tables.append(RUNS, [row], RUN_SCHEMA)
 
     def record_rules(
         self, run: RunContext, pipeline: str, batch_id: int, version: str, results: Sequence[tuple[str, str, int]]
@@ -143,39 +159,24 @@ class Ledger:
         """Append the violations of each rule in a batch as (rule, severity, rows)."""
         rows = [(run.run_id, pipeline, batch_id, version, *result) for result in results]
         if rows:
-            self._append(RULE_RESULTS, rows, RULE_RESULT_SCHEMA)
+            self.tables.append(RULE_RESULTS, rows, RULE_RESULT_SCHEMA)
 
     def runs(self, last: int) -> list[dict[str, Any]]:
         """The latest entries of `ops.runs`, oldest of them first."""
-        return sorted(self._rows(RUNS, []), key=lambda row: row["ended_at"])[-last:]
+        return sorted(self.tables.rows(RUNS), key=lambda row: row["ended_at"])[-last:]
 
-    def _append(self, table: str, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
-        write_deltalake(self._created(table, schema), _rows_of(rows, schema), mode="append")
+    def _of(self, table: str, pipeline: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+        return self.tables.rows(table, [("pipeline", "=", pipeline)], columns)
 
-    def _created(self, table: str, schema: pa.Schema) -> str:
-        uri = self._uri(table)
-        if not DeltaTable.is_deltatable(uri):
-            if "://" not in uri:
-                Path(uri).mkdir(parents=True, exist_ok=True)
-            with suppress(CommitFailedError):  # another run was first
-                DeltaTable.create(uri, schema, mode="ignore")
-        return uri
+    def _ends(self, pipeline: str) -> list[dict[str, Any]]:
+        ended = [("name", "=", pipeline), ("outcome", "in", ["succeeded", "withdrawn"])]
+        return self.tables.rows(RUNS, ended, ["batch_id", "outcome", "ended_at"])
 
-    def _rows(self, table: str, filters: list[tuple[str, str, Any]]) -> list[dict[str, Any]]:
-        if not DeltaTable.is_deltatable(self._uri(table)):
-            return []
-        rows: list[dict[str, Any]] = DeltaTable(self._uri(table)).to_pyarrow_table(filters=filters or None).to_pylist()
-        return rows
-
-    def _uri(self, table: str) -> str:
-        return f"{self.root}/{table.replace('.', '/')}"
+    def _plan(self, pipeline: str, batch_id: int) -> Plan:
+        planned = [("pipeline", "=", pipeline), ("batch_id", "=", batch_id)]
+        return Plan(**json.loads(self.tables.rows(BATCHES, planned, ["plan"])[0]["plan"]))
 
 
 def _outcome(planned: dict[str, Any], end: dict[str, Any] | None) -> Outcome | None:
     # An end before the plan belongs to a ledger that was lost since.
     return None if end is None or end["ended_at"] < planned["planned_at"] else end["outcome"]
-
-
-def _rows_of(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
-    return pa.Table.from_arrays(columns, schema=schema)

@@ -77,8 +77,8 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
         raise ModelError(f"{spec.model} has no champion; run `lakeloop train {name}` first")
     details = {"table_version": lake.version(spec.table), "model_version": champion.version}
     stream = f"score_{name}"
-    before = ledger.batches(stream)
-    if before and before[-1][1] == "succeeded" and before[-1][0].plan.details == details:
+    before = ledger.history(stream)
+    if before.outcome == "succeeded" and before.finished and before.finished.details == details:
         entry = RunEntry(stream, spec.scores, "nothing_new", started_at, "the same champion and the same rows")
         ledger.record(context, entry)
         return entry

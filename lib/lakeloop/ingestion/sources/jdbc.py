@@ -1,7 +1,6 @@
 """Tables of a database, by JDBC, whole or from a cursor on."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
@@ -11,7 +10,7 @@ from pyspark.sql import functions as F
 from lakeloop.core.config import JdbcConnection
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.source_spec import JdbcSource
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Progress, require_names
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Extract, Progress, require_names
 from lakeloop.lake.ledger import Plan
 
 # Named, because a driver that Spark fetched itself is not found by the url alone.
@@ -40,11 +39,11 @@ class JdbcReader:
     password: str
     spec: JdbcSource
 
-    def plan(self, finished: Sequence[Plan], progress: Progress) -> Plan | None:
+    def plan(self, last: Plan | None, progress: Progress) -> Plan | None:
         """The next interval of the cursor, or the whole table where none is declared."""
         if self.spec.incremental is None:
             return Plan({"after": None, "upto": None, "nulls": True}, "the whole table")
-        after, nulls = finished[-1].details["upto"] if finished else None, not finished
+        after, nulls = last.details["upto"] if last else None, last is None
         cursor = _identifier(self.spec.incremental.cursor)
         where = f" WHERE {self._interval(cursor, after, None, nulls)}"
         bounds = f"SELECT CAST(max({cursor}) AS varchar(64)) AS upto, count(*) AS n FROM {self._table}{where}"
@@ -71,9 +70,12 @@ class JdbcReader:
         data = [F.col(f"`{name}`") for name in rows.columns]
         return Extract(rows.withColumns({
             POSITION: position,
-            ORIGINAL: F.to_json(F.struct(*data), {"ignoreNullFields": "false"}),
+            ORIGINAL: F.struct(*data),
             RESCUED: F.lit(None).cast("string"),
         }))  # fmt: skip
+
+    def finish(self, ended: Ended) -> None:
+        """Nothing is noted."""
 
     def release(self, plan: Plan) -> None:
         """Nothing is held."""

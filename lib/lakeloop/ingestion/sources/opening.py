@@ -2,13 +2,16 @@
 
 from lakeloop.core import secrets
 from lakeloop.core.config import FilesConnection, JdbcConnection, Project, RestConnection
-from lakeloop.ingestion.source_spec import FilesSource, JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_spec import JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
 from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.rest import RestReader
 from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.lake.file_catalog import FileCatalog
+from lakeloop.lake.small_tables import SmallTables
 from lakeloop.lake.tables import Lake
 
 
@@ -34,7 +37,8 @@ def open_source(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
     """
     match spec.source, find_connection(project, spec):
         case FilesSource() as declared, FilesConnection() as folder:
-            return FilesReader(lake.spark, folder.path, declared)
+            catalog = FileCatalog(SmallTables(lake.root), spec.pipeline, spec.owner)
+            return FilesReader(lake.spark, folder.path, declared, catalog)
         case JdbcSource() as declared, JdbcConnection() as database:
             password = secrets.resolve(database.password, project.secrets_folder)
             return JdbcReader(lake.spark, database, password, declared)

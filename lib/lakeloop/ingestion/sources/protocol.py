@@ -8,7 +8,8 @@ from typing import Protocol
 from pyspark.sql import DataFrame
 
 from lakeloop.core.errors import SourceError
-from lakeloop.ingestion.source_spec import FIELD_NAME
+from lakeloop.core.run_record import RowCounts, RunContext
+from lakeloop.ingestion.field_names import FIELD_NAME
 from lakeloop.lake.ledger import Plan
 from lakeloop.quality import Finding
 
@@ -37,11 +38,21 @@ def require_names(columns: Sequence[str], origin: str, remedy: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A batch that was published. `by_origin` counts its rows by the origin in `_position`, when it is asked."""
+
+    plan: Plan
+    batch_id: int
+    run: RunContext
+    by_origin: Callable[[], dict[str, RowCounts]]
+
+
 class Source(Protocol):
     """One declared source of one pipeline."""
 
-    def plan(self, finished: Sequence[Plan], progress: Progress) -> Plan | None:
-        """What the next batch reads, given the plans of all finished batches (oldest first); None: nothing is new.
+    def plan(self, last: Plan | None, progress: Progress, /) -> Plan | None:
+        """What the next batch reads, given the plan of the last batch that succeeded; None: nothing is new.
 
         Raises SourceError or FormatError, in words, when the system cannot be asked.
         """
@@ -51,6 +62,13 @@ class Source(Protocol):
         """The rows of a plan; the same rows each time."""
         ...
 
+    def finish(self, ended: Ended) -> None:
+        """Note what became of a batch that was published; doing it again changes nothing.
+
+        Called before the ledger says that the batch succeeded, so that a killed run does it again.
+        """
+        ...
+
     def release(self, plan: Plan) -> None:
-        """Free what was kept to make the plan repeatable; called once the batch has ended."""
+        """Free what was kept to make the plan repeatable; called once the batch has ended, published or withdrawn."""
         ...

@@ -1,7 +1,6 @@
 """SQL over tables of the lake: how gold comes from silver."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException, ParseException
@@ -9,7 +8,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.source_spec import QuerySource
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Progress, require_names
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Extract, Progress, require_names
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.tables import Lake
 
@@ -22,12 +21,12 @@ class QueryReader:
     spec: QuerySource
     definition: str
 
-    def plan(self, finished: Sequence[Plan], progress: Progress) -> Plan | None:
+    def plan(self, last: Plan | None, progress: Progress) -> Plan | None:
         """The present versions of all inputs. Raises TableError for one that does not exist."""
         versions = {table: self.lake.version(table) for table in sorted(set(self.spec.inputs.values()))}
         definition = hashlib.sha256(self.definition.encode()).hexdigest()[:12]
         details = {"versions": versions, "definition": definition}
-        if finished and finished[-1].details == details:
+        if last is not None and last.details == details:
             return None
         summary = ", ".join(f"{table} version {version}" for table, version in versions.items())
         progress(summary)
@@ -45,6 +44,9 @@ class QueryReader:
         position = F.struct(F.lit("query").alias("origin"), F.lit(None).cast("bigint").alias("record"))
         nothing = F.lit(None).cast("string")
         return Extract(rows.withColumns({POSITION: position, ORIGINAL: nothing, RESCUED: nothing}))
+
+    def finish(self, ended: Ended) -> None:
+        """Nothing is noted."""
 
     def release(self, plan: Plan) -> None:
         """Nothing is held."""

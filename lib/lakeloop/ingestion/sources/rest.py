@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,9 +16,9 @@ from urllib3.util.retry import Retry
 from lakeloop.core.config import RestConnection
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.source_spec import RestSource
-from lakeloop.ingestion.sources.protocol import Extract, Progress
-from lakeloop.ingestion.sources.records import form_findings, parse_json
-from lakeloop.ingestion.sources.text_lines import read_lines
+from lakeloop.ingestion.sources.files.numbering import read_lines
+from lakeloop.ingestion.sources.line_parsers import form_findings, parse_json
+from lakeloop.ingestion.sources.protocol import Ended, Extract, Progress
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.storage import filesystem
 
@@ -39,13 +39,13 @@ class RestReader:
     spec: RestSource
     landing: str
 
-    def plan(self, finished: Sequence[Plan], progress: Progress) -> Plan | None:
+    def plan(self, last: Plan | None, progress: Progress) -> Plan | None:
         """Fetch and land all pages that are new. Raises SourceError when not even the first page can be had."""
         start: dict[str, Any] = {"since": None, "next_page": 1, "greatest": None}
-        last = finished[-1].details if finished else start
-        resumes = last["next_page"] > 1
-        since = last["since"] if resumes else last["greatest"]
-        greatest, page, records = last["greatest"], last["next_page"], 0
+        reached = last.details if last else start
+        resumes = reached["next_page"] > 1
+        since = reached["since"] if resumes else reached["greatest"]
+        greatest, page, records = reached["greatest"], reached["next_page"], 0
         folder = f"{self.landing}/{uuid.uuid4().hex}"
         files: dict[str, str] = {}
         failure: str | None = None
@@ -70,6 +70,9 @@ class RestReader:
     def read(self, plan: Plan) -> Extract:
         """The landed records, each with its page and its place in it."""
         return Extract(parse_json(read_lines(self.spark, plan.details["files"]), self.spec.fields), form_findings())
+
+    def finish(self, ended: Ended) -> None:
+        """Nothing is noted."""
 
     def release(self, plan: Plan) -> None:
         """Delete the landed pages; bronze has their records."""

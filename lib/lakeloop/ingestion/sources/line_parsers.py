@@ -1,4 +1,4 @@
-"""Records out of text: a line or element becomes named text fields, or a finding with its place and its bytes.
+"""Lines into records, in Spark's own expressions: named text fields, or a finding with its place and its bytes.
 
 The parsers take a frame of `_text` and `_position` and give the declared fields as strings, beside `_original`,
 `_rescued`, and the messages `_malformed` and `_missing`. Bytes that are not UTF-8 make a record malformed.
@@ -6,18 +6,16 @@ The parsers take a frame of `_text` and `_position` and give the declared fields
 
 from collections.abc import Sequence
 
-import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
 
-from lakeloop.ingestion.source_spec import CsvFormat
+from lakeloop.ingestion.files_spec import CsvFormat
+from lakeloop.ingestion.sources.files.headers import CORRUPT, match_names
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
-from lakeloop.ingestion.sources.xml_documents import xml_records
 from lakeloop.quality import Finding
 from lakeloop.quality.rules import quoted
 
-TEXT, MALFORMED, MISSING, CORRUPT = "_text", "_malformed", "_missing", "_corrupt"
+TEXT, MALFORMED, MISSING = "_text", "_malformed", "_missing"
 MAX_CELLS = 20_000  # Spark's parser fails, and the job with it, on a line of more than 20,480
 
 
@@ -42,10 +40,11 @@ def parse_csv(lines: DataFrame, header: Sequence[str], declared: Sequence[str], 
         F.coalesce(F.size("_cells"), F.lit(-1)) != len(header),
         f"the line does not have the {len(header)} cells of the header",
     )
-    absent = [name for name in declared if name not in header]
-    extra = [name for name in header if name not in declared]
+    names = match_names(header, declared)
+    absent = [name for name in declared if name not in names]
+    extra = [name for name in header if name not in names.values()]
     given = {name: _unless_empty(F.get("_cells", F.lit(place))) for place, name in enumerate(header)}
-    values = {name: given.get(name, F.lit(None).cast("string")) for name in declared}
+    values = {name: given[names[name]] if name in names else F.lit(None).cast("string") for name in declared}
     rescued = F.to_json(F.struct(*(given[name].alias(name) for name in extra))) if extra else None
     missing = F.lit(f"the header of the file lacks {', '.join(absent)}") if absent else F.lit(None).cast("string")
     return _finish(parsed, values, malformed=message, missing=missing, rescued=rescued)
@@ -78,47 +77,29 @@ def parse_json(lines: DataFrame, declared: Sequence[str]) -> DataFrame:
     A number with a fraction or exponent is read as a double, so digits beyond the 17th go. Keys that are not declared
     go to `_rescued`.
     """
+    fields = ", ".join(f"{quoted(name)} STRING" for name in declared)
     # As the only element of an array: Spark reads an object and ignores what follows it.
-    alone = F.from_json(F.concat(F.lit("["), TEXT, F.lit("]")), "array<map<string,string>>")
-    ends = F.col(TEXT).rlike(r"\}\s*\z")
-    parsed = lines.withColumn("_alone", alone).withColumn(
-        "_fields", F.when(ends & (F.size("_alone") == 1), F.get("_alone", F.lit(0)))
+    alone = F.from_json(
+        F.concat(F.lit("["), TEXT, F.lit("]")), f"array<struct<{fields.replace(' STRING', ':STRING')}>>"
     )
-    undeclared = F.map_filter("_fields", lambda key, _: ~key.isin(list(declared)))
-    rescued = F.when(F.size(undeclared) > 0, F.to_json(undeclared))
+    is_object = F.endswith(F.rtrim(TEXT), F.lit("}")) & (F.size("_alone") == 1)
+    keys = F.json_object_keys(TEXT)
+    known = F.array(*(F.lit(name) for name in declared))
+    parsed = (
+        lines.withColumn("_alone", alone)
+        .withColumn("_fields", F.when(is_object, F.get("_alone", F.lit(0))))
+        # Most objects have the declared keys and no others; only the rest is looked at key by key.
+        .withColumn("_keys", F.when(F.col("_fields").isNotNull(), keys))
+        .withColumn("_others", F.when(F.col("_keys") != known, F.array_except("_keys", known)))
+    )
+    undeclared = F.map_filter(F.from_json(TEXT, "map<string,string>"), lambda key, _: ~key.isin(list(declared)))
+    rescued = F.when(F.size("_others") > 0, F.to_json(undeclared))
     values = {name: F.col("_fields")[name] for name in declared}
-    malformed = F.when(F.col("_fields").isNull(), F.lit("the text is not one JSON object"))
+    malformed = F.when(F.col("_fields").isNull(), F.lit("the text is not one JSON object")).when(
+        (F.col("_keys") != known) & (F.size(F.array_distinct("_keys")) < F.size("_keys")),
+        F.lit("a key stands twice in the object"),
+    )
     return _finish(parsed, values, malformed=malformed, missing=F.lit(None).cast("string"), rescued=rescued)
-
-
-def parse_xml(files: DataFrame, row_tag: str, declared: Sequence[str]) -> DataFrame:
-    """Whole documents (`path`, `content`). Each element `row_tag` is a record at its line, its children are fields.
-
-    Where a document breaks, the records before the break are kept and the break is one malformed record. Entities are
-    not expanded and nothing outside the document is loaded.
-    """
-    schema = "array<struct<line:bigint,record:string,error:string>>"
-
-    @pandas_udf(schema)  # type: ignore[call-overload,untyped-decorator]
-    def elements(content: pd.Series) -> pd.Series:
-        return content.map(lambda document: list(xml_records(document, row_tag)))
-
-    exploded = files.select(
-        F.regexp_replace("path", "^file:/+", "/").alias("_origin"), F.explode(elements("content")).alias("_element")
-    ).select(
-        F.col("_element.record").alias(TEXT),
-        F.struct(F.col("_origin").alias("origin"), F.col("_element.line").alias("record")).alias(POSITION),
-        F.col("_element.error").alias("_broken"),
-    )
-    parsed = parse_json(exploded.where(F.col("_broken").isNull()), declared)
-    broken = _finish(
-        exploded.where(F.col("_broken").isNotNull()),
-        {name: F.lit(None).cast("string") for name in declared},
-        malformed=F.col("_broken"),
-        missing=F.lit(None).cast("string"),
-        rescued=None,
-    )
-    return parsed.unionByName(broken)
 
 
 def _finish(

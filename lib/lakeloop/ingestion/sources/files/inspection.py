@@ -1,0 +1,171 @@
+"""A look into each file before it is read: its hash, its header, its encoding, and whether it is what its name says."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import BinaryIO
+
+import pyarrow as pa
+from pyarrow import orc, parquet
+
+from lakeloop.ingestion.files_spec import (
+    AnyFormat,
+    AvroFormat,
+    CsvFormat,
+    FilesSource,
+    OrcFormat,
+    ParquetFormat,
+    TextFormat,
+)
+from lakeloop.ingestion.sources.files import headers
+from lakeloop.ingestion.sources.files.listing import Listed, split_extension
+from lakeloop.lake.storage import filesystem
+
+LOOKED_AT = 64 << 10
+CHUNK = 4 << 20
+THREADS = 8
+MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+BEGINNINGS = {"gz": b"\x1f\x8b", "bz2": b"BZh", "zip": b"PK", "parquet": b"PAR1", "orc": b"ORC", "avro": b"Obj\x01"}
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a plan says of a file. `refused` tells why it cannot be read as a whole; the header is that of a CSV."""
+
+    path: str
+    size: int
+    modified: int
+    sha256: str = ""
+    extension: str = ""
+    packing: str = ""
+    encoding: str = ""
+    header: tuple[str, ...] = ()
+    header_line: int = 0
+    delimiter: str = ""
+    schema: str = ""
+    refused: str | None = None
+
+    @property
+    def listed(self) -> Listed:
+        """The file as it was listed."""
+        return Listed(self.path, self.size, self.modified)
+
+
+def inspect_files(files: Sequence[Listed], spec: FilesSource, progress: Callable[[str], None]) -> list[Inspected]:
+    """Look into files, several at a time, in their order. Each is read once from start to end."""
+    inspected: list[Inspected] = []
+    with ThreadPoolExecutor(THREADS) as pool:
+        for number, file in enumerate(pool.map(partial(inspect, spec=spec), files), start=1):
+            inspected.append(file)
+            if number % 500 == 0:
+                progress(f"looked into {number:,} of {len(files):,} new files")
+    return inspected
+
+
+def inspect(file: Listed, spec: FilesSource) -> Inspected:
+    """Look into one file."""
+    extension, packing = split_extension(file.path)
+    known = Inspected(file.path, file.size, file.modified, extension=extension, packing=packing)
+    declared = spec.formats.by_extension.get(extension)
+    try:
+        system, path = filesystem(file.path)
+        with system.open_input_stream(path, compression=None) as stream:
+            first, sha256 = _hashed(stream)
+        known = replace(known, sha256=sha256)
+        refused = _refusal(file, first, extension, packing)
+        if refused is None and not packing:
+            schema, refused = _look_at_schema(file, declared)
+            known = replace(known, schema=schema)
+    except OSError as error:
+        return replace(known, refused=f"it cannot be read: {error.strerror or error}")
+    if refused:
+        return replace(known, refused=refused)
+    if not isinstance(declared, TextFormat) or packing:
+        return replace(known, encoding=declared.encoding if isinstance(declared, TextFormat) else "")
+    encoding = find_encoding(first, declared.encoding)
+    if not isinstance(declared, CsvFormat):
+        return replace(known, encoding=encoding)
+    text = first.decode("utf-8-sig" if encoding in ("utf-8", "utf-8-sig") else encoding, "replace")
+    line, number = _first_line(text)
+    delimiter = headers.sniff_delimiter(line, declared.quote) if declared.delimiter == "auto" else declared.delimiter
+    header = headers.find_header(line, delimiter, declared.quote)
+    return replace(known, encoding=encoding, header=header, header_line=number, delimiter=delimiter)
+
+
+def find_encoding(first: bytes, declared: str) -> str:
+    """The declared encoding, unless a byte order mark says otherwise; for `auto` the likeliest for the first bytes."""
+    for mark, encoding in MARKS:
+        if first.startswith(mark):
+            return encoding
+    if declared != "auto":
+        return declared
+    try:
+        first[: first.rfind(b"\n") + 1 or len(first)].decode("utf-8")
+        return "utf-8"
+    except UnicodeDecodeError:
+        from charset_normalizer import from_bytes
+
+        best = from_bytes(first).best()
+        return best.encoding if best else "utf-8"
+
+
+def _hashed(stream: BinaryIO) -> tuple[bytes, str]:
+    digest, first = hashlib.sha256(), b""
+    while chunk := stream.read(CHUNK):
+        first = first or bytes(chunk[:LOOKED_AT])
+        digest.update(chunk)
+    return first, digest.hexdigest()
+
+
+def _refusal(file: Listed, first: bytes, extension: str, packing: str) -> str | None:
+    if "://" not in file.path and ":" in file.path and not packing:
+        return "Spark cannot read a local file with ':' in its path; rename it"
+    name = packing or extension
+    wanted = BEGINNINGS.get(name)
+    if wanted and not first.startswith(wanted):
+        return f"it is named .{name}, but does not begin like one" if first else f"it is an empty .{name}"
+    if wanted is None and extension not in ("xlsx", "xlsm", "xlsb", "ods"):
+        for other, beginning in BEGINNINGS.items():
+            if first.startswith(beginning) and other not in ("orc", "bz2"):
+                return f"it is named .{extension}, but begins like a .{other}"
+    return None
+
+
+def _look_at_schema(file: Listed, declared: AnyFormat | None) -> tuple[str, str | None]:
+    """The schema of a columnar file, as text that is equal for equal schemas, and what is wrong with the file."""
+    system, path = filesystem(file.path)
+    try:
+        if isinstance(declared, ParquetFormat):
+            with system.open_input_file(path) as stream:
+                return str(parquet.read_schema(stream).remove_metadata()), None
+        if isinstance(declared, OrcFormat):
+            with system.open_input_file(path) as stream:
+                return str(orc.ORCFile(stream).schema), None
+        if isinstance(declared, AvroFormat):
+            return _look_into_avro(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        return "", f"it is damaged: {str(error).splitlines()[0]}"
+    return "", None
+
+
+def _look_into_avro(file: Listed) -> tuple[str, str | None]:
+    import fastavro
+
+    system, path = filesystem(file.path)
+    try:
+        with system.open_input_stream(path, compression=None) as stream:
+            blocks = fastavro.block_reader(stream)
+            for _ in blocks:  # a block ends with the file's own mark, so a cut is noticed
+                pass
+            return json.dumps(blocks.writer_schema, sort_keys=True, default=str), None
+    except (ValueError, EOFError, IndexError, KeyError) as error:
+        return "", f"it is damaged: {error or type(error).__name__}"
+
+
+def _first_line(text: str) -> tuple[str, int]:
+    """The first line that is not blank, and its number."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return next(((line, n) for n, line in enumerate(lines, start=1) if line.strip(" ")), ("", 0))

@@ -1,0 +1,75 @@
+"""Which files lie in a folder, in the order in which they are wanted."""
+
+import fnmatch
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyarrow import fs
+
+from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.sources.files.packing import PACKINGS
+from lakeloop.lake.storage import filesystem
+
+
+@dataclass(frozen=True, order=True)
+class Listed:
+    """A file as the file system lists it: another size or time is another file. `modified` is in nanoseconds."""
+
+    path: str
+    size: int
+    modified: int
+
+
+def list_files(folder: str, spec: FilesSource) -> list[Listed]:
+    """The files below a folder that the source takes, by name or by time. Raises SourceError when it is not there.
+
+    Left out are names that begin with a dot or an underscore, at any depth, and extensions of no declared format.
+    """
+    system, path = filesystem(folder)
+    if system.get_file_info(path).type is not fs.FileType.Directory:
+        raise SourceError(f"the folder {folder} does not exist; create it or mend the connection's path")
+    prefix = folder[: -len(path)] if folder.endswith(path) else ""
+    found = []
+    for info in system.get_file_info(fs.FileSelector(path, recursive=True)):
+        inside = info.path.removeprefix(path).strip("/")
+        hidden = any(part[0] in "._" for part in inside.split("/"))
+        if info.is_file and not hidden and fnmatch.fnmatchcase(inside, spec.pattern) and _extension(inside, spec):
+            found.append(Listed(prefix + info.path, info.size, info.mtime_ns))
+    return sorted(found, key=lambda file: (file.modified, file.path) if spec.order == "time" else (file.path,))
+
+
+def stat_files(files: list[Listed]) -> Iterator[Listed | None]:
+    """The same files as they are now; None for one that is gone."""
+    for file in files:
+        system, path = filesystem(file.path)
+        info = system.get_file_info(path)
+        yield Listed(file.path, info.size, info.mtime_ns) if info.is_file else None
+
+
+def wait_until_settled(files: list[Listed], settle_seconds: float) -> list[Listed]:
+    """The files that are not being written: old enough, after waiting for the youngest, and still the same then."""
+    youngest = max((file.modified for file in files), default=0) / 1e9
+    pause = youngest + settle_seconds - time.time()
+    if pause > 0:
+        time.sleep(min(pause, settle_seconds))
+        recent = [file for file in files if file.modified / 1e9 > time.time() - 2 * settle_seconds - 1]
+        changed = {was for was, now in zip(recent, stat_files(recent), strict=True) if was != now}
+        return [file for file in files if file not in changed]
+    return files
+
+
+def split_extension(path: str) -> tuple[str, str]:
+    """The extension that names the format and the one that names the packing: `a.csv.gz` gives csv and gz."""
+    found = re.search(r"(?:\.([^./]+))?\.([^./]+)$", path.lower())
+    inner, last = (found[1] or "", found[2]) if found else ("", "")
+    if last == "zip":
+        return last, last
+    return (inner, last) if last in PACKINGS else (last, "")
+
+
+def _extension(path: str, spec: FilesSource) -> bool:
+    extension, packing = split_extension(path)
+    return packing == "zip" or extension in spec.formats.by_extension

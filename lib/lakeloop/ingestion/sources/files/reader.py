@@ -1,0 +1,163 @@
+"""Files dropped into a folder, each read once."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakeloop.core import logs
+from lakeloop.core.errors import SourceError
+from lakeloop.core.run_record import RowCounts
+from lakeloop.ingestion.files_spec import AvroFormat, CsvFormat, FilesSource, JsonLinesFormat, OrcFormat, ParquetFormat
+from lakeloop.ingestion.sources.files import disposal
+from lakeloop.ingestion.sources.files.columnar import read_columns, union_by_name
+from lakeloop.ingestion.sources.files.inspection import Inspected, inspect_files
+from lakeloop.ingestion.sources.files.listing import list_files, stat_files, wait_until_settled
+from lakeloop.ingestion.sources.files.numbering import read_lines
+from lakeloop.ingestion.sources.files.unpack import Unpacker, unpack
+from lakeloop.ingestion.sources.line_parsers import form_findings, parse_csv, parse_json
+from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
+from lakeloop.lake.file_catalog import FileCatalog, FileEntry
+from lakeloop.lake.ledger import Plan
+
+log = logs.get(__name__)
+UTF_8 = ("utf-8", "utf-8-sig")
+
+
+@dataclass(frozen=True)
+class Route:
+    """How files are read together: by Spark as `csv`, `jsonl`, `parquet`, `orc` or `avro`, else unpacked in Python."""
+
+    way: str
+    header: tuple[str, ...] = ()
+    header_line: int = 0
+    csv: CsvFormat | None = None
+    schema: str = ""
+
+
+@dataclass(frozen=True)
+class FilesReader:
+    """Reads the files of a folder that the catalog does not know yet. A file replaced under its name is a new file."""
+
+    spark: SparkSession
+    folder: str
+    spec: FilesSource
+    catalog: FileCatalog
+
+    def plan(self, _last: Plan | None, progress: Progress, /) -> Plan | None:
+        """The next files, looked into. What cannot be read as a whole is in the plan too, and says why."""
+        progress("listing files")
+        known = self.catalog.known()
+        listed = [
+            file for file in list_files(self.folder, self.spec) if known.is_new(file.path, file.size, file.modified)
+        ]
+        chosen = listed[: self.spec.files_per_batch]
+        settled = wait_until_settled(chosen, self.spec.settle.total_seconds())
+        if not settled:
+            return None
+        inspected = inspect_files(settled, self.spec, progress)
+        now = [file for file, there in zip(inspected, stat_files(settled), strict=True) if there == file.listed]
+        if not now:
+            return None
+        same = known.other_names([(file.path, file.sha256) for file in now])
+        parts = [
+            f"{len(now)} new files" if len(now) != 1 else "1 new file",
+            _counted(sum(file.size == 0 for file in now), "empty"),
+            _counted(sum(file.refused is not None for file in now), "refused"),
+            _counted(len(same), "with the content of another"),
+            _counted(len(chosen) - len(now), "still being written, left for the next run"),
+        ]
+        return Plan({"files": [asdict(file) for file in now]}, ", ".join(filter(None, parts)))
+
+    def read(self, plan: Plan) -> Extract:
+        """The records of the planned files. A file that was replaced since is left to the next plan.
+
+        Raises SourceError for one that is gone.
+        """
+        routes: dict[Route, list[Inspected]] = defaultdict(list)
+        for file in self._unchanged(plan):
+            routes[self._route(file)].append(file)
+        frames = [self._frame(route, files) for route, files in routes.items()]
+        if not frames:
+            empty = self.spark.createDataFrame([], f"_text string, {POSITION} struct<origin:string,record:bigint>")
+            frames = [parse_json(empty, self.spec.fields)]
+        return Extract(union_by_name(frames, self.spec.fields), form_findings())
+
+    def finish(self, ended: Ended) -> None:
+        """Enter the files into the catalog, then do with them what `processed` says."""
+        files = files_of(ended.plan)
+        counts: dict[str, RowCounts] = defaultdict(RowCounts)
+        if any(file.refused is None for file in files):
+            for origin, found in ended.by_origin().items():
+                counts[origin.split("!/")[0]] += found
+        same = self.catalog.known().other_names([(file.path, file.sha256) for file in files])
+        entries = [
+            FileEntry(
+                file.path, file.size, file.modified, file.sha256, file.extension, file.encoding,
+                "refused" if file.refused else "read", file.refused, counts[file.path], same.get(file.path),
+            )
+            for file in files
+        ]  # fmt: skip
+        self.catalog.record(ended.run, ended.batch_id, entries)
+        for file in files:
+            if file.refused is None:
+                disposal.dispose(file, self.folder, self.spec.processed)
+
+    def release(self, plan: Plan) -> None:
+        """Nothing is held."""
+
+    def _route(self, file: Inspected) -> Route:
+        """How a file is read; files of one route are read together."""
+        declared = self.spec.formats.by_extension.get(file.extension)
+        if file.packing or declared is None:
+            return Route("unpack")
+        if isinstance(declared, ParquetFormat | OrcFormat | AvroFormat):
+            return Route(type(declared).__name__.removesuffix("Format").lower(), schema=file.schema)
+        if isinstance(declared, CsvFormat) and file.encoding in UTF_8 and not declared.multiline:
+            return Route(
+                "csv", file.header, file.header_line, declared.model_copy(update={"delimiter": file.delimiter})
+            )
+        if isinstance(declared, JsonLinesFormat) and file.encoding in UTF_8:
+            return Route("jsonl")
+        return Route("unpack")
+
+    def _frame(self, route: Route, files: Sequence[Inspected]) -> DataFrame:
+        paths, fields = [file.path for file in files], self.spec.fields
+        if route.way == "unpack":
+            unpacker = Unpacker(self.spec.formats.by_extension, tuple(fields), self.spec.limits)
+            return unpack(self.spark, [(f.path, f.packing, f.encoding, f.extension) for f in files], unpacker)
+        if route.csv is not None:
+            lines = read_lines(self.spark, {path: path for path in paths})
+            below = lines.where(F.col(POSITION)["record"] > route.header_line)
+            return parse_csv(below, route.header, fields, route.csv)
+        if route.way == "jsonl":
+            return parse_json(read_lines(self.spark, {path: path for path in paths}), fields)
+        return read_columns(self.spark, route.way, paths, fields)
+
+    def _unchanged(self, plan: Plan) -> Iterator[Inspected]:
+        planned = files_of(plan)
+        for file, now in zip(planned, stat_files([file.listed for file in planned]), strict=True):
+            if file.refused is not None or file.size == 0:
+                continue
+            if now is None:
+                raise SourceError(f"{file.path} was planned but is gone before it was read; put it back")
+            if now != file.listed:
+                log.warning("file was replaced, the next batch reads it", file=file.path)
+            elif not self._is_blank(file):
+                yield file
+
+    def _is_blank(self, file: Inspected) -> bool:
+        """Whether a file that has no header has no row either."""
+        is_csv = isinstance(self.spec.formats.by_extension.get(file.extension), CsvFormat)
+        return is_csv and file.encoding in UTF_8 and not file.packing and not file.header
+
+
+def files_of(plan: Plan) -> list[Inspected]:
+    """The files of a plan."""
+    return [Inspected(**{**file, "header": tuple(file["header"])}) for file in plan.details["files"]]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number else ""

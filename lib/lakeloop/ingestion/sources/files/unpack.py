@@ -1,0 +1,159 @@
+"""Files that Spark cannot read line by line: opened on the executors, one task a file, record after record."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakeloop.ingestion.files_spec import (
+    AnyFormat,
+    CsvFormat,
+    ExcelFormat,
+    FixedWidthFormat,
+    JsonArrayFormat,
+    JsonLinesFormat,
+    Limits,
+    PlainTextFormat,
+    XmlFormat,
+)
+from lakeloop.ingestion.sources.files.headers import match_names
+from lakeloop.ingestion.sources.files.json_documents import json_records
+from lakeloop.ingestion.sources.files.packing import BREAKS, PACKINGS, BombError, Part, parts_of
+from lakeloop.ingestion.sources.files.sheets import sheet_records
+from lakeloop.ingestion.sources.files.text_records import (
+    Record,
+    csv_records,
+    fixed_width_records,
+    plain_records,
+)
+from lakeloop.ingestion.sources.files.xml_documents import xml_records
+from lakeloop.ingestion.sources.line_parsers import MALFORMED, MISSING
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
+from lakeloop.lake.storage import filesystem
+
+BATCH_BYTES = 4 << 20
+TASKS = 200
+FRAME = ("_origin", "_record", ORIGINAL, RESCUED, MALFORMED, MISSING)
+Row = tuple[str | int | None, ...]
+
+
+@dataclass(frozen=True)
+class Unpacker:
+    """Turns files into rows of the declared fields; what a task needs to know, so it travels to the executors."""
+
+    formats: Mapping[str, AnyFormat]
+    declared: tuple[str, ...]
+    limits: Limits
+
+    def rows(self, path: str, packing: str, encoding: str, extension: str) -> Iterator[Row]:
+        """All records of a file. Where the file breaks, the records before that are kept and the break is one more."""
+        place = 0
+        try:
+            system, inner = filesystem(path)
+            size = system.get_file_info(inner).size or 0
+            with system.open_input_file(inner) as stream:
+                for part in parts_of(stream, packing, size, self.limits):
+                    place = 0
+                    origin = f"{path}!/{part.name}" if part.name else path
+                    for record in self._records(part, encoding, extension):
+                        place = record.place
+                        yield self._row(origin, record)
+        except BombError as error:
+            yield self._row(path, Record(place + 1, "", {}, f"the file is refused from here on: {error}"))
+        except BREAKS as error:
+            said = str(error) or type(error).__name__
+            what = f"the {PACKINGS[packing]} data break here" if packing else "the file breaks here"
+            yield self._row(path, Record(place + 1, "", {}, f"{what}: {said}"))
+
+    def _records(self, part: Part, encoding: str, extension: str) -> Iterator[Record]:
+        if part.refused:
+            yield Record(0, "", {}, part.refused)
+            return
+        inside = part.name.rsplit(".", 1)[-1].lower() if part.name else extension
+        declared = self.formats.get(inside)
+        longest = self.limits.record_bytes
+        match declared:
+            case CsvFormat():
+                yield from csv_records(part.stream, declared, encoding, longest)
+            case JsonArrayFormat() | JsonLinesFormat():
+                yield from json_records(part.stream, encoding, longest)
+            case XmlFormat():
+                yield from xml_records(part.stream, declared.row_tag)
+            case FixedWidthFormat():
+                yield from fixed_width_records(part.stream, declared, encoding, longest)
+            case PlainTextFormat():
+                yield from plain_records(part.stream, declared, encoding, longest)
+            case ExcelFormat():
+                yield from sheet_records(part.stream, declared, self.limits)
+            case _:
+                yield Record(0, "", {}, f"the archive holds a file of a format that is not declared: .{inside}")
+
+    def _row(self, origin: str, record: Record) -> Row:
+        names = match_names(tuple(record.values), self.declared)
+        taken = set(names.values())
+        extra = {name: value for name, value in record.values.items() if name not in taken}
+        absent = [name for name in self.declared if name not in names] if record.header and not record.error else []
+        missing = f"the file has no column {', '.join(absent)}" if absent else None
+        values = [record.values.get(names[name]) if name in names else None for name in self.declared]
+        rescued = json.dumps(extra, ensure_ascii=False) if extra else None
+        return (*values, origin, record.place, record.original, rescued, record.error, missing)
+
+
+def unpack(spark: SparkSession, files: Sequence[tuple[str, str, str, str]], unpacker: Unpacker) -> DataFrame:
+    """Rows of the files, each given as path, packing, encoding and extension, in the form that the parsers give."""
+    texts = [pa.field(name, pa.string()) for name in unpacker.declared]
+    own = [pa.field(name, pa.int64() if name == "_record" else pa.string()) for name in FRAME]
+    schema = pa.schema([*texts, *own])
+
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for file in batch.to_pylist():
+                yield from _batched(unpacker.rows(**file), schema)
+
+    columns = "path string, packing string, encoding string, extension string"
+    paths = spark.createDataFrame(list(files), columns).repartition(min(len(files), TASKS))
+    declared = ", ".join(f"`{name}` STRING" for name in unpacker.declared)
+    own_types = ", ".join(f"{name} {'BIGINT' if name == '_record' else 'STRING'}" for name in FRAME)
+    rows = paths.mapInArrow(read, f"{declared}, {own_types}")
+    place = F.struct(F.col("_origin").alias("origin"), F.col("_record").alias("record"))
+    return rows.withColumn(POSITION, place).drop("_origin", "_record")
+
+
+def _batched(rows: Iterator[Row], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Record batches of a few megabytes; text that UTF-8 cannot hold is shown and makes its record malformed."""
+    waiting: list[Row] = []
+    size = 0
+    for row in rows:
+        waiting.append(row)
+        size += 64 + sum(len(cell) for cell in row if isinstance(cell, str))
+        if size > BATCH_BYTES:
+            yield _batch(waiting, schema)
+            waiting, size = [], 0
+    if waiting:
+        yield _batch(waiting, schema)
+
+
+def _batch(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
+    try:
+        return _arrays(rows, schema)
+    except UnicodeEncodeError:
+        return _arrays([_readable(row, schema) for row in rows], schema)
+
+
+def _arrays(rows: Sequence[Row], schema: pa.Schema) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True)
+    return pa.record_batch(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def _readable(row: Row, schema: pa.Schema) -> Row:
+    """A row with a lone surrogate, which no encoding of Unicode has."""
+    clean = [cell.encode("utf-8", "replace").decode() if isinstance(cell, str) else cell for cell in row]
+    if clean == list(row):
+        return row
+    clean[schema.get_field_index(MALFORMED)] = "the text holds half a surrogate pair, which is no character"
+    return tuple(clean)

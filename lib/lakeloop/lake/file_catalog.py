@@ -1,0 +1,97 @@
+"""The catalog of files: what came in, under which name and hash, and what became of its rows."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from lakeloop.core.run_record import RowCounts, RunContext, now
+from lakeloop.lake.small_tables import TIME, SmallTables
+
+FILES = "ops.files"
+FILE_SCHEMA = pa.schema({
+    "pipeline": pa.string(), "path": pa.string(), "size": pa.int64(), "modified_at": TIME, "modified_ns": pa.int64(),
+    "sha256": pa.string(), "same_content_as": pa.string(), "format": pa.string(), "encoding": pa.string(),
+    "outcome": pa.string(), "reason": pa.string(), "batch_id": pa.int64(), "run_id": pa.string(), "taken_at": TIME,
+    "rows_read": pa.int64(), "rows_good": pa.int64(), "rows_quarantined": pa.int64(), "rows_dropped": pa.int64(),
+    "owner": pa.string(), "user": pa.string(),
+})  # fmt: skip
+
+FileOutcome = Literal["read", "refused", "forgotten", "discarded"]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of one batch. Grain of `ops.files`; `reason` says why a file was refused."""
+
+    path: str
+    size: int
+    modified_ns: int
+    sha256: str
+    format: str
+    encoding: str
+    outcome: FileOutcome
+    reason: str | None
+    counts: RowCounts
+    same_content_as: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownFiles:
+    """The files that a pipeline has taken, by what tells one from another."""
+
+    taken: frozenset[tuple[str, int, int]]
+    names: Mapping[str, str]  # the first path of each hash
+
+    def is_new(self, path: str, size: int, modified_ns: int) -> bool:
+        """Whether no batch has taken this file as it is."""
+        return (path, size, modified_ns) not in self.taken
+
+    def other_names(self, files: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """Of (path, hash), the path of an earlier file with the same content under another name, by path."""
+        names, same = dict(self.names), {}
+        for path, sha256 in files:
+            if (first := names.setdefault(sha256, path)) != path and sha256:
+                same[path] = first
+        return same
+
+
+@dataclass(frozen=True)
+class FileCatalog:
+    """The part of `ops.files` that belongs to one pipeline."""
+
+    tables: SmallTables
+    pipeline: str
+    owner: str | None
+
+    def known(self) -> KnownFiles:
+        """What has been taken and was not forgotten since."""
+        rows = self.rows("path", "size", "modified_ns", "sha256", "outcome", "taken_at")
+        latest: dict[tuple[str, int, int], str] = {}
+        for row in sorted(rows, key=lambda row: row["taken_at"]):
+            latest[row["path"], row["size"], row["modified_ns"]] = row["outcome"]
+        taken = frozenset(file for file, outcome in latest.items() if outcome != "forgotten")
+        return KnownFiles(taken, {row["sha256"]: row["path"] for row in reversed(rows) if row["sha256"]})
+
+    def rows(self, *columns: str) -> list[dict[str, Any]]:
+        """The entries of this pipeline, in the order in which they were taken."""
+        return self.tables.rows(FILES, [("pipeline", "=", self.pipeline)], columns or None)
+
+    def record(self, run: RunContext, batch_id: int, files: Sequence[FileEntry]) -> None:
+        """Append the files of a batch; a batch that is on record already is left as it is."""
+        batch = [("pipeline", "=", self.pipeline), ("batch_id", "=", batch_id)]
+        if not files or self.tables.rows(FILES, batch, ["path"]):
+            return
+        at = now()
+        self.tables.append(FILES, [
+            (self.pipeline, f.path, f.size, _time(f.modified_ns), f.modified_ns, f.sha256, f.same_content_as, f.format,
+             f.encoding, f.outcome, f.reason, batch_id, run.run_id, at, f.counts.read, f.counts.good,
+             f.counts.quarantined, f.counts.dropped, self.owner, run.user)
+            for f in files
+        ], FILE_SCHEMA)  # fmt: skip
+
+
+def _time(nanoseconds: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(nanoseconds / 1e9, dt.UTC)
