@@ -156,7 +156,7 @@ def _look_into_avro(file: Listed) -> tuple[str, str | None]:
 
     system, path = filesystem(file.path)
     try:
-        with system.open_input_stream(path, compression=None) as stream:
+        with system.open_input_file(path) as stream:
             blocks = fastavro.block_reader(stream)
             for _ in blocks:  # a block ends with the file's own mark, so a cut is noticed
                 pass

@@ -27,7 +27,7 @@ class Part:
     """A stream inside a file: `name` within an archive, "" for the file itself; `refused` says why it is not opened."""
 
     name: str
-    stream: BinaryIO
+    stream: BinaryIO | io.BufferedReader
     refused: str | None = None
 
 
@@ -74,7 +74,7 @@ def _refused(member: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _limited(stream: object, packed_bytes: int, limits: Limits) -> BinaryIO:
+def _limited(stream: object, packed_bytes: int, limits: Limits) -> io.BufferedReader:
     return io.BufferedReader(_Limited(stream, packed_bytes, limits), 1 << 18)
 
 

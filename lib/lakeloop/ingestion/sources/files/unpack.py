@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -17,9 +18,11 @@ from lakeloop.ingestion.files_spec import (
     JsonLinesFormat,
     Limits,
     PlainTextFormat,
+    TextFormat,
     XmlFormat,
 )
 from lakeloop.ingestion.sources.files.headers import match_names
+from lakeloop.ingestion.sources.files.inspection import LOOKED_AT, find_encoding
 from lakeloop.ingestion.sources.files.json_documents import json_records
 from lakeloop.ingestion.sources.files.packing import BREAKS, PACKINGS, BombError, Part, parts_of
 from lakeloop.ingestion.sources.files.sheets import sheet_records
@@ -75,6 +78,8 @@ class Unpacker:
         inside = part.name.rsplit(".", 1)[-1].lower() if part.name else extension
         declared = self.formats.get(inside)
         longest = self.limits.record_bytes
+        if isinstance(declared, TextFormat) and isinstance(part.stream, BufferedReader):  # it was packed
+            encoding = find_encoding(part.stream.peek(LOOKED_AT)[:LOOKED_AT], declared.encoding)
         match declared:
             case CsvFormat():
                 yield from csv_records(part.stream, declared, encoding, longest)
