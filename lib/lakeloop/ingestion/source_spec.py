@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration
 from lakeloop.lake.tables import REFERENCE
+from lakeloop.quality.arrivals import Expectation
 
 TableReference = Annotated[str, Field(pattern=REFERENCE.pattern)]
 # What Delta can store as a column name, less the leading underscore that Lakeloop's own columns have.
@@ -100,6 +101,7 @@ class FilesSource(Declaration):
     files: str = Field(description="Connection")
     formats: Formats
     fields: FieldNames
+    expect: Expectation | None = Field(default=None, description="How often rows come; overdue ones are an incident")
 
 
 class QuerySource(Declaration):

@@ -8,9 +8,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -19,6 +17,7 @@ from deltalake.exceptions import CommitFailedError
 
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
+from lakeloop.lake.ops_tables import TIME, append_rows, created, read_rows, table_of
 from lakeloop.lake.tables import Commit
 
 BATCHES = "ops.batches"
@@ -27,7 +26,6 @@ RULE_RESULTS = "ops.rule_results"
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new"]
 
-TIME = pa.timestamp("us", tz="UTC")
 BATCH_SCHEMA = pa.schema({
     "pipeline": pa.string(), "writer": pa.string(), "batch_id": pa.int64(), "run_id": pa.string(), "planned_at": TIME,
     "plan": pa.string(),
@@ -112,7 +110,7 @@ class Ledger:
         writer = before[-1][0].commit.writer if before else f"{pipeline}-{uuid.uuid4().hex[:12]}"
         batch_id = before[-1][0].batch_id + 1 if before else 0
         row = (pipeline, writer, batch_id, run.run_id, now(), json.dumps(asdict(plan)))
-        uri = self._created(BATCHES, BATCH_SCHEMA)
+        uri = created(self.root, BATCHES, BATCH_SCHEMA)
         while True:
             table = DeltaTable(uri)
             if table.to_pyarrow_table(filters=[("pipeline", "=", pipeline)]).num_rows != len(before):
@@ -122,7 +120,7 @@ class Ledger:
             try:
                 # Against the version just read: whoever commits in between makes this attempt fail.
                 attempt = CommitProperties(max_commit_retries=0)
-                write_deltalake(table, _rows_of([row], BATCH_SCHEMA), mode="append", commit_properties=attempt)
+                write_deltalake(table, table_of([row], BATCH_SCHEMA), mode="append", commit_properties=attempt)
             except CommitFailedError:
                 continue
             return Batch(Commit(writer, batch_id, run.run_id), plan)
@@ -150,32 +148,12 @@ class Ledger:
         return sorted(self._rows(RUNS, []), key=lambda row: row["ended_at"])[-last:]
 
     def _append(self, table: str, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
-        write_deltalake(self._created(table, schema), _rows_of(rows, schema), mode="append")
-
-    def _created(self, table: str, schema: pa.Schema) -> str:
-        uri = self._uri(table)
-        if not DeltaTable.is_deltatable(uri):
-            if "://" not in uri:
-                Path(uri).mkdir(parents=True, exist_ok=True)
-            with suppress(CommitFailedError):  # another run was first
-                DeltaTable.create(uri, schema, mode="ignore")
-        return uri
+        append_rows(self.root, table, rows, schema)
 
     def _rows(self, table: str, filters: list[tuple[str, str, Any]]) -> list[dict[str, Any]]:
-        if not DeltaTable.is_deltatable(self._uri(table)):
-            return []
-        rows: list[dict[str, Any]] = DeltaTable(self._uri(table)).to_pyarrow_table(filters=filters or None).to_pylist()
-        return rows
-
-    def _uri(self, table: str) -> str:
-        return f"{self.root}/{table.replace('.', '/')}"
+        return read_rows(self.root, table, filters)
 
 
 def _outcome(planned: dict[str, Any], end: dict[str, Any] | None) -> Outcome | None:
     # An end before the plan belongs to a ledger that was lost since.
     return None if end is None or end["ended_at"] < planned["planned_at"] else end["outcome"]
-
-
-def _rows_of(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
-    return pa.Table.from_arrays(columns, schema=schema)

@@ -1,0 +1,58 @@
+"""The small tables of the schema `ops`, read and appended to without Spark.
+
+`root` is the lake's folder or URI; an object store's credentials come from the environment.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+TIME = pa.timestamp("us", tz="UTC")
+Filter = tuple[str, str, Any]
+
+
+def uri_of(root: str, table: str) -> str:
+    """Where a table of the lake is."""
+    return f"{root}/{table.replace('.', '/')}"
+
+
+def has_table(root: str, table: str) -> bool:
+    """Whether the table has been written at least once."""
+    return DeltaTable.is_deltatable(uri_of(root, table))
+
+
+def read_rows(root: str, table: str, filters: Sequence[Filter] = ()) -> list[dict[str, Any]]:
+    """The rows that fulfil all filters (`(column, "=", value)`), in no order; none where the table does not exist."""
+    if not has_table(root, table):
+        return []
+    rows: list[dict[str, Any]] = (
+        DeltaTable(uri_of(root, table)).to_pyarrow_table(filters=list(filters) or None).to_pylist()
+    )
+    return rows
+
+
+def append_rows(root: str, table: str, rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> None:
+    """Append rows, whose values stand in the order of `schema`, in one commit; creates the table."""
+    write_deltalake(created(root, table, schema), table_of(rows, schema), mode="append")
+
+
+def created(root: str, table: str, schema: pa.Schema) -> str:
+    """Where a table is, which exists from now on."""
+    uri = uri_of(root, table)
+    if not DeltaTable.is_deltatable(uri):
+        if "://" not in uri:
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        with suppress(CommitFailedError):  # another run was first
+            DeltaTable.create(uri, schema, mode="ignore")
+    return uri
+
+
+def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Rows, of which there is at least one, as an Arrow table."""
+    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+    return pa.Table.from_arrays(columns, schema=schema)
