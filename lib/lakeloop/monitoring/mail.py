@@ -36,7 +36,11 @@ def send_email(channel: EmailChannel, password: str | None, message: Message) ->
         ) from None
     except ssl.SSLCertVerificationError as error:
         raise DeliveryRefusedError(f"the mail server's certificate is not trusted: {error.verify_message}") from None
-    except (OSError, smtplib.SMTPException, ValueError) as error:
+    except UnicodeEncodeError:
+        raise DeliveryRefusedError(
+            "user or password hold characters other than ASCII, which SMTP does not take"
+        ) from None
+    except OSError as error:
         raise DeliveryError(f"no mail could be sent ({type(error).__name__})") from None
     return _refused(refused) if refused else ""
 

@@ -4,10 +4,12 @@ Texts of notices come from data and from other systems: control characters are t
 """
 
 import datetime as dt
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal
 
+COLOURS = re.compile("\x1b\\[[0-9;]*m")
 MAX_NOTICES = 20
 MAX_CHARACTERS = 600
 SLACK_HEADER_CHARACTERS = 150
@@ -46,8 +48,8 @@ class Message:
 
     @property
     def id(self) -> str:
-        """The same for every try to send it."""
-        return f"{self.run_id}.{self.pipeline}"
+        """The same for every try to send it; of letters, digits, dots and dashes."""
+        return re.sub(r"[^A-Za-z0-9._-]", "-", f"{self.run_id}.{self.pipeline}")
 
     @property
     def subject(self) -> str:
@@ -111,9 +113,10 @@ class Message:
 
 
 def one_line(text: str, limit: int = MAX_CHARACTERS) -> str:
-    """The text without control characters, line ends of any script, or characters that turn its direction."""
+    """The text without colours of a terminal, control characters, line ends, or characters that turn its direction."""
     kept = "".join(
-        " " if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else character for character in text
+        " " if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else character
+        for character in COLOURS.sub("", text)
     )
     line = " ".join(kept.split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

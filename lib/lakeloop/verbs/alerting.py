@@ -18,7 +18,7 @@ from lakeloop.lake.ops_tables import read_rows
 from lakeloop.monitoring.causes import PipelineRun
 from lakeloop.monitoring.delivery import Outbox
 from lakeloop.monitoring.incidents import Event, OpenIncident, open_incidents, record_events
-from lakeloop.monitoring.messages import Message, Notice
+from lakeloop.monitoring.messages import Message, Notice, one_line
 from lakeloop.monitoring.routing import events_of, send_all
 from lakeloop.monitoring.spec import AlertsSpec, load_alerts
 from lakeloop.quality import Severity as RuleSeverity
@@ -117,4 +117,4 @@ def _noted(notes: list[str], consequence: str, context: RunContext) -> Iterator[
         yield
     except (DeltaError, OSError) as error:
         log.error("alerts go on without a table", run_id=context.run_id, consequence=consequence, exc_info=error)
-        notes.append(f"{consequence}: {error}")
+        notes.append(f"{consequence}: {one_line(str(error))}")

@@ -26,7 +26,7 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What `run` did: one entry per pipeline that ended, the errors of those that did not, and what alerts came of it."""
+    """What `run` did: one entry per pipeline that ended, the errors of those that did not, and word of the alerts."""
 
     entries: tuple[RunEntry, ...]
     failures: dict[str, LakeloopError] = field(default_factory=dict)
