@@ -8,6 +8,7 @@ from lakeloop.verbs.alerting import incidents, send_test
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run, validate
+from lakeloop.verbs.reporting import report_run
 
 __all__ = [
     "Progress",
@@ -16,6 +17,7 @@ __all__ = [
     "in_order",
     "incidents",
     "open_lake",
+    "report_run",
     "run",
     "score_table",
     "send_test",
