@@ -51,8 +51,9 @@ def quarantined_examples(root: str, pipeline: str, batch_id: int) -> list[Exampl
 
 
 def _quarantined(uri: str, batch_id: int) -> Iterator[dict[str, Any]]:
-    bronze = DeltaTable(uri).to_pyarrow_dataset(partitions=[("_verdict", "=", "quarantined")])
-    wanted, left = dataset.field("_batch_id") == batch_id, ROWS_LOOKED_AT
+    bronze, left = DeltaTable(uri).to_pyarrow_dataset(), ROWS_LOOKED_AT
+    # Only the folder of this verdict is read, and of it the files whose statistics may hold the batch.
+    wanted = (dataset.field("_verdict") == "quarantined") & (dataset.field("_batch_id") == batch_id)
     for batch in bronze.to_batches(columns=["_position", "_reasons", "_original"], filter=wanted, batch_readahead=1):
         rows = batch.slice(0, left).to_pylist()
         yield from rows
