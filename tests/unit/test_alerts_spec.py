@@ -93,6 +93,14 @@ def test_a_mistake_is_refused_with_its_line(conf: Path, text: str, said: list[st
     assert all(words in refused for words in said), refused
 
 
+def test_the_example_of_the_documentation_is_valid(conf: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs/alerts.md").read_text()
+    example = document.split("```yaml\n")[1].split("```")[0]
+    (conf / "base/alerts.yml").write_text(example.replace("[customers]", "[orders]"))
+    spec = load_alerts(Project(conf))
+    assert (len(spec.channels), len(spec.rules), len(spec.secrets)) == (3, 3, 4)
+
+
 def test_an_environment_overlays_the_channels(conf: Path) -> None:
     (conf / "base/alerts.yml").write_text(CHANNELS)
     (conf / "local/alerts.yml").write_text("channels: {duty: {email: {port: 2525}}}\n")

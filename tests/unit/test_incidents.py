@@ -13,7 +13,7 @@ from lakeloop.core.errors import FormatError, LakeloopError, RuleFailedError, So
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.monitoring.causes import PipelineRun, causes_of
 from lakeloop.monitoring.incidents import Event, open_incidents, record_events, still_open
-from lakeloop.monitoring.messages import Message
+from lakeloop.monitoring.messages import Message, one_line
 from lakeloop.monitoring.routing import events_of, send_all
 from lakeloop.monitoring.spec import AlertRule
 from lakeloop.quality.arrivals import Arrival
@@ -194,6 +194,19 @@ def test_events_come_back_from_the_table_as_they_were(tmp_path: Path) -> None:
     record_events(str(tmp_path), watch.events[2:])
     assert open_incidents(str(tmp_path)) == still_open(watch.events)
     assert [incident.last for incident in open_incidents(str(tmp_path))] == [watch.events[0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\r\nb\x00c\x07d", "a b c d"),
+        ("\x1b[31mred\x1b[0m \x1b]0;title", "red ]0;title"),
+        ("x\u2028y\u202ez\x85", "x y z"),
+        ("é " * 400, ("é " * 400)[:599] + "…"),
+    ],
+)
+def test_a_text_in_a_message_is_one_printable_line(text: str, shown: str) -> None:
+    assert one_line(text) == shown
 
 
 @pytest.mark.parametrize("severity", ["error", "fail", "warn"])

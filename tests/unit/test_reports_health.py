@@ -178,6 +178,7 @@ def test_the_page_of_a_run_is_read_from_what_the_run_left(tmp_path: Path) -> Non
     assert texts(sections["Rows"])[0][:7] == ["orders", "silver.orders", "1", "5", "4", "1", "0"]
     assert texts(sections["Incidents"])[0][:2] == ["orders", "run failed"]
     assert texts(sections["Reasons"]) == [["orders", "b.csv", "2", "id_is_not_null", "m", "'=1,<b>"]]
+    assert list(sections["Reasons"].charts[0].figure.data[0].x) == [1]
     assert list(sections["Trend"].charts[0].figure.data[0].y) == [2, 1]
     assert [texts(sections["Freshness"])[0][position] for position in (0, 4, 6)] == ["silver.orders", "5", "on time"]
     assert "<td>&#39;=1,&lt;b&gt;</td>" in render_page("t", "s", list(sections.values()))
