@@ -144,8 +144,8 @@ def test_examples_are_of_one_batch_some_per_reason_with_file_line_and_record(tmp
     )
     assert quarantined_examples(str(tmp_path), "orders", 1) == [
         Example("orders", "", None, "a", "is nowhere", None),
-        Example("orders", "day.csv", 9, "a", "is worse", "x" * 160),
-        Example("orders", "day.csv", 9, "b", "is bad", "x" * 160),
+        Example("orders", "day.csv", 9, "a", "is worse", "x" * 159 + "…"),
+        Example("orders", "day.csv", 9, "b", "is bad", "x" * 159 + "…"),
     ]
     write_bronze(tmp_path, *[("quarantined", 2, "", [("a" if n else "b", "")], ("f", n)) for n in range(20)])
     assert [example.rule for example in quarantined_examples(str(tmp_path), "orders", 2)] == ["a"] * 5 + ["b"]

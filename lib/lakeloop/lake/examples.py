@@ -43,11 +43,13 @@ def quarantined_examples(root: str, pipeline: str, batch_id: int) -> list[Exampl
             taken[reason["rule"]] += 1
             if taken[reason["rule"]] <= PER_REASON:
                 origin = (position["origin"] or "").rstrip("/").rpartition("/")[2]
-                original = row["_original"] and row["_original"][:ORIGINAL_CHARACTERS]
-                examples.append(
-                    Example(pipeline, origin, position["record"], reason["rule"], reason["message"], original)
-                )
+                place, text = (origin, position["record"]), _shortened(row["_original"])
+                examples.append(Example(pipeline, *place, reason["rule"], reason["message"], text))
     return sorted(examples, key=lambda example: (example.rule, example.origin, example.record or 0))
+
+
+def _shortened(text: str | None) -> str | None:
+    return text if text is None or len(text) <= ORIGINAL_CHARACTERS else f"{text[: ORIGINAL_CHARACTERS - 1]}…"
 
 
 def _quarantined(uri: str, batch_id: int) -> Iterator[dict[str, Any]]:
