@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from demo.sources import Delivery, running_sources
-from demo.truth import PIPELINES, defect_rows
+from demo.truth import defect_rows
 from demo.world import World
 from lakeloop import verbs
 from lakeloop.cli.models import candidates_table
@@ -21,10 +21,9 @@ from lakeloop.cli.terminal import entries_table
 from lakeloop.core import logs
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError
-from lakeloop.core.run_record import RunContext
-from lakeloop.lake.ledger import RULE_RESULTS, RunEntry
-from lakeloop.lake.tables import Lake
-from lakeloop.reports.data_sections import reasons_section, rows_section
+from lakeloop.core.run_record import RunContext, now
+from lakeloop.ingestion.spec import load_pipeline
+from lakeloop.lake.ledger import RunEntry
 from lakeloop.reports.defects_section import defects_section
 from lakeloop.reports.model_sections import (
     comparison_section,
@@ -33,12 +32,12 @@ from lakeloop.reports.model_sections import (
     scores_section,
 )
 from lakeloop.reports.page import Section, render_page, write_page
+from lakeloop.reports.run_report import run_sections
 
 FOLDER = Path(".demo")
 CONF = Path(__file__).parents[1] / "conf"
 MODEL = "churn"
 STEPS = 6
-EXAMPLES = 60
 Result = TypeVar("Result")
 console = Console()
 
@@ -89,19 +88,18 @@ def main() -> None:
                 raise LakeloopError(f"{name}: {error}") from error
             trained = progress.step("Training", lambda say: verbs.train_model(project, MODEL, context, say))
             scored = progress.step("Scoring", lambda say: verbs.score_table(project, MODEL, context, say))
-            lake = verbs.open_lake(project)
             sections = progress.step(
-                "Report", lambda _: report_sections(lake, [*ran.entries, scored], delivery, trained)
+                "Report", lambda _: report_sections(project, context.run_id, delivery, trained, scored)
             )
     subtitle = f"Delivery {delivery.day} of the demo, run {context.run_id}"
     page = (FOLDER / "reports" / f"{context.run_id}.html").resolve()
-    write_page(page, render_page("Lakeloop: from three sources to a churn model", subtitle, sections))
+    write_page(str(page), render_page("Lakeloop: from three sources to a churn model", subtitle, sections))
     console.print(entries_table([*ran.entries, trained.entry, scored]))
     if trained.result is not None:
         console.print(candidates_table(trained))
-    console.print(f"Done in {time.monotonic() - started:.0f} s. Tables: {lake.root}")
+    console.print(f"Done in {time.monotonic() - started:.0f} s. Tables: {project.lake_root}")
     console.print("Next: make demo again for the next day's data, or look around with")
-    console.print(f"  LAKELOOP_LAKE={lake.root} .venv/bin/lakeloop runs", soft_wrap=True)
+    console.print(f"  LAKELOOP_LAKE={project.lake_root} .venv/bin/lakeloop runs", soft_wrap=True)
     console.print(f"Report: {page.as_uri()}", soft_wrap=True)
 
 
@@ -114,18 +112,13 @@ def say_what_comes(delivery: Delivery) -> None:
 
 
 def report_sections(
-    lake: Lake, entries: Sequence[RunEntry], delivery: Delivery, trained: verbs.Trained
+    project: Project, run_id: str, delivery: Delivery, trained: verbs.Trained, scored: RunEntry
 ) -> list[Section]:
     """All sections of the report, in the order of the loop."""
-    results = [
-        (row["pipeline"], row["rule"], row["severity"], row["violations"])
-        for row in lake.read(RULE_RESULTS).where("violations > 0").collect()
-    ]
-    sections = [
-        rows_section(entries),
-        reasons_section(results, [example for pipeline in PIPELINES for example in quarantined(lake, pipeline)]),
-        defects_section(defect_rows(lake, delivery.planted)),
-    ]
+    lake = verbs.open_lake(project)
+    specs = [load_pipeline(project, name) for name in project.names("pipelines")]
+    sections = run_sections(lake.root, run_id, specs, now(), also=[scored])
+    sections.insert(3, defects_section(defect_rows(lake, delivery.planted)))
     if trained.result is not None:
         sections.append(comparison_section(trained.result, trained.previous))
         sections.append(quality_section(trained.result.test))
@@ -135,21 +128,6 @@ def report_sections(
     histogram = [(row["bin"] / 20, (row["bin"] + 1) / 20, row["count"]) for row in sorted(bins, key=lambda r: r["bin"])]
     highest = scores.orderBy(F.desc("probability")).select("customer_id", "probability", "model_version").limit(10)
     return [*sections, scores_section(histogram, [row.asDict() for row in highest.collect()])]
-
-
-def quarantined(lake: Lake, pipeline: str) -> list[dict[str, object]]:
-    """Some rows in quarantine, as the report shows them."""
-    rows = (
-        lake.read(f"bronze.{pipeline}")
-        .where("_verdict = 'quarantined'")
-        .select(
-            F.lit(pipeline).alias("pipeline"),
-            F.element_at(F.split("_position.origin", "/"), -1).alias("origin"),
-            F.col("_position.record").alias("record"),
-            F.inline("_reasons"),
-        )
-    )
-    return [row.asDict() for row in rows.orderBy("rule", "origin", "record").limit(EXAMPLES).collect()]
 
 
 if __name__ == "__main__":

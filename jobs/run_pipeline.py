@@ -7,11 +7,15 @@ from lakeloop import entry_point, verbs
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the named pipelines (none: all), print what each did as JSON lines, raise the first failure at the end."""
+    """Run the named pipelines (none: all), print what each did as JSON lines, raise the first failure at the end.
+
+    Alerts and the report's link stand in the log.
+    """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("names", nargs="*")
     project, context, arguments = entry_point.start("run", parser, argv)
     summary = verbs.run(project, arguments.names, context)
+    verbs.report_run(project, context, summary)
     for entry in summary.entries:
         entry_point.report(entry)
     for error in summary.failures.values():

@@ -16,7 +16,6 @@ from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.protocol import Ended
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import Plan
-from lakeloop.lake.small_tables import SmallTables
 from lakeloop.quality.judgement import judge
 
 RUN = RunContext("run", "test")
@@ -36,7 +35,7 @@ class Read(NamedTuple):
 
 def reader(spark: SparkSession, folder: Path, fields: str, formats: Mapping[str, Any] = ALL) -> FilesReader:
     spec = FilesSource.model_validate({"files": "drop", "formats": formats, "fields": fields.split(), "settle": "0s"})
-    return FilesReader(spark, str(folder), spec, FileCatalog(SmallTables(f"{folder}/_lake"), "p", None))
+    return FilesReader(spark, str(folder), spec, FileCatalog(f"{folder}/_lake", "p", None))
 
 
 def read(

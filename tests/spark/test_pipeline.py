@@ -22,7 +22,6 @@ from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
-from lakeloop.lake.small_tables import SmallTables
 from lakeloop.lake.tables import Commit, Lake
 
 APPEND = {"table": "silver.orders"}
@@ -117,7 +116,7 @@ class Shop:
     def pipeline(self) -> Pipeline:
         spec = self.spec
         assert isinstance(spec.source, FilesSource)
-        catalog = FileCatalog(SmallTables(self.lake.root), spec.pipeline, "shop")
+        catalog = FileCatalog(self.lake.root, spec.pipeline, "shop")
         return Pipeline(spec, FilesReader(self.spark, str(self.folder / "drop"), spec.source, catalog), self.lake)
 
     def drop(self, name: str, *lines: str) -> None:

@@ -156,5 +156,5 @@ def test_a_value_that_json_cannot_hold_still_leaves_a_readable_figure() -> None:
 
 def test_a_page_is_written_as_utf8_into_a_new_folder(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "page.html"
-    write_page(path, "<p>✓ Ä")
+    write_page(str(path), "<p>✓ Ä")
     assert path.read_bytes() == "<p>✓ Ä".encode()

@@ -46,10 +46,15 @@ def run(names: Names = None, conf_dir: ConfDir = Path("conf"), env: Env = "local
         project, context = Project(conf_dir, env), start("run", conf_dir, env)
         with progress_bar() as progress:
             summary = verbs.run(project, names or [], context, progress)
+            progress("writing the report")
+            report = verbs.report_run(project, context, summary)
         console.print(entries_table(summary.entries))
         for pipeline, error in summary.failures.items():
             console.print(f"{pipeline} failed: {escape(str(error))}", style="red", soft_wrap=True)
+        for note in summary.alerts:
+            console.print(escape(note), soft_wrap=True)
         console.print(f"Tables: {project.lake_root} · run {context.run_id} · next: lakeloop runs", soft_wrap=True)
+        console.print(escape(report), soft_wrap=True)
         if summary.failures:
             raise typer.Exit(1)
 

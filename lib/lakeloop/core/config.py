@@ -155,6 +155,11 @@ class Project:
         for name in self.names(kind):
             yield name, self.document(kind, name)
 
+    def optional(self, file: str) -> Document | None:
+        """A file beside `platform.yml` that a project need not have; None where no layer has it."""
+        layers = [self.folder / layer / file for layer in ("base", self.environment)]
+        return self._load(file) if any(layer.is_file() for layer in layers) else None
+
     def connection_names(self) -> list[str]:
         """The systems that `connections.yml` declares."""
         return list(self.connections.values)

@@ -1,21 +1,32 @@
-"""Lengths of time as people write them: `500ms`, `30s`, `5m`, `2h`, `7d`."""
+"""Lengths of time as people write them (`90s`, `30m`, `6h`, `1d`) and as they read them (`1 d 6 h`)."""
 
 import datetime as dt
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
-UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
-def _parsed(value: object) -> dt.timedelta:
+def _parse(value: Any) -> Any:
     if isinstance(value, dt.timedelta):
         return value
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", str(value))
-    if found is None:
-        raise ValueError("a length of time is a number and a unit: ms, s, m, h or d, as 30s")
-    return dt.timedelta(seconds=float(found[1]) * UNITS[found[2]])
+    match = re.fullmatch(r"(\d{1,6})([dhms])", value) if isinstance(value, str) else None
+    if match is None:
+        raise PydanticCustomError("duration", "a length of time is a whole number and one of s, m, h, d, as 90s or 6h")
+    return dt.timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
-Duration = Annotated[dt.timedelta, BeforeValidator(_parsed)]
+Duration = Annotated[dt.timedelta, BeforeValidator(_parse)]
+
+
+def in_words(length: dt.timedelta) -> str:
+    """The two largest units of a length of time, whole and rounded down; less than a second is `0 s`."""
+    rest, parts = max(0, int(length.total_seconds())), list[str]()
+    for unit, seconds in UNITS.items():
+        count, rest = divmod(rest, seconds)
+        if count or (parts and unit != "s"):
+            parts.append(f"{count} {unit}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0 ")) or "0 s"

@@ -54,3 +54,11 @@ class TrainingError(LakeloopError, ValueError):
 
 class ModelError(LakeloopError, LookupError):
     """A model, version or alias is not in the registry."""
+
+
+class DeliveryError(LakeloopError, OSError):
+    """An alert did not reach its channel; trying again may help."""
+
+
+class DeliveryRefusedError(DeliveryError):
+    """A channel refuses an alert, and would do so again."""

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from lakeloop.core.documents import Declaration
 from lakeloop.core.durations import Duration
 from lakeloop.ingestion.field_names import FieldName, FieldNames
+from lakeloop.quality.arrivals import Expectation
 
 
 def _known_encoding(value: str) -> str:
@@ -191,3 +192,4 @@ class FilesSource(Declaration):
     settle: Duration = Field(default=dt.timedelta(seconds=1), description="A file is read once it is so old")
     processed: Literal["keep", "delete"] | Move = Field(default="keep", description="Once its batch has ended")
     limits: Limits = Limits()
+    expect: Expectation | None = Field(default=None, description="How often data should come")

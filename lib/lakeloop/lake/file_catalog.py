@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.small_tables import TIME, SmallTables
+from lakeloop.lake.ops_tables import TIME, append_rows, read_rows
 
 FILES = "ops.files"
 FILE_SCHEMA = pa.schema({
@@ -62,30 +62,31 @@ class KnownFiles:
 class FileCatalog:
     """The part of `ops.files` that belongs to one pipeline."""
 
-    tables: SmallTables
+    root: str
     pipeline: str
     owner: str | None
 
     def known(self) -> KnownFiles:
         """What has been taken and was not forgotten since."""
-        rows = self.rows("path", "size", "modified_ns", "sha256", "outcome", "taken_at")
+        columns = ("path", "size", "modified_ns", "sha256", "outcome", "taken_at")
+        rows = sorted(self.rows(*columns), key=lambda row: row["taken_at"])
         latest: dict[tuple[str, int, int], str] = {}
-        for row in sorted(rows, key=lambda row: row["taken_at"]):
+        for row in rows:
             latest[row["path"], row["size"], row["modified_ns"]] = row["outcome"]
         taken = frozenset(file for file, outcome in latest.items() if outcome != "forgotten")
         return KnownFiles(taken, {row["sha256"]: row["path"] for row in reversed(rows) if row["sha256"]})
 
     def rows(self, *columns: str) -> list[dict[str, Any]]:
-        """The entries of this pipeline, in the order in which they were taken."""
-        return self.tables.rows(FILES, [("pipeline", "=", self.pipeline)], columns or None)
+        """The entries of this pipeline, in no order."""
+        return read_rows(self.root, FILES, [("pipeline", "=", self.pipeline)], columns or None)
 
     def record(self, run: RunContext, batch_id: int, files: Sequence[FileEntry]) -> None:
         """Append the files of a batch; a batch that is on record already is left as it is."""
         batch = [("pipeline", "=", self.pipeline), ("batch_id", "=", batch_id)]
-        if not files or self.tables.rows(FILES, batch, ["path"]):
+        if not files or read_rows(self.root, FILES, batch, ["path"]):
             return
         at = now()
-        self.tables.append(FILES, [
+        append_rows(self.root, FILES, [
             (self.pipeline, f.path, f.size, _time(f.modified_ns), f.modified_ns, f.sha256, f.same_content_as, f.format,
              f.encoding, f.outcome, f.reason, batch_id, run.run_id, at, f.counts.read, f.counts.good,
              f.counts.quarantined, f.counts.dropped, self.owner, run.user)

@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.small_tables import TIME, SmallTables
+from lakeloop.lake.ops_tables import TIME, append_against, append_rows, created, read_rows
 from lakeloop.lake.tables import Commit
 
 BATCHES = "ops.batches"
@@ -101,11 +101,6 @@ class Ledger:
 
     root: str
 
-    @property
-    def tables(self) -> SmallTables:
-        """The tables of the ledger and their neighbours."""
-        return SmallTables(self.root)
-
     def history(self, pipeline: str) -> History:
         """What was planned for a pipeline so far."""
         keys = ["writer", "batch_id", "run_id", "planned_at"]
@@ -131,7 +126,7 @@ class Ledger:
         writer = before.last.commit.writer if before.last else f"{pipeline}-{uuid.uuid4().hex[:12]}"
         batch_id = before.last.batch_id + 1 if before.last else first
         row = (pipeline, writer, batch_id, run.run_id, now(), json.dumps(asdict(plan)))
-        uri = self.tables.created(BATCHES, BATCH_SCHEMA)
+        uri = created(self.root, BATCHES, BATCH_SCHEMA)
         while True:
             table = DeltaTable(uri)
             known = table.to_pyarrow_table(columns=["batch_id"], filters=[("pipeline", "=", pipeline)])
@@ -140,7 +135,7 @@ class Ledger:
                     f"{pipeline}: another run has begun batch {batch_id} meanwhile; let it end, then run again"
                 )
             # Against the version just read: whoever commits in between makes this attempt fail.
-            if self.tables.append_to(table, [row], BATCH_SCHEMA):
+            if append_against(table, [row], BATCH_SCHEMA):
                 return Batch(Commit(writer, batch_id, run.run_id), plan)
 
     def record(self, run: RunContext, entry: RunEntry) -> None:
@@ -151,7 +146,7 @@ class Ledger:
             counts.read, counts.good, counts.quarantined, counts.dropped,
             entry.started_at, now(), entry.message, run.environment, run.user,
         )  # fmt: skip
-        self.tables.append(RUNS, [row], RUN_SCHEMA)
+        append_rows(self.root, RUNS, [row], RUN_SCHEMA)
 
     def record_rules(
         self, run: RunContext, pipeline: str, batch_id: int, version: str, results: Sequence[tuple[str, str, int]]
@@ -159,22 +154,22 @@ class Ledger:
         """Append the violations of each rule in a batch as (rule, severity, rows)."""
         rows = [(run.run_id, pipeline, batch_id, version, *result) for result in results]
         if rows:
-            self.tables.append(RULE_RESULTS, rows, RULE_RESULT_SCHEMA)
+            append_rows(self.root, RULE_RESULTS, rows, RULE_RESULT_SCHEMA)
 
     def runs(self, last: int) -> list[dict[str, Any]]:
         """The latest entries of `ops.runs`, oldest of them first."""
-        return sorted(self.tables.rows(RUNS), key=lambda row: row["ended_at"])[-last:]
+        return sorted(read_rows(self.root, RUNS), key=lambda row: row["ended_at"])[-last:]
 
     def _of(self, table: str, pipeline: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-        return self.tables.rows(table, [("pipeline", "=", pipeline)], columns)
+        return read_rows(self.root, table, [("pipeline", "=", pipeline)], columns)
 
     def _ends(self, pipeline: str) -> list[dict[str, Any]]:
         ended = [("name", "=", pipeline), ("outcome", "in", ["succeeded", "withdrawn"])]
-        return self.tables.rows(RUNS, ended, ["batch_id", "outcome", "ended_at"])
+        return read_rows(self.root, RUNS, ended, ["batch_id", "outcome", "ended_at"])
 
     def _plan(self, pipeline: str, batch_id: int) -> Plan:
         planned = [("pipeline", "=", pipeline), ("batch_id", "=", batch_id)]
-        return Plan(**json.loads(self.tables.rows(BATCHES, planned, ["plan"])[0]["plan"]))
+        return Plan(**json.loads(read_rows(self.root, BATCHES, planned, ["plan"])[0]["plan"]))
 
 
 def _outcome(planned: dict[str, Any], end: dict[str, Any] | None) -> Outcome | None:

@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Self
 
 import plotly.graph_objects as go
@@ -13,7 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from lakeloop.lake.storage import filesystem
+
 DECIMALS = 4
+# A spreadsheet takes a pasted cell that begins so for a formula; an apostrophe tells it that the cell is text.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Verdict:
 @dataclass(frozen=True)
 class Table:
     """Rows of plain values, one per column; None shows as a dash, and a column of numbers is aligned right.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
 
     The floats of a column show the same number of decimals, at most four. `total` is a last row of the same width that
     stands apart; `empty` is said instead of a table without rows.
@@ -113,10 +118,12 @@ def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     )
 
 
-def write_page(path: Path, html: str) -> None:
-    """Write a page as UTF-8, making the folders above it; raises OSError as `Path.write_text` does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html, encoding="utf-8")
+def write_page(uri: str, html: str) -> None:
+    """Write a page as UTF-8 to a path or URI, making the folders above it; raises OSError."""
+    system, path = filesystem(uri)
+    system.create_dir(path.rpartition("/")[0], recursive=True)
+    with system.open_output_stream(path) as stream:
+        stream.write(html.encode())
 
 
 def _figure_json(figure: go.Figure) -> Markup:
@@ -138,4 +145,7 @@ def _text(value: object, decimals: int) -> str:
         return "–"
     if isinstance(value, float):
         return f"{value:,.{decimals}f}"
-    return f"{value:,}" if _is_number(value) else str(value)
+    if _is_number(value):
+        return f"{value:,}"
+    text = str(value)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -16,7 +16,9 @@ from lakeloop.ingestion.pipeline import Pipeline
 from lakeloop.ingestion.sources.opening import find_connection, open_source
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
+from lakeloop.monitoring.spec import load_alerts
 from lakeloop.training.spec import ModelSpec
+from lakeloop.verbs.alerting import alert
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 log = logs.get(__name__)
@@ -24,10 +26,11 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What `run` did: one entry per pipeline that ended, and the errors of those that did not, by pipeline."""
+    """What `run` did: one entry per pipeline that ended, the errors of those that did not, and word of the alerts."""
 
     entries: tuple[RunEntry, ...]
     failures: dict[str, LakeloopError] = field(default_factory=dict)
+    alerts: tuple[str, ...] = ()
 
 
 def validate(project: Project, *, secrets: bool = True) -> list[str]:
@@ -57,6 +60,11 @@ def validate(project: Project, *, secrets: bool = True) -> list[str]:
     for name in project.names("models"):
         with collected():
             project.document("models", name).parse(ModelSpec)
+    with collected():
+        for secret in load_alerts(project).secrets:
+            with collected():
+                if secrets:
+                    resolve(secret, project.secrets_folder)
     if not problems:
         with collected():
             in_order(project, project.names("pipelines"))
@@ -81,9 +89,17 @@ def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
 
 
 def run(project: Project, names: Sequence[str], context: RunContext, progress: Progress = silent) -> RunSummary:
-    """Run pipelines in the order of their dependencies (none named: all). A failure does not stop the others."""
-    specs = in_order(project, names or project.names("pipelines"))
-    lake = open_lake(project)
+    """Run pipelines in the order of their dependencies (none named: all), then tell people what `alerts.yml` asks for.
+
+    A failure does not stop the other pipelines. Raises ConfigError before anything runs, and what keeps Spark from
+    starting.
+    """
+    specs, alerts = in_order(project, names or project.names("pipelines")), load_alerts(project)
+    try:
+        lake = open_lake(project)
+    except LakeloopError as error:
+        alert(project, alerts, specs, {spec.pipeline: error for spec in specs}, context)
+        raise
     entries: list[RunEntry] = []
     failures: dict[str, LakeloopError] = {}
     for spec in specs:
@@ -93,7 +109,7 @@ def run(project: Project, names: Sequence[str], context: RunContext, progress: P
         except LakeloopError as error:
             log.error("pipeline failed", run_id=context.run_id, pipeline=spec.pipeline, error=str(error))
             failures[spec.pipeline] = error
-    return RunSummary(tuple(entries), failures)
+    return RunSummary(tuple(entries), failures, alert(project, alerts, specs, failures, context))
 
 
 def _named(progress: Progress, name: str, text: str) -> None:

@@ -11,7 +11,6 @@ from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.rest import RestReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.file_catalog import FileCatalog
-from lakeloop.lake.small_tables import SmallTables
 from lakeloop.lake.tables import Lake
 
 
@@ -37,7 +36,7 @@ def open_source(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
     """
     match spec.source, find_connection(project, spec):
         case FilesSource() as declared, FilesConnection() as folder:
-            catalog = FileCatalog(SmallTables(lake.root), spec.pipeline, spec.owner)
+            catalog = FileCatalog(lake.root, spec.pipeline, spec.owner)
             return FilesReader(lake.spark, folder.path, declared, catalog)
         case JdbcSource() as declared, JdbcConnection() as database:
             password = secrets.resolve(database.password, project.secrets_folder)

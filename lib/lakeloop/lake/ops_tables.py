@@ -1,0 +1,70 @@
+"""The small tables of the schema `ops`, read and appended to without Spark.
+
+`root` is the lake's folder or URI; an object store's credentials come from the environment.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+TIME = pa.timestamp("us", tz="UTC")
+Filter = tuple[str, str, Any]
+
+
+def uri_of(root: str, table: str) -> str:
+    """Where a table of the lake is."""
+    return f"{root}/{table.replace('.', '/')}"
+
+
+def has_table(root: str, table: str) -> bool:
+    """Whether the table has been written at least once."""
+    return DeltaTable.is_deltatable(uri_of(root, table))
+
+
+def read_rows(
+    root: str, table: str, filters: Sequence[Filter] = (), columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """The rows that fulfil all filters (`(column, "=", value)`), in no order; none where the table does not exist."""
+    if not has_table(root, table):
+        return []
+    wanted = list(columns) if columns else None
+    found = DeltaTable(uri_of(root, table)).to_pyarrow_table(columns=wanted, filters=list(filters) or None)
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
+
+
+def append_rows(root: str, table: str, rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> None:
+    """Append rows, whose values stand in the order of `schema`, in one commit; creates the table."""
+    write_deltalake(created(root, table, schema), table_of(rows, schema), mode="append")
+
+
+def append_against(table: DeltaTable, rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> bool:
+    """Append rows to the very version that `table` has; False when somebody else has committed since."""
+    try:
+        only_once = CommitProperties(max_commit_retries=0)
+        write_deltalake(table, table_of(rows, schema), mode="append", commit_properties=only_once)
+    except CommitFailedError:
+        return False
+    return True
+
+
+def created(root: str, table: str, schema: pa.Schema) -> str:
+    """Where a table is, which exists from now on."""
+    uri = uri_of(root, table)
+    if not DeltaTable.is_deltatable(uri):
+        if "://" not in uri:
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        with suppress(CommitFailedError):  # another run was first
+            DeltaTable.create(uri, schema, mode="ignore")
+    return uri
+
+
+def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Rows, of which there is at least one, as an Arrow table."""
+    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+    return pa.Table.from_arrays(columns, schema=schema)

@@ -1,0 +1,76 @@
+"""What one run of one pipeline says about causes: which it shows, and which it shows to be gone."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lakeloop.core.durations import in_words
+from lakeloop.core.errors import AccountingError, FormatError, LakeloopError, RuleFailedError
+from lakeloop.core.run_record import RowCounts
+from lakeloop.monitoring.incidents import Cause, Event, Kind
+from lakeloop.quality import Severity as RuleSeverity
+from lakeloop.quality.arrivals import Arrival
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """How a pipeline ended in a run.
+
+    `counts` are those of the batch that was published, None where none was. `violations` are (rule, severity, rows) of
+    that batch. `arrival` is None where nothing is expected.
+    """
+
+    pipeline: str
+    error: LakeloopError | None = None
+    counts: RowCounts | None = None
+    violations: Sequence[tuple[str, RuleSeverity, int]] = ()
+    arrival: Arrival | None = None
+
+
+def causes_of(run: PipelineRun, now: dt.datetime) -> list[Cause]:
+    """Every cause that a run shows, whether or not anybody wants to hear of it."""
+    causes = [] if run.error is None else [_failure(run.pipeline, run.error)]
+    if run.arrival is not None and (overdue := _overdue(run.pipeline, run.arrival, now)) is not None:
+        causes.append(overdue)
+    counts = run.counts
+    if counts is not None and counts.quarantined:
+        share = f"{counts.quarantined / counts.read:.2%}" if counts.read else "all"
+        text = f"{counts.quarantined:,} of {counts.read:,} rows are quarantined ({share})"
+        causes.append(Cause("rows_quarantined", run.pipeline, "warn", text, counts=counts))
+    causes += [
+        Cause("rule_violated", run.pipeline, "warn" if severity == "warn" else "error", f"{rule}: {rows:,} rows", rule)
+        for rule, severity, rows in run.violations
+        if rows
+    ]
+    return causes
+
+
+def is_gone(incident: Event, run: PipelineRun) -> bool:
+    """Whether a run that does not show the cause of an open incident shows that it is gone."""
+    if incident.kind in {"file_late", "file_missing"}:
+        return run.arrival is None or run.arrival.state == "on_time"
+    if incident.kind in {"rows_quarantined", "rule_violated"}:
+        return run.counts is not None and run.counts.read > 0
+    return run.error is None
+
+
+def _failure(pipeline: str, error: LakeloopError) -> Cause:
+    kind: Kind = "run_failed"
+    if isinstance(error, AccountingError | RuleFailedError):
+        kind = "batch_withdrawn"
+    elif isinstance(error, FormatError):
+        kind = "file_refused"
+    return Cause(kind, pipeline, "error", str(error), type(error).__name__)
+
+
+def _overdue(pipeline: str, arrival: Arrival, now: dt.datetime) -> Cause | None:
+    if arrival.state not in {"late", "missing"} or arrival.waiting_since is None:
+        return None
+    since = f"{arrival.waiting_since:%Y-%m-%d %H:%M} UTC"
+    what = (
+        f"the last rows came at {since}" if arrival.has_arrived else f"no rows have come since the first run at {since}"
+    )
+    text = f"{what}, {in_words(now - arrival.waiting_since)} ago"
+    if arrival.state == "late":
+        return Cause("file_late", pipeline, "warn", text)
+    return Cause("file_missing", pipeline, "error", text)

@@ -1,0 +1,120 @@
+"""From how pipelines ended to incidents and messages; and a message that only tests a channel."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from deltalake.exceptions import DeltaError
+
+from lakeloop.core import logs
+from lakeloop.core.config import Project
+from lakeloop.core.documents import propose
+from lakeloop.core.errors import ConfigError, DeliveryError, LakeloopError
+from lakeloop.core.run_record import RowCounts, RunContext, now
+from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.lake.ledger import RULE_RESULTS, RUNS
+from lakeloop.lake.ops_tables import read_rows
+from lakeloop.monitoring.causes import PipelineRun
+from lakeloop.monitoring.delivery import Outbox
+from lakeloop.monitoring.incidents import Event, OpenIncident, open_incidents, record_events
+from lakeloop.monitoring.messages import Message, Notice, one_line
+from lakeloop.monitoring.routing import events_of, send_all
+from lakeloop.monitoring.spec import AlertsSpec, load_alerts
+from lakeloop.quality import Severity as RuleSeverity
+from lakeloop.quality.arrivals import Arrival, RunEnd, judge_arrival
+
+log = logs.get(__name__)
+
+
+def alert(
+    project: Project,
+    alerts: AlertsSpec,
+    specs: Sequence[PipelineSpec],
+    failures: Mapping[str, LakeloopError],
+    context: RunContext,
+) -> tuple[str, ...]:
+    """Open, repeat and resolve incidents after the pipelines of a run have ended, and tell the channels.
+
+    Gives what a person at the terminal should know, in sentences. Trouble with a channel or with `ops.incidents` is
+    among them and never raised.
+    """
+    moment, outbox = now(), Outbox(alerts.channels, project.secrets_folder)
+    notes: list[str] = []
+    before: list[OpenIncident] = []
+    with _noted(notes, "Earlier incidents cannot be read, so all count as new", context):
+        before = open_incidents(project.lake_root)
+    runs = [PipelineRun(name, error) for name, error in failures.items()]
+    with _noted(notes, "The ledger cannot be read, so only failures were looked at", context):
+        runs = _ended(project.lake_root, specs, failures, context)
+    due = [item for run in runs for item in events_of(run, before, alerts.rules, context, moment)]
+    events = send_all(due, {spec.pipeline: spec.owner for spec in specs}, context, outbox.send)
+    with _noted(notes, "The incidents of this run are not on record", context):
+        record_events(project.lake_root, events)
+    notes += [f"Alerts did not reach {name}: {why}" for name, why in outbox.failures.items()]
+    notes += [f"Alerts reached {name}, but {remark}" for name, remark in outbox.remarks.items()]
+    return (*([_summary(events)] if events else []), *notes)
+
+
+def send_test(project: Project, name: str, context: RunContext) -> str:
+    """Send a message that says it is a test; gives what the channel remarked, if anything.
+
+    Raises ConfigError for a channel that is not declared, else DeliveryError that says why it was not reached.
+    """
+    alerts = load_alerts(project)
+    if name not in alerts.channels:
+        raise ConfigError(f"no channel '{name}' in {project.folder}; {propose(name, list(alerts.channels))}")
+    text = f"This tests the channel {name}; nothing is wrong."
+    message = Message("alerts", None, context.run_id, context.environment, now(), (Notice("test", "warn", text),))
+    outbox = Outbox({name: alerts.channels[name]}, project.secrets_folder)
+    if not outbox.send(name, message):
+        raise DeliveryError(f"channel {name}: {outbox.failures[name]}")
+    return outbox.remarks.get(name, "")
+
+
+def incidents(project: Project) -> list[OpenIncident]:
+    """The open incidents of a project's lake, oldest first."""
+    return open_incidents(project.lake_root)
+
+
+def arrival_of(root: str, spec: PipelineSpec) -> Arrival | None:
+    """Whether the rows of a pipeline are overdue now; None where nothing is expected of its source."""
+    if not isinstance(spec.source, FilesSource) or spec.source.expect is None:
+        return None
+    rows = read_rows(root, RUNS, [("name", "=", spec.pipeline)])
+    ends = [RunEnd(row["outcome"], row["rows_read"], row["started_at"], row["ended_at"]) for row in rows]
+    return judge_arrival(spec.source.expect, ends, now())
+
+
+def _ended(
+    root: str, specs: Sequence[PipelineSpec], failures: Mapping[str, LakeloopError], context: RunContext
+) -> list[PipelineRun]:
+    here = [("run_id", "=", context.run_id)]
+    published = {
+        row["name"]: RowCounts(*(row[f"rows_{name}"] for name in ("read", "good", "quarantined", "dropped")))
+        for row in read_rows(root, RUNS, [*here, ("outcome", "=", "succeeded")])
+    }
+    violations: dict[str, list[tuple[str, RuleSeverity, int]]] = defaultdict(list)
+    for row in read_rows(root, RULE_RESULTS, here) if published else []:
+        violations[row["pipeline"]].append((row["rule"], row["severity"], row["violations"]))
+    return [
+        PipelineRun(name, failures.get(name), published.get(name), violations[name], arrival_of(root, spec))
+        for name, spec in ((spec.pipeline, spec) for spec in specs)
+    ]
+
+
+def _summary(events: Sequence[Event]) -> str:
+    counts = Counter(event.state for event in events)
+    states = ", ".join(f"{counts[state]} {state}" for state in ("opened", "repeated", "resolved") if counts[state])
+    told = ", ".join(sorted({channel for event in events for channel in event.channels}))
+    return f"Incidents: {states}; told: {told or 'nobody'} · lakeloop incidents"
+
+
+@contextmanager
+def _noted(notes: list[str], consequence: str, context: RunContext) -> Iterator[None]:
+    """Trouble with a table of `ops` becomes a note: a run whose rows are published has not failed."""
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        log.error("alerts go on without a table", run_id=context.run_id, consequence=consequence, exc_info=error)
+        notes.append(f"{consequence}: {one_line(str(error))}")
