@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
+from structlog.testing import capture_logs
 
 from lakeloop.core.config import RestConnection
 from lakeloop.core.errors import ConfigError, RuleFailedError, TableError
@@ -310,7 +311,12 @@ def test_a_service_that_is_down_costs_no_row(batches: Batches) -> None:
         batches.enrich(api, ["1", "2"])
         url = api.url
     batches.expire()
-    enriched = batches.enrich(url, ["1", "2", "4", "4"], fallback={"city": "unknown", "lat": 0}, give_up_after=2)
+    with capture_logs() as logged:
+        enriched = batches.enrich(url, ["1", "2", "4", "4"], fallback={"city": "unknown", "lat": 0}, give_up_after=2)
+    reasons = {"no answer (ConnectionError)": 2, "not asked any more": 1}
+    expected = {"log_level": "warning", "event": "service gave no answer", "keys": 3, "reasons": reasons}
+    assert logged[-1] == {"enrichment": "geo_api", "rest": "geo_api"} | expected
+    assert TOKEN not in str(logged)
     assert batches.rows(enriched) == [
         ("1", "Ulm", 1.5, "stale"),
         ("2", "unknown", 0.0, "fell_back"),
@@ -323,10 +329,10 @@ def test_a_service_that_is_down_costs_no_row(batches: Batches) -> None:
         "1 took an expired answer, 2 fell back"
     )
     judged = judge(enriched.rows.frame, enriched.rows.findings)
-    reasons = {row["postcode"]: [tuple(reason) for reason in row["_reasons"]] for row in judged.collect()}
+    marks = {row["postcode"]: [tuple(reason) for reason in row["_reasons"]] for row in judged.collect()}
     said = "geo_api gave no answer for postcode; "
-    assert reasons["1"] == [("geo_api_stale", f"{said}an expired answer was taken")]
-    assert reasons["4"] == [("geo_api_fell_back", f"{said}the fallback was taken")]
+    assert marks["1"] == [("geo_api_stale", f"{said}an expired answer was taken")]
+    assert marks["4"] == [("geo_api_fell_back", f"{said}the fallback was taken")]
     assert {row["_verdict"] for row in judged.collect()} == {"good"}
 
 

@@ -39,7 +39,7 @@ KEYS_PER_COMMIT = 500  # what a kill makes us ask again
 
 @dataclass(frozen=True)
 class PreparedHttp:
-    """Every key of the batch asked for: the cache in one version, read as of the moment `since` which answers count."""
+    """Every key of the batch asked for: the cache in one version, and the moment that says what in it has expired."""
 
     name: str
     spec: HttpLookup
@@ -117,6 +117,7 @@ def prepare_http(name: str, spec: HttpLookup, ahead: Conformed, service: Service
             f"or bring the data of {spec.rest} into a table by a pipeline of their own and use a lookup"
         )
     expired = dict(sorted((str(key), bool(has_answer)) for key, has_answer in rows))
+    log.info("look-up service", enrichment=name, rest=spec.rest, keys=len(expired))
     failures = _ask(list(expired), spec, service, cache)
     return PreparedHttp(name, spec, cache.read(), moment, _told(name, spec, expired, failures))
 
