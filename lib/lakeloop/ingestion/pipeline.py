@@ -1,7 +1,7 @@
-"""One batch of one pipeline: plan → extract → conform → check → record in bronze → publish → ledger."""
+"""One batch of one pipeline: plan → extract → conform → enrich → check → record in bronze → publish → ledger."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,17 @@ from lakeloop.core.errors import (
 )
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.conform_types import keep_known_types
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Source
+from lakeloop.ingestion.enrichment.enriching import Enriched, enrich
+from lakeloop.ingestion.enrichment.outcomes import (
+    MatchCount,
+    match_counts,
+    measures,
+    outcome_column,
+    shortfalls,
+    unmarked,
+)
+from lakeloop.ingestion.enrichment.service import Service
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Extract, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import DROPPED, Cast, Conformed, conform
 from lakeloop.lake.history import merge_history
@@ -39,19 +49,22 @@ VERDICT_COUNTS = {"good": GOOD, "quarantined": "quarantined", "dropped": "droppe
 
 @dataclass(frozen=True)
 class Judged:
-    """What one batch came to: its row counts and, per finding, (rule, severity, rows)."""
+    """What one batch came to: its row counts and, per finding, (rule, severity, rows); how its look-ups fared."""
 
     counts: RowCounts
     results: tuple[tuple[str, str, int], ...] = ()
+    matches: tuple[MatchCount, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A declared pipeline with its source opened. `run` brings at most one new batch to its end."""
+    """A declared pipeline with its source and its services opened. `run` brings at most one new batch to its end."""
 
     spec: PipelineSpec
     source: Source
     lake: Lake
+    services: Mapping[str, Service] = field(default_factory=dict)
 
     def run(self, run: RunContext, progress: Progress) -> RunEntry:
         """Read what is new, publish the good rows, and record the result in `ops.runs`.
@@ -86,7 +99,7 @@ class Pipeline:
             if refused and batch is not None:
                 self.source.release(batch.plan)
             raise error from problem
-        message = batch.plan.failure or batch.plan.summary
+        message = "; ".join([batch.plan.failure or batch.plan.summary, *judged.notes])
         entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts)
         ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), judged.results)
         ledger.record(run, entry)
@@ -122,13 +135,19 @@ class Pipeline:
         casts = {column: wanted for step in steps if isinstance(step, Cast) for column, wanted in step.root.items()}
         return keep_known_types(conform(rows, self.spec.transforms), known, casts)
 
+    def _enriched(self, extract: Extract, observed: DataFrame, known: StructType | None) -> Enriched:
+        rows, enrichments = self._conformed(Conformed(observed, extract.findings), known), self.spec.enrich
+        ahead = self._conformed(Conformed(extract.frame, extract.findings), known) if enrichments else rows
+        return enrich(rows, ahead, enrichments, lake=self.lake, services=self.services, known=known)
+
     def _record(self, batch: Batch) -> Judged:
-        """Conform and judge every row of the batch and write it to bronze, in one pass that also counts."""
+        """Conform, enrich and judge every row of the batch and write it to bronze, in one pass that also counts."""
         extract = self.source.read(batch.plan)
         read, judged = Observation(), Observation()
         frame = extract.frame.observe(read, F.count(F.lit(1)).alias("read"))
         known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
-        conformed = self._conformed(Conformed(frame, extract.findings), known)
+        enriched = self._enriched(extract, frame, known)
+        conformed = enriched.rows
         dropped = F.col(DROPPED) if DROPPED in conformed.frame.columns else F.lit(False)
         checked, findings = findings_of(
             conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
@@ -137,7 +156,7 @@ class Pipeline:
         verdicts = judge(checked, findings, dropped=dropped)
         counts = [F.count(F.when(F.col(VERDICT) == verdict, 1)).alias(name) for name, verdict in VERDICT_COUNTS.items()]
         failures = [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
-        observed = verdicts.observe(judged, *counts, *failures)
+        observed = verdicts.observe(judged, *counts, *failures, *measures(self.spec.enrich))
         self.lake.write(
             self.spec.record_table,
             observed.select(
@@ -150,6 +169,7 @@ class Pipeline:
                 POSITION,
                 F.when(F.col(VERDICT) != GOOD, _as_text(conformed.frame)).alias(ORIGINAL),
                 RESCUED,
+                *enriched.outcomes,
                 *_data(conformed.frame),
             ),
             mode="overwrite" if known is None else "append",
@@ -163,7 +183,9 @@ class Pipeline:
             return Judged(RowCounts(read=self.source.read(batch.plan).frame.count()))
         numbers: dict[str, Any] = judged.get
         found = RowCounts(read.get["read"], *(numbers[name] for name in VERDICT_COUNTS))
-        return Judged(found, tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings)))
+        matches = match_counts(self.spec.enrich, numbers)
+        results = tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings))
+        return Judged(found, results + unmarked(self.spec.enrich, matches), matches, enriched.notes)
 
     def _recorded(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
@@ -176,15 +198,23 @@ class Pipeline:
         found = {row[VERDICT]: row["count"] for row in rows.groupBy(VERDICT).count().collect()}
         counts = [found.get(verdict, 0) for verdict in VERDICT_COUNTS.values()]
         reasons = rows.select(F.explode(REASONS).alias("reason")).groupBy("reason.rule").count().collect()
-        severities = {rule.name: rule.severity for rule in self.spec.all_rules}
+        severities: dict[str, str] = {rule.name: rule.severity for rule in self.spec.all_rules}
+        for each in self.spec.enrich:
+            severities |= each.severities
+        enrichments = [each for each in self.spec.enrich if outcome_column(each.name) in rows.columns]
+        numbers = rows.agg(*measures(enrichments)).first() if enrichments else None
+        matches = match_counts(enrichments, numbers.asDict()) if numbers else ()
         results = tuple((row["rule"], severities.get(row["rule"], "error"), row["count"]) for row in reasons)
         read = sum(counts) if self._is_published(batch) else self.source.read(batch.plan).frame.count()
-        return Judged(RowCounts(read, *counts), results)
+        return Judged(RowCounts(read, *counts), results + unmarked(enrichments, matches), matches)
 
     def _accept(self, batch: Batch, judged: Judged) -> None:
-        """Take the batch back out of bronze and raise when it does not add up or violates a rule of severity `fail`."""
+        """Take the batch back out of bronze and raise when it does not add up, fails a rule or matches too little."""
         counts, spec = judged.counts, self.spec
         failed = [f"{rule} ({rows:,} rows)" for rule, severity, rows in judged.results if severity == "fail" and rows]
+        failed = [f"{', '.join(failed)} violated"] if failed else []
+        if short := shortfalls(spec.enrich, judged.matches):
+            failed += [*short, *judged.notes]
         if counts.adds_up and not failed:
             return
         seen_in = f"{spec.record_table} version {self.lake.version(spec.record_table)}"
@@ -197,7 +227,7 @@ class Pipeline:
                 f"they stand in {seen_in}"
             )
         raise RuleFailedError(
-            f"{spec.pipeline}: {', '.join(failed)} violated, so {spec.sink.table} was not touched and the batch will "
+            f"{spec.pipeline}: {'; '.join(failed)}, so {spec.sink.table} was not touched and the batch will "
             f"be read again; its rows and their reasons stand in {seen_in}"
         )
 

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from lakeloop.core.config import Project
 from lakeloop.core.documents import Declaration
 from lakeloop.core.errors import ConfigError
+from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.source_spec import QuerySource, Source, TableReference
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.quality import Rule
@@ -36,19 +37,20 @@ class Sink(Declaration):
 
 
 class PipelineSpec(Declaration):
-    """One pipeline: source → transforms → rules → sink. Grain of the sink is what `description` says."""
+    """One pipeline: source → transforms → enrich → rules → sink. Grain of the sink is what `description` says."""
 
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str
     owner: str | None = None
     source: Source
     transforms: tuple[Transform, ...] = ()
+    enrich: Enrichments = ()
     rules: tuple[Rule, ...] = ()
     sink: Sink
 
     @model_validator(mode="after")
     def _names_rules_once(self) -> Self:
-        names = [rule.name for rule in self.rules]
+        names = [*(rule.name for rule in self.rules), *(name for each in self.enrich for name in each.severities)]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise PydanticCustomError("rules", f"two rules are called {', '.join(repeated)}; give one a `name`")
         return self
@@ -87,8 +89,9 @@ class PipelineSpec(Declaration):
 
     @property
     def inputs(self) -> set[str]:
-        """The tables of the lake that this pipeline reads: those of its query and of its rules."""
+        """The tables of the lake that this pipeline reads: those of its query, its look-ups and its rules."""
         tables = {rule.table for rule in self.rules if rule.table}
+        tables |= {enrichment.lookup.table for enrichment in self.enrich if enrichment.lookup}
         return tables | set(self.source.inputs.values()) if isinstance(self.source, QuerySource) else tables
 
 

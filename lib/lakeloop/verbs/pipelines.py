@@ -12,6 +12,7 @@ from lakeloop.core.errors import ConfigError, LakeloopError, SecretMissingError
 from lakeloop.core.run_record import RunContext
 from lakeloop.core.secrets import resolve
 from lakeloop.core.session import load_properties
+from lakeloop.ingestion.enrichment.service import find_services, open_services
 from lakeloop.ingestion.pipeline import Pipeline
 from lakeloop.ingestion.sources.opening import find_connection, open_source
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
@@ -56,7 +57,9 @@ def validate(project: Project, *, secrets: bool = True) -> list[str]:
                     resolve(secret, project.secrets_folder)
     for name in project.names("pipelines"):
         with collected():
-            find_connection(project, load_pipeline(project, name))
+            spec = load_pipeline(project, name)
+            find_connection(project, spec)
+            find_services(project, spec)
     for name in project.names("models"):
         with collected():
             project.document("models", name).parse(ModelSpec)
@@ -104,7 +107,7 @@ def run(project: Project, names: Sequence[str], context: RunContext, progress: P
     failures: dict[str, LakeloopError] = {}
     for spec in specs:
         try:
-            pipeline = Pipeline(spec, open_source(project, spec, lake), lake)
+            pipeline = Pipeline(spec, open_source(project, spec, lake), lake, open_services(project, spec))
             entries.append(pipeline.run(context, partial(_named, progress, spec.pipeline)))
         except LakeloopError as error:
             log.error("pipeline failed", run_id=context.run_id, pipeline=spec.pipeline, error=str(error))
