@@ -12,11 +12,8 @@ from lakeloop.core.errors import ConfigError, LakeloopError, SecretMissingError
 from lakeloop.core.run_record import RunContext
 from lakeloop.core.secrets import resolve
 from lakeloop.core.session import load_properties
-from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.sources.opening import find_connection, open_source
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
-from lakeloop.training.spec import ModelSpec
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 log = logs.get(__name__)
@@ -32,6 +29,10 @@ class RunSummary:
 
 def validate(project: Project, *, secrets: bool = True) -> list[str]:
     """Every problem of a configuration, without starting Spark; `secrets`: whether all of them have values, too."""
+    # The sources bring pandas and models Spark's machine learning: a second that `query` should not wait for.
+    from lakeloop.ingestion.sources.opening import find_connection
+    from lakeloop.training.spec import ModelSpec
+
     problems: list[str] = []
 
     @contextmanager
@@ -82,6 +83,9 @@ def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
 
 def run(project: Project, names: Sequence[str], context: RunContext, progress: Progress = silent) -> RunSummary:
     """Run pipelines in the order of their dependencies (none named: all). A failure does not stop the others."""
+    from lakeloop.ingestion.pipeline import Pipeline
+    from lakeloop.ingestion.sources.opening import open_source
+
     specs = in_order(project, names or project.names("pipelines"))
     lake = open_lake(project)
     entries: list[RunEntry] = []
