@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from lakeloop import __version__
-from lakeloop.cli import models, pipelines
+from lakeloop.cli import access, models, pipelines
 from lakeloop.cli.terminal import console
 
 app = typer.Typer(
     help="Data in, models out, and the loop closed.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (pipelines.validate, pipelines.run, models.train, models.score, pipelines.runs):
+for command in (pipelines.validate, pipelines.run, models.train, models.score, pipelines.runs, access.query):
     app.command()(command)
 
 

@@ -155,6 +155,11 @@ class Project:
         for name in self.names(kind):
             yield name, self.document(kind, name)
 
+    def settings(self, name: str) -> Document | None:
+        """The document of a file that a project may do without, as `access.yml`; None where no layer has it."""
+        layers = ("base", self.environment)
+        return self._load(name) if any((self.folder / layer / name).is_file() for layer in layers) else None
+
     def connection_names(self) -> list[str]:
         """The systems that `connections.yml` declares."""
         return list(self.connections.values)

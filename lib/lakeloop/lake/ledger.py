@@ -122,7 +122,7 @@ class Ledger:
             try:
                 # Against the version just read: whoever commits in between makes this attempt fail.
                 attempt = CommitProperties(max_commit_retries=0)
-                write_deltalake(table, _rows_of([row], BATCH_SCHEMA), mode="append", commit_properties=attempt)
+                write_deltalake(table, rows_of([row], BATCH_SCHEMA), mode="append", commit_properties=attempt)
             except CommitFailedError:
                 continue
             return Batch(Commit(writer, batch_id, run.run_id), plan)
@@ -150,16 +150,10 @@ class Ledger:
         return sorted(self._rows(RUNS, []), key=lambda row: row["ended_at"])[-last:]
 
     def _append(self, table: str, rows: list[tuple[Any, ...]], schema: pa.Schema) -> None:
-        write_deltalake(self._created(table, schema), _rows_of(rows, schema), mode="append")
+        write_deltalake(self._created(table, schema), rows_of(rows, schema), mode="append")
 
     def _created(self, table: str, schema: pa.Schema) -> str:
-        uri = self._uri(table)
-        if not DeltaTable.is_deltatable(uri):
-            if "://" not in uri:
-                Path(uri).mkdir(parents=True, exist_ok=True)
-            with suppress(CommitFailedError):  # another run was first
-                DeltaTable.create(uri, schema, mode="ignore")
-        return uri
+        return create_table(self.root, table, schema)
 
     def _rows(self, table: str, filters: list[tuple[str, str, Any]]) -> list[dict[str, Any]]:
         if not DeltaTable.is_deltatable(self._uri(table)):
@@ -171,11 +165,23 @@ class Ledger:
         return f"{self.root}/{table.replace('.', '/')}"
 
 
+def create_table(root: str, table: str, schema: pa.Schema) -> str:
+    """Where a table is, after it was created unless it existed."""
+    uri = f"{root}/{table.replace('.', '/')}"
+    if not DeltaTable.is_deltatable(uri):
+        if "://" not in uri:
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        with suppress(CommitFailedError):  # another run was first
+            DeltaTable.create(uri, schema, mode="ignore")
+    return uri
+
+
 def _outcome(planned: dict[str, Any], end: dict[str, Any] | None) -> Outcome | None:
     # An end before the plan belongs to a ledger that was lost since.
     return None if end is None or end["ended_at"] < planned["planned_at"] else end["outcome"]
 
 
-def _rows_of(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+def rows_of(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Rows as tuples in the order of a schema's columns, as a table."""
     columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
     return pa.Table.from_arrays(columns, schema=schema)

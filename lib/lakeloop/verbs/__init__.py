@@ -4,16 +4,19 @@ Enters: a `Project` and the names that somebody typed. Leaves: what was done, fo
 room below; knows nothing of terminals.
 """
 
+from lakeloop.verbs.access import Query, query
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run, validate
 
 __all__ = [
     "Progress",
+    "Query",
     "RunSummary",
     "Trained",
     "in_order",
     "open_lake",
+    "query",
     "run",
     "score_table",
     "train_model",
