@@ -9,12 +9,13 @@ from rich.console import Console
 
 from lakeloop import verbs
 from lakeloop.cli.result_rows import Format, LimitedRows, write_rows
-from lakeloop.cli.terminal import ConfDir, Env, explained
+from lakeloop.cli.terminal import ConfDir, Env, console, explained, start
 from lakeloop.core.config import Project
 from lakeloop.core.errors import QueryError
 from lakeloop.core.run_record import RunContext
 
 MOST_FOR_EYES = 10_000
+serve = typer.Typer(help="Serve over HTTP, until Ctrl-C.", no_args_is_help=True)
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".json": "json"}
 
 
@@ -49,3 +50,22 @@ def query(
             said = f"{said or f'{rows.shown:,} rows shown'}, and there are more: give a greater --limit"
         if said:
             Console(stderr=True).print(said, style="yellow" if rows.was_cut else None, soft_wrap=True)
+
+
+@serve.command("data")
+def data(
+    host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8090,
+    conf_dir: ConfDir = Path("conf"),
+    env: Env = "local",
+) -> None:
+    """The tables of the lake for readers with a key of access.yml; starts no Spark."""
+    with explained():
+        project = Project(conf_dir, env)
+        start("serve", conf_dir, env)
+        verbs.serve_data(project, host, port, lambda address: console.print(f"Data API: {address}", soft_wrap=True))
+
+
+@serve.callback()
+def serving() -> None:
+    """Serve over HTTP, until Ctrl-C."""

@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 for command in (pipelines.validate, pipelines.run, models.train, models.score, pipelines.runs, access.query):
     app.command()(command)
+app.add_typer(access.serve, name="serve")
 
 
 @app.callback(invoke_without_command=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lakeloop.lake.plain_values import json_value, safe_cell, text_value
+from lakeloop.lake.plain_values import column_values, json_value, safe_cell, text_value
 
 Format = Literal["table", "csv", "json"]
 Row = tuple[Any, ...]
@@ -25,7 +25,7 @@ class LimitedRows:
 
     def __iter__(self) -> Iterator[Row]:
         for batch in self._batches:
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for row in zip(*map(column_values, batch.columns), strict=True):
                 if self.shown == self._limit:
                     self.was_cut = True
                     return

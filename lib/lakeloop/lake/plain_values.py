@@ -7,7 +7,22 @@ import math
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def column_values(values: pa.Array) -> list[Any]:
+    """The values of a column as Python has them; pyarrow's own way with times would import pandas for half a second."""
+    if not pa.types.is_timestamp(values.type):
+        found: list[Any] = values.to_pylist()
+        return found
+    zone = dt.UTC if values.type.tz else None
+    micros = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64()).to_pylist()
+    return [None if at is None else (EPOCH + dt.timedelta(microseconds=at)).replace(tzinfo=zone) for at in micros]
 
 
 def json_value(value: Any) -> Any:

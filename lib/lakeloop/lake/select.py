@@ -19,7 +19,7 @@ from lakeloop.core.errors import QueryError, TableError
 from lakeloop.lake.masks import Mask, masked_sql, masking_keys
 from lakeloop.lake.open_tables import OpenTable, no_such_table, open_table
 
-MEMORY = "512M"  # beyond it sorts and joins go to temporary files, and what cannot go there fails
+MEMORY, SPILL = "512M", "4G"  # beyond the first, sorts and joins go to temporary files; what cannot go there fails
 MESSAGE_CHARACTERS = 400
 FIRST_WORD = re.compile(r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*(\w*)", re.DOTALL)
 MENTIONED = re.compile(r'"?\b(\w+)\b"?\s*\.\s*"?\b(\w+)\b"?')
@@ -87,6 +87,7 @@ def select(root: str, sql: str, reach: Reach) -> Selected:
         raise QueryError(f"only a SELECT is answered, {found}; tables are written by pipelines")
     builder = QueryBuilder({"datafusion.catalog.information_schema": "false"})
     builder.execute(f"SET datafusion.runtime.memory_limit = '{MEMORY}'").read_all()
+    builder.execute(f"SET datafusion.runtime.max_temp_directory_size = '{SPILL}'").read_all()
     tables = [open_table(root, name, reach.versions.get(name)) for name in mentioned(sql, reach.masks)]
     for schema in sorted({table.name.split(".")[0] for table in tables}):
         builder.execute(f"CREATE SCHEMA {schema}").read_all()
@@ -119,15 +120,11 @@ def explained(error: Exception, reach: Reach) -> QueryError | TableError:
 def projection(table: OpenTable, masks: Masks, secret: str | None, rows: str) -> str:
     """The SELECT that shows a table whose rows are called `rows`: its columns, masked, and of a view the good rows.
 
-    Raises TableError when a mask names a column that the table lacks: a slip of the pen must not show what it hides.
+    Raises TableError when a mask names a column that the table lacks.
     """
+    require_masked_columns(table, masks)
     wanted = {name.lower(): mask for name, mask in masks.items()}
     columns = {column.name: column.type for column in table.schema}
-    if unknown := wanted.keys() - {name.lower() for name in columns}:
-        raise TableError(
-            f"{table.name} is not shown: its pipeline declares the pii column {', '.join(sorted(unknown))}, which the "
-            f"table lacks; it has {', '.join(columns)}"
-        )
     shown = [
         f"{masked_sql(quoted(name), kind, wanted[name.lower()], secret)} AS {quoted(name)}"
         if name.lower() in wanted
@@ -136,6 +133,16 @@ def projection(table: OpenTable, masks: Masks, secret: str | None, rows: str) ->
     ]
     good = f" WHERE _verdict = 'good' AND _batch_id <= {int(table.view.accepted)}" if table.view else ""
     return f"SELECT {', '.join(shown)} FROM {rows}{good}"
+
+
+def require_masked_columns(table: OpenTable, masks: Masks) -> None:
+    """Raise TableError when a mask names a column that the table lacks: a slip of the pen shows what it should hide."""
+    known = {name.lower() for name in table.schema.names}
+    if unknown := [name for name in masks if name.lower() not in known]:
+        raise TableError(
+            f"{table.name} is not shown: its pipeline declares the pii column {', '.join(unknown)}, which the "
+            f"table lacks; it has {', '.join(table.schema.names)}"
+        )
 
 
 def quoted(name: str) -> str:

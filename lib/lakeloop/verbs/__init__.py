@@ -4,7 +4,7 @@ Enters: a `Project` and the names that somebody typed. Leaves: what was done, fo
 room below; knows nothing of terminals.
 """
 
-from lakeloop.verbs.access import Query, query
+from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run, validate
@@ -19,6 +19,7 @@ __all__ = [
     "query",
     "run",
     "score_table",
+    "serve_data",
     "train_model",
     "validate",
 ]
