@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from lakeloop import verbs
 from lakeloop.cli.result_rows import Format, LimitedRows, write_rows
-from lakeloop.cli.terminal import ConfDir, Env, console, explained, start
+from lakeloop.cli.terminal import ConfDir, Env, Names, console, explained, plain_table, progress_bar, start
 from lakeloop.core.config import Project
 from lakeloop.core.errors import QueryError
 from lakeloop.core.run_record import RunContext
@@ -50,6 +51,30 @@ def query(
             said = f"{said or f'{rows.shown:,} rows shown'}, and there are more: give a greater --limit"
         if said:
             Console(stderr=True).print(said, style="yellow" if rows.was_cut else None, soft_wrap=True)
+
+
+def retain(
+    names: Names = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go")] = False,
+    conf_dir: ConfDir = Path("conf"),
+    env: Env = "local",
+) -> None:
+    """Remove the rows and files that `keep` of pipelines lets go; starts no Spark."""
+    with explained():
+        project, context = Project(conf_dir, env), start("retain", conf_dir, env)
+        with progress_bar("counting") as progress:
+            retained = verbs.retain(project, names or [], context, dry_run=dry_run, progress=progress)
+        table = plain_table()
+        for what in retained.found:
+            ending = "would go" if dry_run else "went"
+            table.add_row(what.table, f"{what.found:,} {what.kind} {ending}\n[dim]{escape(what.why)}[/dim]")
+        console.print(table if retained.found else "No pipeline named here declares keep and has a table.")
+        for warning in retained.warnings:
+            console.print(escape(warning), style="yellow", soft_wrap=True)
+        for pipeline, error in retained.failures.items():
+            console.print(f"{pipeline} failed: {escape(str(error))}", style="red", soft_wrap=True)
+        if retained.failures:
+            raise typer.Exit(1)
 
 
 @serve.command("data")

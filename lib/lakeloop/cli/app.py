@@ -11,7 +11,15 @@ from lakeloop.cli.terminal import console
 app = typer.Typer(
     help="Data in, models out, and the loop closed.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (pipelines.validate, pipelines.run, models.train, models.score, pipelines.runs, access.query):
+for command in (
+    pipelines.validate,
+    pipelines.run,
+    models.train,
+    models.score,
+    pipelines.runs,
+    access.query,
+    access.retain,
+):
     app.command()(command)
 app.add_typer(access.serve, name="serve")
 

@@ -14,6 +14,8 @@ from lakeloop.core.secrets import resolve
 from lakeloop.core.session import load_properties
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
+from lakeloop.serving.access_spec import load_access, load_keys, masking_secret
+from lakeloop.serving.policies import access_problems
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 log = logs.get(__name__)
@@ -58,9 +60,15 @@ def validate(project: Project, *, secrets: bool = True) -> list[str]:
     for name in project.names("models"):
         with collected():
             project.document("models", name).parse(ModelSpec)
+    with collected():
+        access = load_access(project)
+        if secrets:
+            load_keys(project, access)
+            masking_secret(project, access)
     if not problems:
         with collected():
             in_order(project, project.names("pipelines"))
+            problems += access_problems(project, access)
     return list(dict.fromkeys(problems))
 
 
