@@ -66,6 +66,7 @@ class DataService:
     def describe(self, key: str | None, name: str) -> dict[str, Any]:
         """Columns, rows, version and freshness of a table."""
         with self._access(key, "schema", (name,)) as access:
+            require_reach(access.caller, name)
             table, masks = self._open(access.caller, name, None)
             policy, masked = self._policy(name), {column.lower(): mask for column, mask in masks.items()}
             changed = table.delta.history(1)[0]["timestamp"] / 1000
@@ -98,6 +99,7 @@ class DataService:
     ) -> dict[str, Any]:  # fmt: skip
         """Some rows of a table, and the token of the next page."""
         with self._access(key, "rows", (name,)) as access:
+            require_reach(access.caller, name)
             require_limit(limit)
             request = request_digest(name, list(columns), list(where), as_of)
             place = Place.of(page, request) if page else None
@@ -135,10 +137,6 @@ class DataService:
         return self.policies.get(name, Policy())
 
     def _open(self, caller: Caller, name: str, version: int | None) -> tuple[OpenTable, Masks]:
-        if not caller.spec.reaches(name):
-            raise RefusedError(
-                403, f"the key '{caller.name}' does not reach '{name}'; GET /tables lists what it reaches"
-            )
         try:
             table = open_table(self.root, name, version)
             masks = reach([name], self.policies, pii=caller.spec.pii)[name]
@@ -174,6 +172,12 @@ class DataService:
                 caller.name, "api", action, access.tables, access.columns, access.rows, status, message[:500]
             )
             self.audit.add(entry)
+
+
+def require_reach(caller: Caller, table: str) -> None:
+    """Raise RefusedError for a table that a key does not reach, whether or not it exists."""
+    if not caller.spec.reaches(table):
+        raise RefusedError(403, f"the key '{caller.name}' does not reach '{table}'; GET /tables lists what it reaches")
 
 
 def require_limit(limit: int) -> None:
