@@ -9,16 +9,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, QueryBuilder
 from deltalake.exceptions import CommitFailedError, DeltaError
+from pyarrow import fs
 
 from lakeloop.core.errors import ConcurrentRunError, TableError
 from lakeloop.ingestion.retention_rules import RowRule, keys_without_record, record_rules, sink_rules
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.open_tables import open_table, table_names
 from lakeloop.lake.select import quoted
+from lakeloop.lake.storage import filesystem
 
 DEFAULT_FILE_AGE = dt.timedelta(days=7)
 INTERVAL = re.compile(r"(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?", re.IGNORECASE)
@@ -51,7 +54,7 @@ def due(root: str, spec: PipelineSpec, now: dt.datetime) -> Iterator[Due]:
             yield Due(spec.record_table, "rows", _count(root, spec, spec.record_table, rule), rule.words, rule)
     for name in tables:
         table = open_table(root, name).delta
-        files = table.vacuum(dry_run=True, full=True, keep_versions=_latest(table, spec))
+        files = _still_there(table, table.vacuum(dry_run=True, full=True, keep_versions=_latest(table, spec)))
         kept = f" and that none of the latest {spec.keep.versions} versions has" if spec.keep.versions else ""
         yield Due(name, "files", len(files), f"files that no row has been in for {_days(file_age(table))}{kept}")
 
@@ -65,7 +68,8 @@ def remove(root: str, spec: PipelineSpec, what: Due) -> int:
     try:
         if what.rule is None:
             kept = _latest(table, spec)
-            return len(table.vacuum(dry_run=False, full=True, keep_versions=kept, commit_properties=said))
+            table.vacuum(dry_run=False, full=True, keep_versions=kept, commit_properties=said)
+            return what.found
         if what.rule.since is None:
             return int(table.delete(what.rule.condition, commit_properties=said)["num_deleted_rows"])
         going = _both(root, spec).execute(keys_without_record(spec.sink.keys, what.rule.since))
@@ -118,7 +122,17 @@ def _alias(spec: PipelineSpec, table: str) -> str:
 
 def _latest(table: DeltaTable, spec: PipelineSpec) -> list[int] | None:
     assert spec.keep is not None
-    return [commit["version"] for commit in table.history(spec.keep.versions)] if spec.keep.versions else None
+    if spec.keep.versions is None:
+        return None
+    written = [commit["version"] for commit in table.history() if not commit["operation"].startswith("VACUUM")]
+    return written[: spec.keep.versions]
+
+
+def _still_there(table: DeltaTable, files: list[str]) -> list[str]:
+    """Of the files that a vacuum names those that exist: the log goes on naming what an earlier one has deleted."""
+    system, folder = filesystem(table.table_uri)
+    found = system.get_file_info([f"{folder.rstrip('/')}/{unquote(file)}" for file in files])
+    return [info.path for info in found if info.type is fs.FileType.File]
 
 
 def _days(age: dt.timedelta) -> str:
