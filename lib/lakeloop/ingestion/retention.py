@@ -46,8 +46,10 @@ def due(root: str, spec: PipelineSpec, now: dt.datetime) -> Iterator[Due]:
     if spec.keep is None:
         return
     tables = _own_tables(root, spec)
-    if spec.sink.table in tables and spec.record_table in tables:
+    if spec.sink.table in tables:
         for rule in sink_rules(spec, spec.keep, open_table(root, spec.sink.table), now):
+            if rule.since is not None and spec.record_table not in tables:
+                continue  # without the record no row has an age
             yield Due(spec.sink.table, "rows", _count(root, spec, spec.sink.table, rule), rule.words, rule)
     if spec.record_table in tables:
         for rule in record_rules(root, spec, spec.keep, now):
