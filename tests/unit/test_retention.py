@@ -141,7 +141,9 @@ def test_a_batch_that_is_not_finished_is_not_touched(project: Project) -> None:
     assert found(retain(project))["bronze.people"] == [0, 0]
 
 
-def test_of_a_history_only_closed_versions_go(project: Project) -> None:
+@pytest.mark.parametrize("by", ["", ", by: effective_time"])
+def test_of_a_history_only_closed_versions_go(project: Project, by: str) -> None:
+    """Counted from their end, one is old; counted from their beginning, both are, but the current one of `b` stays."""
     later = OLD + dt.timedelta(days=30)
     append(project.lake_root, "silver.versions", VERSION, [
         ("a", OLD, later, False), ("a", later, NEW, False), ("a", NEW, None, True), ("b", OLD, None, True),
@@ -155,12 +157,11 @@ def test_of_a_history_only_closed_versions_go(project: Project) -> None:
     (project.folder / "base/pipelines/versions.yml").write_text(
         "pipeline: versions\ndescription: V\nsource: {files: drop, formats: {csv: {}}, fields: [person_id, at]}\n"
         "sink: {table: silver.versions, mode: merge, keys: [person_id], sequence_by: at, history: scd2}\n"
-        "keep: {days: 730}\n"
+        f"keep: {{days: 730{by}}}\n"
     )
-    assert found(retain(project)) == {"silver.versions": [1], "bronze.versions": [1]}
-    assert stored(project, "silver.versions", "person_id", "effective_time") == Counter(
-        [("a", later), ("a", NEW), ("b", OLD)]
-    )
+    gone, stay = (2, []) if by else (1, [("a", later)])
+    assert found(retain(project)) == {"silver.versions": [gone], "bronze.versions": [1]}
+    assert stored(project, "silver.versions", "person_id", "effective_time") == Counter([*stay, ("a", NEW), ("b", OLD)])
 
 
 def test_files_go_when_neither_age_nor_version_keeps_them(project: Project) -> None:

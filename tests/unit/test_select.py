@@ -1,6 +1,7 @@
 """SELECT without Spark: views and masks are the tables, and nothing but one query runs."""
 
 import datetime as dt
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,14 @@ def test_everything_but_one_select_is_refused_and_writes_nothing(root: str, tmp_
 def test_nothing_but_tables_in_reach_is_read(root: str, sql: str) -> None:
     with pytest.raises(LakeloopError):
         rows(root, sql.replace("{0}", str(Path(root).parent)))
+
+
+def test_the_rows_beneath_have_no_name_that_could_be_guessed(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = uuid.UUID(int=7)
+    monkeypatch.setattr("lakeloop.lake.select.uuid.uuid4", lambda: known)
+    sql = f"SELECT count(*) FROM silver.people, rows_{known.hex}"
+    with pytest.raises(TableError, match=f"no table 'rows_{known.hex}'"):
+        rows(root, sql)
 
 
 def test_messages_name_the_nearest_and_no_inner_names(root: str) -> None:
