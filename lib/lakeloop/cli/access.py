@@ -88,6 +88,8 @@ def data(
     with explained():
         project = Project(conf_dir, env)
         start("serve", conf_dir, env)
+        if host not in {"127.0.0.1", "localhost"}:
+            console.print(f"{host} is reached from elsewhere and keys come in clear: put TLS in front", style="yellow")
         verbs.serve_data(project, host, port, lambda address: console.print(f"Data API: {address}", soft_wrap=True))
 
 

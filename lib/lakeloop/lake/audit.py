@@ -44,6 +44,13 @@ def append_audit(root: str, entries: Sequence[AuditEntry]) -> None:
     write_deltalake(create_table(root, AUDIT, AUDIT_SCHEMA), rows_of(rows, AUDIT_SCHEMA), mode="append")
 
 
+def compact_audit(root: str) -> None:
+    """Join the small files of many commits into large ones, and delete those that have not been in use for a week."""
+    table = DeltaTable(f"{root}/{AUDIT.replace('.', '/')}")
+    table.optimize.compact()
+    table.vacuum(dry_run=False)
+
+
 def audit_entries(root: str) -> list[dict[str, Any]]:
     """Every entry, in the order of time."""
     uri = f"{root}/{AUDIT.replace('.', '/')}"

@@ -60,14 +60,10 @@ class Selected:
 
 @dataclass(frozen=True)
 class Reach:
-    """What one reader may see: `masks` has an entry, though an empty one, for every table in reach.
-
-    `secret` keys the hashes; `versions` pins tables to versions.
-    """
+    """What one reader may see: `masks` has an entry, if an empty one, for each table in reach; `secret` keys hashes."""
 
     masks: Mapping[str, Masks]
     secret: str | None = field(default=None, repr=False)
-    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 def mentioned(sql: str, tables: Iterable[str]) -> list[str]:
@@ -88,7 +84,7 @@ def select(root: str, sql: str, reach: Reach) -> Selected:
     builder = QueryBuilder({"datafusion.catalog.information_schema": "false"})
     builder.execute(f"SET datafusion.runtime.memory_limit = '{MEMORY}'").read_all()
     builder.execute(f"SET datafusion.runtime.max_temp_directory_size = '{SPILL}'").read_all()
-    tables = [open_table(root, name, reach.versions.get(name)) for name in mentioned(sql, reach.masks)]
+    tables = [open_table(root, name) for name in mentioned(sql, reach.masks)]
     for schema in sorted({table.name.split(".")[0] for table in tables}):
         builder.execute(f"CREATE SCHEMA {schema}").read_all()
     for table in tables:

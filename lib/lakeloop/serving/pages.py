@@ -78,7 +78,7 @@ def read_page(
     masks: Masks,
     secret: str | None,
 ) -> Page:
-    """At most `limit` rows from a place on. Memory holds one page and one batch of a file."""
+    """At most `limit` rows from a place on. Memory holds one page and a row group of a file."""
     rows: list[dict[str, Any]] = []
     for file, batches in _files(table, columns, _visible(table, where, place.accepted), place.file):
         row = 0
@@ -121,7 +121,12 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     try:
         yield from fragment.to_batches(
-            schema=schema, columns=list(columns), filter=where, batch_size=BATCH_ROWS, use_threads=False
+            schema=schema,
+            columns=list(columns),
+            filter=where,
+            batch_size=BATCH_ROWS,
+            batch_readahead=0,
+            use_threads=False,
         )
     except FileNotFoundError as error:
         raise RefusedError(410, f"{table.name} version {table.version} has been removed; begin anew") from error

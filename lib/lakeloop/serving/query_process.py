@@ -23,6 +23,7 @@ log = logs.get(__name__)
 
 MOST_MEMORY = 2 << 30  # beyond what the engine accounts for itself, as a text repeated a billion times
 MOST_BYTES = 64 << 20
+WAIT_SECONDS = 2  # for a place; whoever waits holds a thread that other requests need
 REFUSED = 3
 
 
@@ -59,7 +60,7 @@ class QueryProcesses:
 
     def answer(self, sql: str, reach: Reach, limit: int) -> Answer:
         """The first rows of a SELECT. Raises RefusedError with what is wrong with it, or that it took too much."""
-        if not self._free.acquire(timeout=self.seconds):
+        if not self._free.acquire(timeout=WAIT_SECONDS):
             raise RefusedError(503, f"{self.size} queries are being answered already; try again later")
         try:
             asked = {"root": self.root, "sql": sql, "reach": asdict(reach), "limit": limit}
