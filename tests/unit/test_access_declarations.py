@@ -9,7 +9,10 @@ from pydantic import ValidationError
 from lakeloop import verbs
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, SecretMissingError
+from lakeloop.ingestion.sources.opening import open_source
+from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
+from lakeloop.lake.tables import Lake
 from lakeloop.serving.access_spec import Keys, KeySpec, load_access, load_keys
 from lakeloop.serving.policies import load_policies, pii_warnings, reach
 from lakeloop.serving.rate import Buckets
@@ -172,3 +175,19 @@ def test_a_bucket_fills_evenly_and_holds_a_minute() -> None:
     assert [buckets.seconds_to_wait("k", 2) for _ in range(2)] == [0, 30]
     now[0] = 3600.0
     assert [buckets.seconds_to_wait("k", 2) for _ in range(3)] == [0, 0, 30]
+
+
+def test_what_is_said_of_a_derived_table_does_not_let_it_be_written_again(project: Project) -> None:
+    derived = project.folder / "base/pipelines/towns.yml"
+    text = (
+        "pipeline: towns\ndescription: Towns\nsource: {inputs: {p: silver.people}, query: SELECT city AS town FROM p}\n"
+        "sink: {table: gold.towns, mode: overwrite}\n"
+    )
+    lake = Lake(None, project.lake_root)  # type: ignore[arg-type]  # opening a query reads nothing
+    definitions = []
+    for more in ("", "columns: {town: {tags: [pii]}}\nkeep: {versions: 3}\n", "owner: somebody\n"):
+        derived.write_text(text + more)
+        reader = open_source(project, load_pipeline(project, "towns"), lake)
+        assert isinstance(reader, QueryReader)
+        definitions.append(reader.definition)
+    assert definitions[0] == definitions[1] != definitions[2]
