@@ -81,7 +81,7 @@ def test_every_secret_is_checked_and_none_is_printed(conf: Path, monkeypatch: py
         ("rules:\n  - kinds: [run_failed]\n    channels: [a]\n    over: 1%\n", ["over belongs to the kind rows_quar"]),
         ("rules:\n  - {kinds: [rows_quarantined], channels: [a], over: 100%}\n", ["a share below 100%"]),
         ("rules:\n  - {kinds: [rows_quarantined], channels: [a], over: 0.5}\n", ["a number of rows"]),
-        ("rules:\n  - {kinds: [run_failed], channels: [a], repeat_after: 6}\n", ["as 90s or 6h"]),
+        ("rules:\n  - {kinds: [run_failed], channels: [a], repeat_after: 6}\n", ["as 90s or as 7d"]),
         (
             CHANNELS + "rules:\n  - kinds: [run_failed]\n    channels: [duty, dutty]\n    pipelines: [order]\n",
             ["11: no channel 'dutty'; did you mean 'duty'?", "12: no pipeline 'order'; did you mean 'orders'?"],

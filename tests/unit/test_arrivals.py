@@ -74,7 +74,7 @@ def test_waiting_longer_never_makes_it_better(runs: list[RunEnd], waits: list[in
     assert states == sorted(states)
 
 
-@pytest.mark.parametrize("text", ["1", "1 d", "-1d", "1w", "1.5h", "P1D", 24, None, "1234567s"])
+@pytest.mark.parametrize("text", ["1", "0d", "1 d", "-1d", "1w", "1.5h", "P1D", 24, None, "1234567s"])
 def test_a_length_of_time_that_cannot_be_read_is_refused(text: object) -> None:
     with pytest.raises(ValidationError, match="whole number and one of s, m, h, d"):
         Expectation.model_validate({"every": text})

@@ -13,7 +13,7 @@ from lakeloop.ingestion.enrichment.outcomes import OUTCOMES, MatchCount, shortfa
 from lakeloop.ingestion.enrichment.service import Service, open_services
 from lakeloop.ingestion.enrichment.spec import Enrichment
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
-from lakeloop.verbs.pipelines import in_order, validate
+from lakeloop.verbs import in_order, validate
 
 HEAD = """\
 pipeline: {name}

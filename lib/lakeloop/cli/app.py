@@ -5,14 +5,24 @@ from typing import Annotated
 import typer
 
 from lakeloop import __version__
-from lakeloop.cli import alerts, models, pipelines
+from lakeloop.cli import access, alerts, models, pipelines
 from lakeloop.cli.terminal import console
 
 app = typer.Typer(
     help="Data in, models out, and the loop closed.", no_args_is_help=True, pretty_exceptions_enable=False
 )
-for command in (pipelines.validate, pipelines.run, models.train, models.score, pipelines.runs, alerts.incidents):
+for command in (
+    pipelines.validate,
+    pipelines.run,
+    models.train,
+    models.score,
+    pipelines.runs,
+    alerts.incidents,
+    access.query,
+    access.retain,
+):
     app.command()(command)
+app.add_typer(access.serve, name="serve")
 app.add_typer(alerts.app, name="alerts")
 
 

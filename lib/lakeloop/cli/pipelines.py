@@ -37,6 +37,8 @@ def validate(
             console.print(escape(problem), style="red", soft_wrap=True)
         if problems:
             raise typer.Exit(1)
+        for warning in verbs.pii_warnings(Project(conf_dir, env)):
+            console.print(escape(warning), style="yellow", soft_wrap=True)
         console.print("The configuration is valid. Next: lakeloop run")
 
 

@@ -59,12 +59,12 @@ def entries_table(entries: Sequence[RunEntry]) -> Table:
 
 
 @contextmanager
-def progress_bar() -> Iterator[verbs.Progress]:
+def progress_bar(first: str = "starting Spark") -> Iterator[verbs.Progress]:
     """A line that names the step and the seconds it takes."""
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
     ) as bar:
-        task = bar.add_task("starting Spark")
+        task = bar.add_task(first)
         yield lambda text: bar.update(task, description=escape(text))
 
 

@@ -7,19 +7,28 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+WRONG = PydanticCustomError("duration", "a length of time is a whole number and one of s, m, h, d, as 90s or as 7d")
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
 def _parse(value: Any) -> Any:
+    length = _parse_wait(value)
+    if not length:
+        raise WRONG
+    return length
+
+
+def _parse_wait(value: Any) -> Any:
     if isinstance(value, dt.timedelta):
         return value
     match = re.fullmatch(r"(\d{1,6})([dhms])", value) if isinstance(value, str) else None
     if match is None:
-        raise PydanticCustomError("duration", "a length of time is a whole number and one of s, m, h, d, as 90s or 6h")
+        raise WRONG
     return dt.timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
 Duration = Annotated[dt.timedelta, BeforeValidator(_parse)]
+Wait = Annotated[dt.timedelta, BeforeValidator(_parse_wait)]  # may be nothing: `0s`
 
 
 def in_words(length: dt.timedelta) -> str:

@@ -32,6 +32,10 @@ class TableError(LakeloopError, LookupError):
     """A Delta table is missing, or has no column of that name."""
 
 
+class QueryError(LakeloopError, ValueError):
+    """A SELECT that cannot be answered, or a statement that is none."""
+
+
 class AccountingError(LakeloopError, ArithmeticError):
     """`read = good + quarantined + dropped` does not hold for a batch, so nothing was published."""
 

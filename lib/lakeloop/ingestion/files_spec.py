@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from lakeloop.core.documents import Declaration
-from lakeloop.core.durations import Duration
+from lakeloop.core.durations import Wait
 from lakeloop.ingestion.field_names import FieldName, FieldNames
 from lakeloop.quality.arrivals import Expectation
 
@@ -189,7 +189,7 @@ class FilesSource(Declaration):
     fields: FieldNames
     order: Literal["name", "time"] = Field(default="name", description="Which files come first")
     files_per_batch: int = Field(default=10_000, gt=0)
-    settle: Duration = Field(default=dt.timedelta(seconds=1), description="A file is read once it is so old")
+    settle: Wait = Field(default=dt.timedelta(seconds=1), description="A file is read once it is so old")
     processed: Literal["keep", "delete"] | Move = Field(default="keep", description="Once its batch has ended")
     limits: Limits = Limits()
     expect: Expectation | None = Field(default=None, description="How often data should come")

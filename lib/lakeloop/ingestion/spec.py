@@ -9,7 +9,9 @@ from lakeloop.core.config import Project
 from lakeloop.core.documents import Declaration
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.enrichment.spec import Enrichments
+from lakeloop.ingestion.field_names import FieldName
 from lakeloop.ingestion.source_spec import QuerySource, Source, TableReference
+from lakeloop.ingestion.table_spec import ColumnSpec, Keep, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.quality import Rule
 
@@ -47,6 +49,14 @@ class PipelineSpec(Declaration):
     enrich: Enrichments = ()
     rules: tuple[Rule, ...] = ()
     sink: Sink
+    columns: dict[FieldName, ColumnSpec] = Field(default_factory=dict)
+    keep: Keep | None = None
+
+    @model_validator(mode="after")
+    def _keeps_what_it_can(self) -> Self:
+        if self.keep:
+            refuse_unkeepable(self.keep, self.sink.mode)
+        return self
 
     @model_validator(mode="after")
     def _names_rules_once(self) -> Self:
@@ -59,6 +69,11 @@ class PipelineSpec(Declaration):
     def record_table(self) -> str:
         """The bronze table: every row that came in, once, with its verdict."""
         return f"bronze.{self.pipeline}"
+
+    @property
+    def pii_columns(self) -> list[str]:
+        """The columns that tell of a person."""
+        return [name for name, column in self.columns.items() if column.is_pii]
 
     @property
     def all_rules(self) -> list[Rule]:

@@ -4,23 +4,33 @@ Enters: a `Project` and the names that somebody typed. Leaves: what was done, fo
 room below; knows nothing of terminals.
 """
 
+from lakeloop.serving.policies import pii_warnings
+from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
-from lakeloop.verbs.pipelines import RunSummary, in_order, run, validate
+from lakeloop.verbs.pipelines import RunSummary, in_order, run
 from lakeloop.verbs.reporting import report_run
+from lakeloop.verbs.retention import Retained, retain
+from lakeloop.verbs.validation import validate
 
 __all__ = [
     "Progress",
+    "Query",
+    "Retained",
     "RunSummary",
     "Trained",
     "in_order",
     "incidents",
     "open_lake",
+    "pii_warnings",
+    "query",
     "report_run",
+    "retain",
     "run",
     "score_table",
     "send_test",
+    "serve_data",
     "train_model",
     "validate",
 ]

@@ -1,17 +1,17 @@
 """Train a model on a table, and score the table by its champion."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError, ModelError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
-from lakeloop.registry import ModelRegistry
-from lakeloop.registry.scoring import score_rows
-from lakeloop.training.metrics import LOWER_IS_BETTER, BinaryMetrics, Metric
-from lakeloop.training.spec import ModelSpec
-from lakeloop.training.train import TrainingResult, evaluate, test_rows, train
 from lakeloop.verbs.lakes import Progress, open_lake, silent
+
+if TYPE_CHECKING:  # Spark's machine learning and MLflow take four seconds, which no other command should wait for
+    from lakeloop.training.metrics import BinaryMetrics, Metric
+    from lakeloop.training.train import TrainingResult
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Trained:
     entry: RunEntry
     version: int
     promoted: bool
-    result: TrainingResult | None = None
-    previous: BinaryMetrics | None = None
+    result: "TrainingResult | None" = None
+    previous: "BinaryMetrics | None" = None
 
 
 def train_model(project: Project, name: str, context: RunContext, progress: Progress = silent) -> Trained:
@@ -31,6 +31,10 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
     Nothing is trained when a version from this declaration and this version of the table exists. An older champion may
     have learned from rows that are test rows today, so a tie goes to the new version.
     """
+    from lakeloop.registry import ModelRegistry
+    from lakeloop.training.spec import ModelSpec
+    from lakeloop.training.train import evaluate, test_rows, train
+
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
     lake, registry = open_lake(project), ModelRegistry.of(project)
@@ -69,6 +73,10 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
 
     Raises ModelError when the model has no champion yet.
     """
+    from lakeloop.registry import ModelRegistry
+    from lakeloop.registry.scoring import score_rows
+    from lakeloop.training.spec import ModelSpec
+
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
     lake, registry = open_lake(project), ModelRegistry.of(project)
@@ -94,7 +102,9 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     return entry
 
 
-def _is_as_good(new: BinaryMetrics, old: BinaryMetrics, metric: Metric) -> bool:
+def _is_as_good(new: "BinaryMetrics", old: "BinaryMetrics", metric: "Metric") -> bool:
+    from lakeloop.training.metrics import LOWER_IS_BETTER
+
     gain = new.figures()[metric] - old.figures()[metric]
     return gain <= 0 if metric in LOWER_IS_BETTER else gain >= 0
 

@@ -1,24 +1,18 @@
-"""Validate the declarations, and run pipelines in the order of their dependencies."""
+"""Run pipelines in the order of their dependencies."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
 
 from lakeloop.core import logs
-from lakeloop.core.config import Connection, Project
-from lakeloop.core.errors import ConfigError, LakeloopError, SecretMissingError
+from lakeloop.core.config import Project
+from lakeloop.core.errors import ConfigError, LakeloopError
 from lakeloop.core.run_record import RunContext
-from lakeloop.core.secrets import resolve
-from lakeloop.core.session import load_properties
-from lakeloop.ingestion.enrichment.service import find_services, open_services
-from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.sources.opening import find_connection, open_source
+from lakeloop.ingestion.enrichment.service import open_services
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.monitoring.spec import load_alerts
-from lakeloop.training.spec import ModelSpec
 from lakeloop.verbs.alerting import alert
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 
@@ -32,46 +26,6 @@ class RunSummary:
     entries: tuple[RunEntry, ...]
     failures: dict[str, LakeloopError] = field(default_factory=dict)
     alerts: tuple[str, ...] = ()
-
-
-def validate(project: Project, *, secrets: bool = True) -> list[str]:
-    """Every problem of a configuration, without starting Spark; `secrets`: whether all of them have values, too."""
-    problems: list[str] = []
-
-    @contextmanager
-    def collected() -> Iterator[None]:
-        try:
-            yield
-        except (ConfigError, SecretMissingError) as error:
-            problems.extend(str(error).splitlines())
-
-    with collected():
-        load_properties(project.spark_properties)
-    with collected():
-        _ = project.platform
-    with collected():
-        for name in project.connection_names():
-            with collected():
-                connection = project.connections.parse(Connection, at=(name,))
-                for secret in connection.secrets if secrets else []:
-                    resolve(secret, project.secrets_folder)
-    for name in project.names("pipelines"):
-        with collected():
-            spec = load_pipeline(project, name)
-            find_connection(project, spec)
-            find_services(project, spec)
-    for name in project.names("models"):
-        with collected():
-            project.document("models", name).parse(ModelSpec)
-    with collected():
-        for secret in load_alerts(project).secrets:
-            with collected():
-                if secrets:
-                    resolve(secret, project.secrets_folder)
-    if not problems:
-        with collected():
-            in_order(project, project.names("pipelines"))
-    return list(dict.fromkeys(problems))
 
 
 def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
@@ -97,6 +51,9 @@ def run(project: Project, names: Sequence[str], context: RunContext, progress: P
     A failure does not stop the other pipelines. Raises ConfigError before anything runs, and what keeps Spark from
     starting.
     """
+    from lakeloop.ingestion.pipeline import Pipeline
+    from lakeloop.ingestion.sources.opening import open_source
+
     specs, alerts = in_order(project, names or project.names("pipelines")), load_alerts(project)
     try:
         lake = open_lake(project)

@@ -45,5 +45,5 @@ def open_source(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
             token = secrets.resolve(api.bearer_token, project.secrets_folder)
             return RestReader(lake.spark, api, token, declared, f"{lake.root}/_landing/{spec.pipeline}")
         case QuerySource() as declared, _:
-            return QueryReader(lake, declared, spec.model_dump_json())
+            return QueryReader(lake, declared, spec.model_dump_json(exclude={"columns", "keep"}))
     raise AssertionError(f"find_connection gave the wrong kind for {spec.pipeline}")

@@ -1,0 +1,141 @@
+"""What `keep` of a pipeline lets go: old rows by DELETE, files of old versions by VACUUM, both by delta-rs.
+
+The tables that Spark writes for Lakeloop use no feature that delta-rs lacks, and where one does it refuses the commit.
+Each rule is a condition on the rows as they are, so doing it twice is doing it once. A view follows its record.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, QueryBuilder
+from deltalake.exceptions import CommitFailedError, DeltaError
+from pyarrow import fs
+
+from lakeloop.core.errors import ConcurrentRunError, TableError
+from lakeloop.ingestion.retention_rules import RowRule, keys_without_record, record_rules, sink_rules
+from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.lake.open_tables import open_table, table_names
+from lakeloop.lake.select import quoted
+from lakeloop.lake.storage import filesystem
+
+DEFAULT_FILE_AGE = dt.timedelta(days=7)
+INTERVAL = re.compile(r"(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Due:
+    """Rows or files of one table that may go: how many, and in words why."""
+
+    table: str
+    kind: Literal["rows", "files"]
+    found: int
+    why: str
+    rule: RowRule | None = None
+
+
+def due(root: str, spec: PipelineSpec, now: dt.datetime) -> Iterator[Due]:
+    """Everything that `keep` lets go at a time, of the sink before the record and rows before files.
+
+    Raises ConfigError when the age of the sink's rows cannot be told.
+    """
+    if spec.keep is None:
+        return
+    tables = _own_tables(root, spec)
+    if spec.sink.table in tables:
+        for rule in sink_rules(spec, spec.keep, open_table(root, spec.sink.table), now):
+            if rule.since is not None and spec.record_table not in tables:
+                continue  # without the record no row has an age
+            yield Due(spec.sink.table, "rows", _count(root, spec, spec.sink.table, rule), rule.words, rule)
+    if spec.record_table in tables:
+        for rule in record_rules(root, spec, spec.keep, now):
+            yield Due(spec.record_table, "rows", _count(root, spec, spec.record_table, rule), rule.words, rule)
+    for name in tables:
+        table = open_table(root, name).delta
+        files = _still_there(table, table.vacuum(dry_run=True, full=True, keep_versions=_latest(table, spec)))
+        kept = f" and that none of the latest {spec.keep.versions} versions has" if spec.keep.versions else ""
+        yield Due(name, "files", len(files), f"files that no row has been in for {_days(file_age(table))}{kept}")
+
+
+def remove(root: str, spec: PipelineSpec, what: Due) -> int:
+    """Let it go, and give how many rows or files went.
+
+    Raises ConcurrentRunError when a run writes the table meanwhile, TableError when delta-rs cannot write it.
+    """
+    table, said = open_table(root, what.table).delta, CommitProperties(custom_metadata={"userMetadata": what.why})
+    try:
+        if what.rule is None:
+            kept = _latest(table, spec)
+            table.vacuum(dry_run=False, full=True, keep_versions=kept, commit_properties=said)
+            return what.found
+        if what.rule.since is None:
+            return int(table.delete(what.rule.condition, commit_properties=said)["num_deleted_rows"])
+        going = _both(root, spec).execute(keys_without_record(spec.sink.keys, what.rule.since))
+        same = " AND ".join(f"kept.{quoted(key)} = going.{quoted(key)}" for key in spec.sink.keys)
+        merge = table.merge(going, same, source_alias="going", target_alias="kept", commit_properties=said)
+        return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
+    except CommitFailedError as error:
+        raise ConcurrentRunError(f"{what.table}: a run writes it meanwhile; let it end, then retain again") from error
+    except DeltaError as error:
+        reason = str(error).splitlines()[0]
+        raise TableError(f"{what.table} cannot be changed without Spark; no row of it was removed: {reason}") from error
+
+
+def file_age(table: DeltaTable) -> dt.timedelta:
+    """How long files stay after the last version that needs them: what the table says, else seven days."""
+    said = table.metadata().configuration.get("delta.deletedFileRetentionDuration")
+    found = INTERVAL.fullmatch(said.strip()) if said else None
+    return dt.timedelta(**{f"{found[2].lower()}s": int(found[1])}) if found else DEFAULT_FILE_AGE
+
+
+def short_lived(root: str, spec: PipelineSpec) -> Iterator[str]:
+    """A sentence for each table whose files go so soon that a reader under way may still need them."""
+    for name in _own_tables(root, spec):
+        if spec.keep and (age := file_age(open_table(root, name).delta)) < DEFAULT_FILE_AGE:
+            yield f"{name}: files go after {_days(age)}; below 7 days a reader or run under way may lose its files"
+
+
+def _own_tables(root: str, spec: PipelineSpec) -> list[str]:
+    names = [name for name in (spec.sink.table, spec.record_table) if name in table_names(root)]
+    return [name for name in names if open_table(root, name).view is None]
+
+
+def _count(root: str, spec: PipelineSpec, table: str, rule: RowRule) -> int:
+    rows = f"({keys_without_record(spec.sink.keys, rule.since)})" if rule.since else _alias(spec, table)
+    where = f" WHERE {rule.condition}" if rule.condition else ""
+    counted: Any = pa.table(_both(root, spec).execute(f"SELECT count(*) AS found FROM {rows}{where}").read_all())
+    return int(counted["found"][0].as_py())
+
+
+def _both(root: str, spec: PipelineSpec) -> QueryBuilder:
+    builder = QueryBuilder()
+    for name in _own_tables(root, spec):
+        builder.register(_alias(spec, name), open_table(root, name).delta)
+    return builder
+
+
+def _alias(spec: PipelineSpec, table: str) -> str:
+    return "sink" if table == spec.sink.table else "record"
+
+
+def _latest(table: DeltaTable, spec: PipelineSpec) -> list[int] | None:
+    assert spec.keep is not None
+    if spec.keep.versions is None:
+        return None
+    written = [commit["version"] for commit in table.history() if not commit["operation"].startswith("VACUUM")]
+    return written[: spec.keep.versions]
+
+
+def _still_there(table: DeltaTable, files: list[str]) -> list[str]:
+    """Of the files that a vacuum names those that exist: the log goes on naming what an earlier one has deleted."""
+    system, folder = filesystem(table.table_uri)
+    found = system.get_file_info([f"{folder.rstrip('/')}/{unquote(file)}" for file in files])
+    return [info.path for info in found if info.type is fs.FileType.File]
+
+
+def _days(age: dt.timedelta) -> str:
+    return f"{age / dt.timedelta(days=1):g} days"

@@ -1,0 +1,78 @@
+"""What pipelines say of their tables: descriptions, and which columns are masked for readers without the right."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lakeloop.core.config import Project
+from lakeloop.core.errors import ConfigError
+from lakeloop.ingestion.source_spec import QuerySource
+from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
+from lakeloop.ingestion.table_spec import ColumnSpec
+from lakeloop.lake.masks import Mask
+from lakeloop.lake.select import Masks
+from lakeloop.serving.access_spec import AccessSpec
+
+RECORD_COLUMNS = ("_original", "_rescued", "_reasons")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is declared of one table; a table that no pipeline writes has an empty one and is shown as it is."""
+
+    description: str = ""
+    owner: str | None = None
+    columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
+    masks: Masks = field(default_factory=dict)
+
+
+def load_policies(project: Project) -> dict[str, Policy]:
+    """The policy of every table that a pipeline writes.
+
+    Raises ConfigError for any pipeline that is not valid, since nobody can tell then what must be masked.
+    """
+    found: dict[str, Policy] = {}
+    for name in project.names("pipelines"):
+        spec = load_pipeline(project, name)
+        masks: dict[str, Mask] = {column: spec.columns[column].mask or "redact" for column in spec.pii_columns}
+        # What a row was before it was conformed, and why it was refused, quote any of its columns.
+        of_record: dict[str, Mask] = masks | dict.fromkeys(RECORD_COLUMNS, "redact") if masks else {}
+        if spec.sink.table in found:
+            raise ConfigError(f"two pipelines write {spec.sink.table}; a table has one pipeline")
+        found[spec.sink.table] = Policy(spec.description, spec.owner, spec.columns, masks)
+        record = f"Every row that came in for {spec.sink.table}, with its verdict and its reasons"
+        found[spec.record_table] = Policy(record, spec.owner, spec.columns, of_record)
+    return found
+
+
+def reach(tables: Iterable[str], policies: Mapping[str, Policy], *, pii: bool) -> dict[str, Masks]:
+    """The masks of each table, none where the reader has the right to personal data."""
+    return {table: {} if pii or table not in policies else policies[table].masks for table in tables}
+
+
+def access_problems(project: Project, access: AccessSpec) -> list[str]:
+    """What is wrong between `access.yml` and the pipelines, a sentence each."""
+    hashed = [name for name, policy in load_policies(project).items() if "hash" in policy.masks.values()]
+    if hashed and access.masking_key is None:
+        return [f"{', '.join(hashed)}: a column has mask: hash, but access.yml has no masking_key"]
+    return []
+
+
+def pii_warnings(project: Project) -> list[str]:
+    """Query pipelines that read a table with pii columns and say of none of their own columns what it is."""
+    specs = [load_pipeline(project, name) for name in project.names("pipelines")]
+    private = {table: spec.pii_columns for spec in specs for table in (spec.sink.table, spec.record_table)}
+    return [text for spec in specs if (text := _silence(spec, private))]
+
+
+def _silence(spec: PipelineSpec, private: Mapping[str, list[str]]) -> str:
+    if not isinstance(spec.source, QuerySource) or spec.pii_columns:
+        return ""
+    tables = sorted(set(spec.source.inputs.values()))
+    open_ones = {table: [c for c in private.get(table, []) if c not in spec.columns] for table in tables}
+    read = "; ".join(f"{table} ({', '.join(columns)})" for table, columns in open_ones.items() if columns)
+    if not read:
+        return ""
+    return (
+        f"{spec.pipeline} reads pii columns of {read} and declares none: tag those of its result under columns, or "
+        "name the columns there without a tag to say that you looked"
+    )

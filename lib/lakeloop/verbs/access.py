@@ -1,0 +1,82 @@
+"""Query tables without Spark, serve them over HTTP, and remove what need not be kept."""
+
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lakeloop.core.config import Project
+from lakeloop.core.errors import ConfigError
+from lakeloop.core.run_record import RunContext
+from lakeloop.lake.audit import AuditEntry, append_audit
+from lakeloop.lake.open_tables import table_names
+from lakeloop.lake.select import Reach, Selected, mentioned, select
+from lakeloop.serving.access_spec import load_access, load_keys, masking_secret
+from lakeloop.serving.audit_writer import AuditWriter
+from lakeloop.serving.data_service import DataService
+from lakeloop.serving.policies import load_policies, reach
+from lakeloop.serving.query_process import QueryProcesses
+from lakeloop.verbs.lakes import Progress, silent
+
+
+@dataclass(frozen=True)
+class Query:
+    """One SELECT of a person at a terminal; `pii` asks for personal data as they are."""
+
+    sql: str
+    pii: bool = False
+
+
+def query(project: Project, asked: Query, context: RunContext) -> Selected:
+    """The result of a SELECT over the lake's tables, masked unless the user may see personal data and asks to.
+
+    A look at personal data is recorded in `ops.audit` before the first row is given. This holds for what is shown:
+    whoever can read the lake's files can read them by other means.
+    """
+    access = load_access(project)
+    if asked.pii and context.user not in access.people_with_pii:
+        raise ConfigError(
+            f"--pii is for the users that access.yml lists under people_with_pii, and '{context.user}' is not one of "
+            "them; leave it out to see the tables with their masks"
+        )
+    tables = reach(table_names(project.lake_root), load_policies(project), pii=asked.pii)
+    names = mentioned(asked.sql, tables)
+    hashes = any("hash" in tables[name].values() for name in names)
+    seen = Reach(tables, masking_secret(project, access) if hashes else None)
+    result = select(project.lake_root, asked.sql, seen)
+    if asked.pii:
+        shown = AuditEntry(
+            context.user, "terminal", "query", tuple(names), tuple(result.names), message="with personal data"
+        )
+        append_audit(project.lake_root, [shown])
+    return result
+
+
+def data_service(project: Project) -> DataService:
+    """What the data API of a project answers. Raises ConfigError when no key is declared."""
+    access, policies, root = load_access(project), load_policies(project), project.lake_root
+    if not access.keys:
+        raise ConfigError(f"no key is declared, so nobody could read: declare keys in {project.folder}/base/access.yml")
+    hashes = any("hash" in policy.masks.values() for policy in policies.values())
+    secret = masking_secret(project, access) if hashes else None
+    return DataService(root, load_keys(project, access), policies, secret, AuditWriter(root), QueryProcesses(root))
+
+
+def serve_data(project: Project, host: str, port: int, progress: Progress = silent) -> None:
+    """Answer over HTTP until the process is told to end; whoever presents a key sees what `access.yml` lets it."""
+    try:
+        import uvicorn
+
+        from lakeloop.serving.data_api import build_app
+    except ImportError as error:
+        raise ConfigError(
+            f"serving needs the extra: pip install 'lakeloop[serving]' ({error.name} is missing)"
+        ) from error
+    service = data_service(project)
+    try:
+        listening = socket.create_server((host, port))
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+    progress(f"http://{host}:{listening.getsockname()[1]}/tables")
+    server = uvicorn.Server(uvicorn.Config(build_app(service), log_config=None, access_log=False, server_header=False))
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
