@@ -338,7 +338,7 @@ def test_a_cast_that_is_declared_anew_is_refused_in_words(spark: SparkSession, t
     shop.drop("1.csv", f"a,{DAY},1")
     shop.run()
     shop.drop("2.csv", f"b,{DAY},2")
-    with pytest.raises(TableError, match="cast makes amount a double, but the table has it as int since"):
+    with pytest.raises(TableError, match="the transforms make amount a double, but the table has it as int since"):
         replace(shop, declared={"transforms": [{"cast": {"at": "timestamp", "amount": "double"}}]}).run()
     assert shop.run().counts == RowCounts(read=1, good=1)
 

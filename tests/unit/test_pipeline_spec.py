@@ -92,7 +92,7 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
         (HEAD + FILES + "transforms:\n  - {trim: [id], cast: {id: int}}\n" + APPEND, 5, ["one entry"]),
         (HEAD + FILES + "transforms:\n  - cast:\n      id: integer\n" + APPEND, 6, ["'integer'", "Allowed", "int"]),
         (HEAD + FILES + "transforms:\n  - cast: {id: decimal}\n" + APPEND, 5, ["'decimal'", "decimal(10,2)"]),
-        (HEAD + FILES + "transforms:\n  - impute: {id: median}\n" + APPEND, 5, ["impute.id", "found 'median'"]),
+        (HEAD + FILES + "transforms:\n  - impute: {id: medain}\n" + APPEND, 5, ["'medain'", "did you mean 'median'"]),
         (HEAD + FILES + "transforms:\n  - impute: {id: {}}\n" + APPEND, 5, ["impute.id"]),
         (HEAD + FILES + "transforms:\n  - dedupe: {keys: []}\n" + APPEND, 5, ["keys", "at least 1"]),
         (HEAD + FILES + "transforms:\n  - dedupe: {keys: [id], latest: at}\n" + APPEND, 5, ["'latest'", "latest_by"]),

@@ -22,7 +22,7 @@ from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.conform_types import keep_known_types
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Source
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.ingestion.transforms import DROPPED, Cast, Conformed, conform
+from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types
 from lakeloop.lake.history import merge_history
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
 from lakeloop.lake.merge import merge_latest
@@ -109,10 +109,15 @@ class Pipeline:
         plan = self.source.plan(finished, progress)
         return (ledger.plan(self.spec.pipeline, plan, run, before) if plan else None), False
 
-    def _conformed(self, rows: Conformed, known: StructType | None) -> Conformed:
-        steps = [transform.step for transform in self.spec.transforms]
-        casts = {column: wanted for step in steps if isinstance(step, Cast) for column, wanted in step.root.items()}
-        return keep_known_types(conform(rows, self.spec.transforms), known, casts)
+    def _conformed(self, rows: Conformed, known: StructType | None, batch: Batch) -> Conformed:
+        def recorded() -> DataFrame | None:
+            if not self.lake.exists(self.spec.record_table):
+                return None
+            good = self.lake.read(self.spec.record_table).where(F.col(VERDICT) == GOOD)
+            return good.where(F.col("_batch_id") != batch.batch_id)
+
+        conformed = conform(rows, self.spec.transforms, recorded)
+        return keep_known_types(conformed, known, declared_types(self.spec.transforms))
 
     def _record(self, batch: Batch) -> Judged:
         """Conform and judge every row of the batch and write it to bronze, in one pass that also counts."""
@@ -120,13 +125,14 @@ class Pipeline:
         read, judged = Observation(), Observation()
         frame = extract.frame.observe(read, F.count(F.lit(1)).alias("read"))
         known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
-        conformed = self._conformed(Conformed(frame, extract.findings), known)
-        dropped = F.col(DROPPED) if DROPPED in conformed.frame.columns else F.lit(False)
+        conformed = self._conformed(Conformed(frame, extract.findings), known, batch)
+        dropped = conformed.is_dropped
         checked, findings = findings_of(
             conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
         )
         findings = [*conformed.findings, *findings]
-        verdicts = judge(checked, findings, dropped=dropped)
+        because = F.col(BECAUSE) if BECAUSE in checked.columns else None
+        verdicts = judge(checked, findings, dropped=dropped, because=because)
         counts = [F.count(F.when(F.col(VERDICT) == verdict, 1)).alias(name) for name, verdict in VERDICT_COUNTS.items()]
         failures = [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
         observed = verdicts.observe(judged, *counts, *failures)
