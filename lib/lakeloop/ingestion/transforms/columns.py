@@ -80,18 +80,15 @@ class Rename(RootModel[Annotated[dict[str, FieldName], Field(min_length=1)]]):
         return replace(conformed, frame=frame, findings=tuple(findings))
 
 
-def as_text(value: Any) -> str | None:
-    """A value of YAML as Spark writes it."""
-    return (
-        value
-        if value is None or isinstance(value, str)
-        else str(value).lower()
-        if value is True or value is False
-        else str(value)
-    )
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()  # as Spark writes it
+    if not isinstance(value, str | int | float | None):
+        raise ValueError(f"{value!r} is no word")
+    return None if value is None else str(value)
 
 
-Text = Annotated[str | None, BeforeValidator(as_text)]
+Text = Annotated[str | None, BeforeValidator(_as_text)]
 
 
 class Words(Declaration):

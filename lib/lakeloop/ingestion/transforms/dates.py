@@ -83,10 +83,12 @@ class DateNotation(Declaration):
         return F.when(F.year(moment).between(1, 9999), moment).cast(self.to)
 
     def _moment(self, value: Column, text: str) -> Column:
-        if self.to == "date" or _names_zone(text):
-            return F.try_to_timestamp(value, F.lit(text))
-        # The zone goes into the text, so that the session's has no part in it.
-        return F.try_to_timestamp(F.concat(value, F.lit(f" {self.time_zone}")), F.lit(f"{text} VV"))
+        """One format tried. Each has a `VV`, without which Spark raises where its parser of old would have read on."""
+        if _names_zone(text):
+            return F.try_to_timestamp(value, F.lit(f"{text}[VV'\uffff']"))  # an option that no text takes
+        # The zone goes into the text, so that the session's has no part in a moment; a day is the same in any.
+        zone = F.current_timezone() if self.to == "date" else F.lit(self.time_zone)
+        return F.try_to_timestamp(F.concat(value, F.lit(" "), zone), F.lit(f"{text} VV"))
 
 
 class Dates(RootModel[Annotated[dict[str, DateNotation], Field(min_length=1)]]):

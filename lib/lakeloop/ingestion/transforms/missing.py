@@ -56,6 +56,8 @@ class Filling(Declaration):
             if value not in ways:
                 raise unknown_key(value, ways, "way to impute")
             value = {value: {} if value in FIGURES else None}
+        if not isinstance(value, Mapping):
+            raise PydanticCustomError("impute", "{text}", {"text": ONE_WAY})
         return {way: {} if way in FIGURES and how is None else how for way, how in value.items()}
 
     @model_validator(mode="after")

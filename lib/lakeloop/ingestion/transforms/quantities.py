@@ -65,7 +65,7 @@ class NumberNotation(Declaration):
         whole = rf"(?:\d{{1,3}}(?:{group}\d{{3}})+|\d+)" if self.thousands else r"\d+"
         point = re.escape(self.decimal)
         number = rf"(?:{whole}(?:{point}\d+)?|{point}\d+)" + (f"(?:{BLANKS}?%)?" if self.percent else "")
-        sign = f"[+{MINUS}]?"
+        sign = f"[{MINUS}+]?"
         forms = [sign + number]
         if self.currency:
             money = f"(?:{one_among(self.currency)})"
