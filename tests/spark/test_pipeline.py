@@ -392,3 +392,15 @@ def test_figures_of_the_batch_do_not_upset_the_accounts(spark: SparkSession, tmp
     assert shop.run().counts == RowCounts(read=2, good=2)
     shop.drop("3.csv")
     assert shop.run().counts == RowCounts()
+
+
+def test_a_batch_that_is_conformed_again_does_not_meet_itself(spark: SparkSession, tmp_path: Path) -> None:
+    """Its rows may stand in bronze already, when the history that would say so has been cleaned away."""
+    shop = Shop(spark, tmp_path, {"transforms": AGAINST})
+    for number in (1, 2):
+        shop.drop(f"{number}.csv", f"{number},{DAY},1")
+        shop.run()
+    pipeline, (_, second) = shop.pipeline, [batch for batch, _ in Ledger(shop.lake.root).batches("orders")]
+    rows = spark.createDataFrame([("1", DAY, "1"), ("2", DAY, "1")], "id string, at string, amount string")
+    conformed = pipeline._conformed(Conformed(rows), None, second).frame
+    assert {row["id"]: row["_dropped"] for row in conformed.collect()} == {"1": True, "2": False}

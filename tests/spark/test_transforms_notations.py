@@ -49,6 +49,8 @@ def read(rows: DataFrame, kind: str, how: dict[str, Any]) -> tuple[str, dict[str
          {"03/04/2026": "2026-03-04", "14/03/2026": "2026-03-14"}),
         ({"formats": ["d MMM yyyy", "MMMM d, yyyy"], "to": "date"},
          {"3 Feb 2026": "2026-02-03", "february 3, 2026": "2026-02-03", "3 Fev 2026": None}),
+        ({"formats": ["yyyy-MM-dd'T'HH:mm:ssX"], "to": "timestamp"},
+         {"2026-02-28T10:00:00Z": "2026-02-28 10:00:00", "2026-02-30T10:00:00Z": None, "26-02-28T10:00:00Z": None}),
         ({"formats": ["yyyyMMdd"], "to": "date"}, {"20260228": "2026-02-28", "2026022": None}),
         ({"formats": ["M/d/yyyy h:mm a"], "to": "timestamp"},
          {"2/3/2026 3:05 PM": "2026-02-03 15:05:00", "2/3/2026 13:05 PM": None}),
