@@ -93,10 +93,22 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
         (HEAD + FILES + "transforms:\n  - {trim: [id], cast: {id: int}}\n" + APPEND, 5, ["one entry"]),
         (HEAD + FILES + "transforms:\n  - cast:\n      id: integer\n" + APPEND, 6, ["'integer'", "Allowed", "int"]),
         (HEAD + FILES + "transforms:\n  - cast: {id: decimal}\n" + APPEND, 5, ["'decimal'", "decimal(10,2)"]),
-        (HEAD + FILES + "transforms:\n  - impute: {id: median}\n" + APPEND, 5, ["impute.id", "found 'median'"]),
+        (HEAD + FILES + "transforms:\n  - impute: {id: medain}\n" + APPEND, 5, ["'medain'", "did you mean 'median'"]),
         (HEAD + FILES + "transforms:\n  - impute: {id: {}}\n" + APPEND, 5, ["impute.id"]),
         (HEAD + FILES + "transforms:\n  - dedupe: {keys: []}\n" + APPEND, 5, ["keys", "at least 1"]),
         (HEAD + FILES + "transforms:\n  - dedupe: {keys: [id], latest: at}\n" + APPEND, 5, ["'latest'", "latest_by"]),
+        (
+            HEAD + FILES + "transforms:\n  - units:\n      w: {to: kg,\n        form: {kg: 1}}\n" + APPEND,
+            7,
+            ["unknown key 'form'", "did you mean 'from'"],
+        ),
+        (
+            HEAD
+            + FILES
+            + "transforms: [dedupe: {keys: [id], against: table}]\nsink: {table: silver.p, mode: overwrite}\n",
+            1,
+            ["mode overwrite", "against: table"],
+        ),
         (HEAD + FILES + "rules:\n  - is_uniqe: id\n" + APPEND, 5, ["'is_uniqe'", "'is_unique'"]),
         (HEAD + FILES + "sink: {table: customers}\n", 4, ["sink.table", "found 'customers'"]),
         (HEAD + FILES + "sink: {table: silver.p, mode: upsert}\n", 4, ["sink.mode", "'merge'", "found 'upsert'"]),
@@ -145,6 +157,11 @@ def test_merge_keys_are_present_and_unique(tmp_path: Path) -> None:
         ("[dedupe: {keys: [id]}, cast: {id: int}]", True),
         ("[dedupe: {keys: [id]}, trim: [id]]", True),
         ("[dedupe: {keys: [id]}, impute: {id: {constant: 0}}]", True),
+        ("[dedupe: {keys: [id]}, rename: {name: id}]", True),
+        ("[dedupe: {keys: [id]}, split: {name: {separator: x, into: [id, b]}}]", True),
+        ("[dedupe: {keys: [id]}, split: {id: {separator: x, into: [a, b]}}]", False),
+        ("[dedupe: {keys: [id]}, outliers: {id: {method: iqr, limit: 1, action: flag}}]", False),
+        ("[dedupe: {keys: [id]}, outliers: {id: {method: iqr, limit: 1, action: clip}}]", True),
     ],
 )
 def test_uniqueness_is_left_to_a_dedupe_that_guarantees_it(tmp_path: Path, transforms: str, is_checked: bool) -> None:

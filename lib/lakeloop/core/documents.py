@@ -29,9 +29,10 @@ class Declaration(BaseModel):
     @classmethod
     def _refuse_unknown_keys(cls, value: Any) -> Any:
         if isinstance(value, Mapping):
+            allowed = [field.alias or name for name, field in cls.model_fields.items()]
             for key in value:
-                if key not in cls.model_fields:
-                    raise unknown_key(str(key), list(cls.model_fields))
+                if key not in allowed:
+                    raise unknown_key(str(key), allowed)
         return value
 
 

@@ -1,6 +1,7 @@
 """A source whose column types change: the type that the record table has is kept, and what does not fit is found."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, MapType, StructType
@@ -14,7 +15,7 @@ def keep_known_types(conformed: Conformed, known: StructType | None, declared: M
     """Cast columns that arrive in another type than `known` has; a value that cannot be quarantines its row.
 
     The reason is `<column>_type_changed` and the value stands in the row's `_original`. New columns pass as they are.
-    `declared` has the types that a `cast` asks for; raises TableError where one of them is not what the table has.
+    `declared` has the types that transforms give; raises TableError where one of them is not what the table has.
     """
     frame, findings = conformed.frame, list(conformed.findings)
     types = {field.name: field.dataType for field in known or ()}
@@ -25,8 +26,8 @@ def keep_known_types(conformed: Conformed, known: StructType | None, declared: M
         lost, sql_type = f"_unchanged_{field.name}", wanted.simpleString()
         if field.name in declared:
             raise TableError(
-                f"cast makes {field.name} a {declared[field.name]}, but the table has it as {sql_type} since its first "
-                f"batch; write `{field.name}: {sql_type}`, or give the new type a new column"
+                f"the transforms make {field.name} a {declared[field.name]}, but the table has it as {sql_type} since "
+                f"its first batch; declare {sql_type}, or give the new type a new column"
             )
         if isinstance(wanted, ArrayType | MapType | StructType | BinaryType):
             converted = F.lit(None).cast(wanted)
@@ -35,4 +36,4 @@ def keep_known_types(conformed: Conformed, known: StructType | None, declared: M
         frame = frame.withColumn(lost, F.when(converted.isNull(), value_of(field.name).cast("string")))
         frame = frame.withColumn(field.name, converted)
         findings.append(uncastable(f"{field.name}_type_changed", field.name, lost, sql_type))
-    return Conformed(frame, tuple(findings))
+    return replace(conformed, frame=frame, findings=tuple(findings))

@@ -33,7 +33,7 @@ from lakeloop.ingestion.enrichment.outcomes import (
 from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Extract, Source
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.ingestion.transforms import DROPPED, Cast, Conformed, conform
+from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types
 from lakeloop.lake.history import merge_history
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
 from lakeloop.lake.merge import merge_latest
@@ -130,14 +130,19 @@ class Pipeline:
         greatest = self.lake.read(self.spec.record_table).agg(F.max("_batch_id")).collect()[0][0]
         return 0 if greatest is None else int(greatest) + 1
 
-    def _conformed(self, rows: Conformed, known: StructType | None) -> Conformed:
-        steps = [transform.step for transform in self.spec.transforms]
-        casts = {column: wanted for step in steps if isinstance(step, Cast) for column, wanted in step.root.items()}
-        return keep_known_types(conform(rows, self.spec.transforms), known, casts)
+    def _conformed(self, rows: Conformed, known: StructType | None, batch: Batch) -> Conformed:
+        def recorded() -> DataFrame | None:
+            if not self.lake.exists(self.spec.record_table):
+                return None
+            good = self.lake.read(self.spec.record_table).where(F.col(VERDICT) == GOOD)
+            return good.where(F.col("_batch_id") != batch.batch_id)
 
-    def _enriched(self, extract: Extract, observed: DataFrame, known: StructType | None) -> Enriched:
-        rows, enrichments = self._conformed(Conformed(observed, extract.findings), known), self.spec.enrich
-        ahead = self._conformed(Conformed(extract.frame, extract.findings), known) if enrichments else rows
+        conformed = conform(rows, self.spec.transforms, recorded)
+        return keep_known_types(conformed, known, declared_types(self.spec.transforms))
+
+    def _enriched(self, extract: Extract, observed: DataFrame, known: StructType | None, batch: Batch) -> Enriched:
+        rows, enrichments = self._conformed(Conformed(observed, extract.findings), known, batch), self.spec.enrich
+        ahead = self._conformed(Conformed(extract.frame, extract.findings), known, batch) if enrichments else rows
         return enrich(rows, ahead, enrichments, lake=self.lake, services=self.services, known=known)
 
     def _record(self, batch: Batch) -> Judged:
@@ -146,14 +151,15 @@ class Pipeline:
         read, judged = Observation(), Observation()
         frame = extract.frame.observe(read, F.count(F.lit(1)).alias("read"))
         known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
-        enriched = self._enriched(extract, frame, known)
+        enriched = self._enriched(extract, frame, known, batch)
         conformed = enriched.rows
-        dropped = F.col(DROPPED) if DROPPED in conformed.frame.columns else F.lit(False)
+        dropped = conformed.is_dropped
         checked, findings = findings_of(
             conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
         )
         findings = [*conformed.findings, *findings]
-        verdicts = judge(checked, findings, dropped=dropped)
+        because = F.col(BECAUSE) if BECAUSE in checked.columns else None
+        verdicts = judge(checked, findings, dropped=dropped, because=because)
         counts = [F.count(F.when(F.col(VERDICT) == verdict, 1)).alias(name) for name, verdict in VERDICT_COUNTS.items()]
         failures = [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
         observed = verdicts.observe(judged, *counts, *failures, *measures(self.spec.enrich))

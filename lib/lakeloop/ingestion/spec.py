@@ -65,6 +65,15 @@ class PipelineSpec(Declaration):
             raise PydanticCustomError("rules", f"two rules are called {', '.join(repeated)}; give one a `name`")
         return self
 
+    @model_validator(mode="after")
+    def _dedupes_against_what_stays(self) -> Self:
+        steps = (transform.step for transform in self.transforms)
+        if self.sink.mode == "overwrite" and any(isinstance(step, Dedupe) and step.against for step in steps):
+            raise PydanticCustomError(
+                "dedupe", "mode overwrite replaces the table with each batch, so dedupe cannot look `against: table`"
+            )
+        return self
+
     @property
     def record_table(self) -> str:
         """The bronze table: every row that came in, once, with its verdict."""
@@ -98,7 +107,7 @@ class PipelineSpec(Declaration):
             step = transform.step
             if isinstance(step, Dedupe):
                 unique = unique or set(step.keys) <= keys
-            elif keys & set(step.root):
+            elif keys & step.writes:
                 unique = False
         return unique
 

@@ -32,11 +32,13 @@ class Finding:
     blocking: bool = False
 
 
-def judge(frame: DataFrame, findings: Sequence[Finding], *, dropped: Column | None = None) -> DataFrame:
+def judge(
+    frame: DataFrame, findings: Sequence[Finding], *, dropped: Column | None = None, because: Column | None = None
+) -> DataFrame:
     """Add `_verdict` (good, quarantined, dropped), `_reasons` (rule and message) and `_failed` (bits by finding).
 
-    Rows marked by `dropped` are dropped with the reason `dedupe` and judged no further. `_failed` is an array of
-    words of 62 bits; the messages are built only for rows that have a bit set.
+    Rows marked by `dropped` are dropped with the reason `dedupe` and the message `because`, and judged no further.
+    `_failed` is an array of words of 62 bits; the messages are built only for rows that have a bit set.
     """
     is_dropped = F.coalesce(dropped, F.lit(False)) if dropped is not None else F.lit(False)
     violations = [_unblocked(finding, findings[:index]) for index, finding in enumerate(findings)]
@@ -52,7 +54,12 @@ def judge(frame: DataFrame, findings: Sequence[Finding], *, dropped: Column | No
         for index, finding in enumerate(findings)
     ]
     reasons = F.array_compact(F.array(*texts)) if texts else F.array()
-    twice = F.array(F.struct(F.lit("dedupe").alias("rule"), F.lit("another row of this key was kept").alias("message")))
+    twice = F.array(
+        F.struct(
+            F.lit("dedupe").alias("rule"),
+            (F.lit("another row of this key was kept") if because is None else because).alias("message"),
+        )
+    )
     return frame.withColumn(VERDICT, F.when(is_dropped, DROPPED).when(bad, QUARANTINED).otherwise(GOOD)).withColumn(
         REASONS, F.when(is_dropped, twice.cast(REASON_TYPE)).when(any_bit, reasons.cast(REASON_TYPE))
     )

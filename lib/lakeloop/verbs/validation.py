@@ -44,7 +44,7 @@ def _checks(project: Project) -> Iterator[Check]:
     # Brings Spark's machine learning: a second that other commands should not wait for.
     from lakeloop.training.spec import ModelSpec
 
-    yield partial(load_properties, project.spark_properties)
+    yield lambda: load_properties(project.spark_properties)
     yield lambda: project.platform
     yield project.connection_names
     for name in _connections(project):
@@ -69,11 +69,15 @@ def _secret_checks(project: Project) -> Iterator[Check]:
     """One check for each secret; what a declaration that does not parse refers to is not known."""
     for name in _connections(project):
         for secret in _of(lambda name=name: project.connections.parse(Connection, at=(name,)).secrets):  # type: ignore[misc]
-            yield partial(resolve, secret, project.secrets_folder)
+            yield partial(_resolve, project, secret)
     for secret in _of(lambda: load_alerts(project).secrets):
-        yield partial(resolve, secret, project.secrets_folder)
+        yield partial(_resolve, project, secret)
     yield lambda: load_keys(project, load_access(project))
     yield lambda: masking_secret(project, load_access(project))
+
+
+def _resolve(project: Project, secret: Secret[str]) -> None:
+    resolve(secret, project.secrets_folder)
 
 
 def _connections(project: Project) -> list[str]:

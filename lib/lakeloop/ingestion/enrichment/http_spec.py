@@ -13,7 +13,7 @@ from lakeloop.core.documents import Declaration
 from lakeloop.core.durations import Duration
 from lakeloop.ingestion.enrichment.match_spec import Matching
 from lakeloop.ingestion.field_names import FIELD_NAME, FieldName
-from lakeloop.ingestion.transforms import SqlType
+from lakeloop.ingestion.transforms.allowed import SqlType
 
 RATE = re.compile(r"(\d{1,6})\s*/\s*([smh])")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

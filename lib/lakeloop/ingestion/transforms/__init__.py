@@ -1,0 +1,24 @@
+"""Transforms: declared, pure steps from raw to conformed columns, in any order. None of them loses a row.
+
+A value that cannot be converted becomes NULL and a finding that quarantines its row; a duplicate is only marked.
+"""
+
+from lakeloop.ingestion.transforms.casting import Cast, strict_cast, uncastable
+from lakeloop.ingestion.transforms.conformed import BECAUSE, DROPPED, Conformed, Known, Step
+from lakeloop.ingestion.transforms.declaration import Transform, conform, declared_types
+from lakeloop.ingestion.transforms.duplicates import Dedupe
+
+__all__ = [
+    "BECAUSE",
+    "DROPPED",
+    "Cast",
+    "Conformed",
+    "Dedupe",
+    "Known",
+    "Step",
+    "Transform",
+    "conform",
+    "declared_types",
+    "strict_cast",
+    "uncastable",
+]

@@ -1,0 +1,78 @@
+"""`cast`: text to the type it has in the table, strictly, with the reason where it is no such thing."""
+
+import operator
+import re
+from functools import reduce
+from typing import Annotated
+
+from pydantic import Field, RootModel
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, NumericType
+
+from lakeloop.ingestion.transforms.allowed import SqlType
+from lakeloop.ingestion.transforms.conformed import Conformed, Conversion, article, unexpected
+from lakeloop.quality import Finding
+from lakeloop.quality.rules import quoted, value_of
+
+NUMBER = re.compile(r"^(tinyint|smallint|int|bigint|float|double|decimal\(.*\))$")
+
+# Spark reads '2025' and '12:30' as timestamps too; a declared date or timestamp must at least name a day.
+NAMES_A_DAY = r"^\d{4}-\d{2}-\d{2}"
+ONLY_A_DAY = r"^\d{4}-\d{2}-\d{2}$"
+JAVA_NUMBER = r"(?i)[\d.][df]\s*$|0x"  # '12d', '12f' and '0x1p3' are numbers in Java's eyes only
+
+
+class Cast(RootModel[Annotated[dict[str, SqlType], Field(min_length=1)]]):
+    """`cast: {a: int}`: convert, and quarantine the row as `a_is_castable` where the value is no such thing."""
+
+    model_config = {"frozen": True}
+
+    @property
+    def writes(self) -> set[str]:
+        """The columns that are cast."""
+        return set(self.root)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The declared types by column."""
+        return self.root
+
+    def apply(self, conformed: Conformed) -> Conformed:
+        """Cast the columns in place; the original value stands in the message."""
+        conformed.require(list(self.root), "cast")
+        schema = conformed.frame.schema
+        return conformed.convert(
+            {
+                column: Conversion(strict_cast(column, sql_type, schema[column].dataType), article(sql_type))
+                for column, sql_type in self.root.items()
+            }
+        )
+
+
+def strict_cast(column: str, sql_type: str, source: DataType) -> Column:
+    """A cast that gives NULL where the value is no such thing; `source` is the type it has.
+
+    Without Spark's lenient readings of dates and Java's of numbers; a number with a fraction is no integer. What is
+    not a number is read by its text, so every type can be tried.
+    """
+    if isinstance(source, NumericType) and NUMBER.match(sql_type):
+        number = F.expr(f"try_cast({quoted(column)} AS {sql_type})")
+        return F.when(number == value_of(column), number) if sql_type.endswith("int") else number
+    text = value_of(column).cast("string")
+    converted = F.expr(f"try_cast(CAST({quoted(column)} AS string) AS {sql_type})")
+    if sql_type in ("float", "double"):
+        # Few texts have one of these letters, and only they are worth the regular expression.
+        suspicious = reduce(operator.or_, (F.contains(text, F.lit(letter)) for letter in "dDfFxX"))
+        return F.when(~suspicious | ~text.rlike(JAVA_NUMBER), converted)
+    if sql_type == "timestamp":
+        return F.when(text.rlike(NAMES_A_DAY), converted)
+    if sql_type == "date":
+        moment = F.expr(f"try_cast(CAST({quoted(column)} AS string) AS timestamp)")
+        return F.when(text.rlike(ONLY_A_DAY) | (text.rlike(NAMES_A_DAY) & moment.isNotNull()), converted)
+    return converted
+
+
+def uncastable(name: str, column: str, lost: str, sql_type: str) -> Finding:
+    """The finding for values that a cast lost; `lost` holds the original where the cast gave NULL."""
+    return unexpected(name, column, lost, article(sql_type))
