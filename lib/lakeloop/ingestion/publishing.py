@@ -1,0 +1,44 @@
+"""The good rows of an accepted batch into the table that people read."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.lake.history import merge_history
+from lakeloop.lake.ledger import Batch
+from lakeloop.lake.merge import merge_latest
+from lakeloop.lake.tables import Lake
+from lakeloop.quality.judgement import GOOD, VERDICT
+
+
+def publish(lake: Lake, spec: PipelineSpec, batch: Batch) -> None:
+    """Bring the batch's good rows from bronze into the sink; a table that only grows is a view that grows.
+
+    Doing it again changes nothing.
+    """
+    sink = spec.sink
+    if sink.mode == "append":
+        lake.publish_view(sink.table, spec.record_table, batch.batch_id)
+        return
+    bronze = lake.read(spec.record_table)
+    good = bronze.where((F.col("_batch_id") == batch.batch_id) & (F.col(VERDICT) == GOOD))
+    rows = good.select(*data_columns(good))
+    if sink.history and sink.sequence_by:
+        merge_history(lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit)
+    elif sink.mode == "merge":
+        merge_latest(lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit)
+    else:
+        lake.write(sink.table, rows, mode="overwrite", commit=batch.commit)
+
+
+def is_published(lake: Lake, spec: PipelineSpec, batch: Batch) -> bool:
+    """Whether an earlier run has published the batch."""
+    if spec.sink.mode == "append":
+        view = lake.view(spec.sink.table)
+        return view is not None and view.accepted >= batch.batch_id
+    return lake.find_commit(spec.sink.table, batch.commit) is not None
+
+
+def data_columns(frame: DataFrame) -> list[str]:
+    """The columns of users, without those of Lakeloop."""
+    return [f"`{name}`" for name in frame.columns if not name.startswith("_")]

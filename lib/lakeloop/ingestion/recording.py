@@ -1,0 +1,178 @@
+"""Bronze: every row of a batch, conformed, enriched and judged, written in one pass that also counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from lakeloop.core.errors import (
+    AccountingError,
+    ConcurrentRunError,
+    RuleFailedError,
+)
+from lakeloop.core.run_record import RowCounts, now
+from lakeloop.ingestion.conform_types import keep_known_types
+from lakeloop.ingestion.enrichment.enriching import Enriched, enrich
+from lakeloop.ingestion.enrichment.outcomes import (
+    MatchCount,
+    match_counts,
+    measures,
+    outcome_column,
+    shortfalls,
+    unmarked,
+)
+from lakeloop.ingestion.enrichment.service import Service
+from lakeloop.ingestion.publishing import data_columns, is_published
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Source
+from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types
+from lakeloop.lake.ledger import Batch
+from lakeloop.lake.tables import Lake
+from lakeloop.quality import findings_of, judge, rules_version
+from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, has_failed
+
+VERDICT_COUNTS = {"good": GOOD, "quarantined": "quarantined", "dropped": "dropped"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one batch came to: its row counts and, per finding, (rule, severity, rows); how its look-ups fared."""
+
+    counts: RowCounts
+    results: tuple[tuple[str, str, int], ...] = ()
+    matches: tuple[MatchCount, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Writes the batches of one pipeline to its record table, and takes back those that are not accepted."""
+
+    spec: PipelineSpec
+    source: Source
+    lake: Lake
+    services: Mapping[str, Service] = field(default_factory=dict)
+
+    def record(self, batch: Batch) -> Judged:
+        """Conform, enrich and judge every row of the batch and write it to bronze, in one pass that also counts."""
+        extract = self.source.read(batch.plan)
+        read, judged = Observation(), Observation()
+        frame = extract.frame.observe(read, F.count(F.lit(1)).alias("read"))
+        known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
+        enriched = self._enriched(extract, frame, known, batch)
+        conformed = enriched.rows
+        dropped = conformed.is_dropped
+        checked, findings = findings_of(
+            conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
+        )
+        findings = [*conformed.findings, *findings]
+        because = F.col(BECAUSE) if BECAUSE in checked.columns else None
+        verdicts = judge(checked, findings, dropped=dropped, because=because)
+        counts = [F.count(F.when(F.col(VERDICT) == verdict, 1)).alias(name) for name, verdict in VERDICT_COUNTS.items()]
+        failures = [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
+        observed = verdicts.observe(judged, *counts, *failures, *measures(self.spec.enrich))
+        self.lake.write(
+            self.spec.record_table,
+            observed.select(
+                F.lit(batch.batch_id).cast("bigint").alias("_batch_id"),
+                F.lit(batch.commit.run_id).alias("_run_id"),
+                F.lit(now()).alias("_ingested_at"),
+                VERDICT,
+                REASONS,
+                F.lit(rules_version(self.spec.all_rules)).alias("_rules_version"),
+                POSITION,
+                F.when(F.col(VERDICT) != GOOD, _as_text(conformed.frame)).alias(ORIGINAL),
+                RESCUED,
+                *enriched.outcomes,
+                *data_columns(conformed.frame),
+            ),
+            mode="overwrite" if known is None else "append",
+            commit=batch.commit,
+            partition_by=[VERDICT],
+        )
+        committed = self.lake.find_commit(self.spec.record_table, batch.commit)
+        if committed is None or committed.run_id != batch.commit.run_id:
+            raise ConcurrentRunError(f"{self.spec.pipeline}: another run has written batch {batch.batch_id} meanwhile")
+        if committed.rows == 0:  # Spark leaves the observation out of an empty plan, and waiting for it would not end
+            return Judged(RowCounts(read=self.source.read(batch.plan).frame.count()))
+        numbers: dict[str, Any] = judged.get
+        found = RowCounts(read.get["read"], *(numbers[name] for name in VERDICT_COUNTS))
+        matches = match_counts(self.spec.enrich, numbers)
+        results = tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings))
+        return Judged(found, results + unmarked(self.spec.enrich, matches), matches, enriched.notes)
+
+    def find(self, batch: Batch) -> Judged | None:
+        """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
+
+        What was read is counted at the source again, unless the batch had been accepted and published.
+        """
+        if self.lake.find_commit(self.spec.record_table, batch.commit) is None:
+            return None
+        rows = self.lake.read(self.spec.record_table).where(F.col("_batch_id") == batch.batch_id)
+        found = {row[VERDICT]: row["count"] for row in rows.groupBy(VERDICT).count().collect()}
+        counts = [found.get(verdict, 0) for verdict in VERDICT_COUNTS.values()]
+        reasons = rows.select(F.explode(REASONS).alias("reason")).groupBy("reason.rule").count().collect()
+        severities: dict[str, str] = {rule.name: rule.severity for rule in self.spec.all_rules}
+        for each in self.spec.enrich:
+            severities |= each.severities
+        enrichments = [each for each in self.spec.enrich if outcome_column(each.name) in rows.columns]
+        numbers = rows.agg(*measures(enrichments)).first() if enrichments else None
+        matches = match_counts(enrichments, numbers.asDict()) if numbers else ()
+        results = tuple((row["rule"], severities.get(row["rule"], "error"), row["count"]) for row in reasons)
+        read = sum(counts) if is_published(self.lake, self.spec, batch) else self.source.read(batch.plan).frame.count()
+        return Judged(RowCounts(read, *counts), results + unmarked(enrichments, matches), matches)
+
+    def accept(self, batch: Batch, judged: Judged) -> None:
+        """Take the batch back out of bronze and raise when it does not add up, fails a rule or matches too little."""
+        counts, spec = judged.counts, self.spec
+        failed = [f"{rule} ({rows:,} rows)" for rule, severity, rows in judged.results if severity == "fail" and rows]
+        failed = [f"{', '.join(failed)} violated"] if failed else []
+        if short := shortfalls(spec.enrich, judged.matches):
+            failed += [*short, *judged.notes]
+        if counts.adds_up and not failed:
+            return
+        seen_in = f"{spec.record_table} version {self.lake.version(spec.record_table)}"
+        with self.lake.committing(batch.commit.withdrawal):
+            self.lake.handle(spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
+        if not counts.adds_up:
+            raise AccountingError(
+                f"{spec.pipeline}: batch {batch.batch_id} was withdrawn: {counts.read:,} rows were read, but "
+                f"{counts.good:,} are good, {counts.quarantined:,} quarantined and {counts.dropped:,} dropped; "
+                f"they stand in {seen_in}"
+            )
+        raise RuleFailedError(
+            f"{spec.pipeline}: {'; '.join(failed)}, so {spec.sink.table} was not touched and the batch will "
+            f"be read again; its rows and their reasons stand in {seen_in}"
+        )
+
+    def by_origin(self, batch: Batch) -> dict[str, RowCounts]:
+        """The rows of a batch by the origin in their position."""
+        rows = self.lake.read(self.spec.record_table).where(F.col("_batch_id") == batch.batch_id)
+        by_verdict = [F.count(F.when(F.col(VERDICT) == verdict, 1)) for verdict in VERDICT_COUNTS.values()]
+        counted = rows.groupBy(F.col(POSITION)["origin"]).agg(F.count("*"), *by_verdict).collect()
+        return {origin: RowCounts(*counts) for origin, *counts in counted}
+
+    def _conformed(self, rows: Conformed, known: StructType | None, batch: Batch) -> Conformed:
+        def recorded() -> DataFrame | None:
+            if not self.lake.exists(self.spec.record_table):
+                return None
+            good = self.lake.read(self.spec.record_table).where(F.col(VERDICT) == GOOD)
+            return good.where(F.col("_batch_id") != batch.batch_id)
+
+        conformed = conform(rows, self.spec.transforms, recorded)
+        return keep_known_types(conformed, known, declared_types(self.spec.transforms))
+
+    def _enriched(self, extract: Extract, observed: DataFrame, known: StructType | None, batch: Batch) -> Enriched:
+        rows, enrichments = self._conformed(Conformed(observed, extract.findings), known, batch), self.spec.enrich
+        ahead = self._conformed(Conformed(extract.frame, extract.findings), known, batch) if enrichments else rows
+        return enrich(rows, ahead, enrichments, lake=self.lake, services=self.services, known=known)
+
+
+def _as_text(frame: DataFrame) -> Column:
+    """The record as it arrived; what has columns is written as JSON, here, where it is done for bad rows only."""
+    if isinstance(frame.schema[ORIGINAL].dataType, StructType):
+        return F.to_json(ORIGINAL, {"ignoreNullFields": "false"})
+    return F.col(ORIGINAL)
