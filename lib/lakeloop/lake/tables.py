@@ -132,15 +132,19 @@ class Lake:
         mode: Literal["append", "overwrite"],
         commit: Commit | None = None,
         partition_by: Sequence[str] = (),
+        stats_columns: Sequence[str] = (),
     ) -> None:
         """Append to or replace a table in one commit; new columns are added, a changed type is an error of Delta's.
 
-        With `commit`, a second write of the same batch does nothing.
+        With `commit`, a second write of the same batch does nothing. `stats_columns`, said when the table is created,
+        are those whose minimum and maximum per file are kept, instead of Delta's first 32.
         """
         writer = frame.write.format("delta").mode(mode)
         writer = writer.option("mergeSchema" if mode == "append" else "overwriteSchema", "true")
         if partition_by:
             writer = writer.partitionBy(*partition_by)
+        if stats_columns:
+            writer = writer.option("delta.dataSkippingStatsColumns", ",".join(f"`{name}`" for name in stats_columns))
         if commit is not None:
             writer = writer.option("txnAppId", commit.writer).option("txnVersion", commit.batch_id)
             writer = writer.option("userMetadata", commit.metadata)

@@ -40,8 +40,18 @@ class Trim(RootModel[Columns]):
     def apply(self, conformed: Conformed) -> Conformed:
         """Trim the columns in place; they become text."""
         conformed.require(self.root, "trim")
-        trimmed = {column: F.btrim(value_of(column).cast("string"), F.lit(WHITE_SPACE)) for column in self.root}
-        return conformed.changed({column: F.when(value != "", value) for column, value in trimmed.items()})
+        return conformed.changed({column: _trimmed(value_of(column).cast("string")) for column in self.root})
+
+
+def _trimmed(text: Column) -> Column:
+    # Looking for every end in a set of thirty characters is dear, and most texts begin and end with a plain one.
+    is_clean = _is_plain(F.ascii(text)) & _is_plain(F.ascii(F.substring(text, -1, 1)))
+    trimmed = F.btrim(text, F.lit(WHITE_SPACE))
+    return F.when(is_clean, text).when(trimmed != "", trimmed)
+
+
+def _is_plain(code: Column) -> Column:
+    return code.between(33, 126)
 
 
 class Normal(Declaration):
