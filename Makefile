@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-demo dist clean lock cluster
+.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files dist clean lock cluster
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -36,6 +36,9 @@ bench: $(READY) ## every benchmarks/bench_*.py
 
 bench-demo: $(READY) ## the demo, timed
 	@$(BIN)/python -m benchmarks.bench_demo
+
+bench-files: $(READY) ## files of every format with rules and quarantine, beside the plainest append
+	@$(BIN)/python -m benchmarks.bench_files
 
 dist: $(READY) ## wheel, source archive, and the wheel as .zip for spark-submit --py-files
 	rm -rf dist

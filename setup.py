@@ -73,6 +73,7 @@ setup(
         "console_scripts": [
             "lakeloop = lakeloop.cli:main",
             "lakeloop-run-pipeline = lakeloop.jobs.run_pipeline:main",
+            "lakeloop-watch-pipelines = lakeloop.jobs.watch_pipelines:main",
             "lakeloop-train-model = lakeloop.jobs.train_model:main",
             "lakeloop-score-table = lakeloop.jobs.score_table:main",
         ]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lakeloop import __version__
-from lakeloop.cli import access, alerts, models, pipelines
+from lakeloop.cli import access, alerts, models, pipelines, watching
 from lakeloop.cli.terminal import console
 
 app = typer.Typer(
@@ -14,6 +14,7 @@ app = typer.Typer(
 for command in (
     pipelines.validate,
     pipelines.run,
+    watching.watch,
     models.train,
     models.score,
     pipelines.runs,

@@ -11,14 +11,15 @@ WRONG = PydanticCustomError("duration", "a length of time is a whole number and 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
-def _parse(value: Any) -> Any:
+def parse_duration(value: Any) -> dt.timedelta:
+    """A length of time above nothing. Raises ValueError that says how one is written."""
     length = _parse_wait(value)
     if not length:
         raise WRONG
     return length
 
 
-def _parse_wait(value: Any) -> Any:
+def _parse_wait(value: Any) -> dt.timedelta:
     if isinstance(value, dt.timedelta):
         return value
     match = re.fullmatch(r"(\d{1,6})([dhms])", value) if isinstance(value, str) else None
@@ -27,7 +28,7 @@ def _parse_wait(value: Any) -> Any:
     return dt.timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
-Duration = Annotated[dt.timedelta, BeforeValidator(_parse)]
+Duration = Annotated[dt.timedelta, BeforeValidator(parse_duration)]
 Wait = Annotated[dt.timedelta, BeforeValidator(_parse_wait)]  # may be nothing: `0s`
 
 

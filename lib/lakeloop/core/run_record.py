@@ -32,6 +32,7 @@ class RunContext:
     run_id: str = field(default_factory=_new_run_id)
     started_at: dt.datetime = field(default_factory=now)
     user: str = field(default_factory=_user)
+    is_polling: bool = False  # one look of many: finding nothing is not worth an entry
 
 
 @dataclass(frozen=True)

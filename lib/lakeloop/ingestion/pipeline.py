@@ -53,7 +53,8 @@ class Pipeline:
             batch, resumed = self._next_batch(ledger, run, progress)
             if batch is None:
                 entry = RunEntry(name, table, "nothing_new", started_at, "nothing new")
-                ledger.record(run, entry)
+                if not run.is_polling:
+                    ledger.record(run, entry)
                 return entry
             judged = recorder.find(batch) if resumed else None
             if judged is None:

@@ -7,10 +7,11 @@ from pydantic_core import PydanticCustomError
 
 from lakeloop.core.config import Project
 from lakeloop.core.documents import Declaration
+from lakeloop.core.durations import Duration
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.field_names import FieldName
-from lakeloop.ingestion.source_spec import QuerySource, Source, TableReference
+from lakeloop.ingestion.source_spec import JdbcSource, QuerySource, Source, TableReference
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.quality import Rule
@@ -45,6 +46,9 @@ class PipelineSpec(Declaration):
     description: str
     owner: str | None = None
     source: Source
+    trigger: Literal["once", "available_now"] | Duration = Field(
+        default="once", description="One batch a run, all there is, or an interval for `lakeloop watch` (then all, too)"
+    )
     transforms: tuple[Transform, ...] = ()
     enrich: Enrichments = ()
     rules: tuple[Rule, ...] = ()
@@ -110,6 +114,12 @@ class PipelineSpec(Declaration):
             elif keys & step.writes:
                 unique = False
         return unique
+
+    @property
+    def runs_until_idle(self) -> bool:
+        """Whether a run takes batch after batch until nothing is new; a table that is read whole is always new."""
+        is_whole = isinstance(self.source, JdbcSource) and self.source.incremental is None
+        return self.trigger != "once" and not is_whole
 
     @property
     def inputs(self) -> set[str]:

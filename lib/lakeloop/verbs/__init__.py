@@ -13,6 +13,7 @@ from lakeloop.verbs.pipelines import RunSummary, in_order, run
 from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.validation import validate
+from lakeloop.verbs.watching import watch
 
 __all__ = [
     "Progress",
@@ -33,4 +34,5 @@ __all__ = [
     "serve_data",
     "train_model",
     "validate",
+    "watch",
 ]

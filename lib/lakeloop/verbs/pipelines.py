@@ -1,9 +1,10 @@
 """Run pipelines in the order of their dependencies."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
 
 from lakeloop.core import logs
 from lakeloop.core.config import Project
@@ -15,6 +16,9 @@ from lakeloop.lake.ledger import RunEntry
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.verbs.alerting import alert
 from lakeloop.verbs.lakes import Progress, open_lake, silent
+
+if TYPE_CHECKING:
+    from lakeloop.ingestion.pipeline import Pipeline
 
 log = logs.get(__name__)
 
@@ -65,11 +69,22 @@ def run(project: Project, names: Sequence[str], context: RunContext, progress: P
     for spec in specs:
         try:
             pipeline = Pipeline(spec, open_source(project, spec, lake), lake, open_services(project, spec))
-            entries.append(pipeline.run(context, partial(_named, progress, spec.pipeline)))
+            for entry in _batches(pipeline, context, partial(_named, progress, spec.pipeline)):
+                entries.append(entry)  # noqa: PERF402 - those before a failure count
         except LakeloopError as error:
             log.error("pipeline failed", run_id=context.run_id, pipeline=spec.pipeline, error=str(error))
             failures[spec.pipeline] = error
     return RunSummary(tuple(entries), failures, alert(project, alerts, specs, failures, context))
+
+
+def _batches(pipeline: "Pipeline", context: RunContext, progress: Progress) -> Iterator[RunEntry]:
+    """One batch, or all there are where the pipeline's trigger says so."""
+    entry = pipeline.run(context, progress)
+    yield entry
+    while pipeline.spec.runs_until_idle and entry.outcome == "succeeded":
+        entry = pipeline.run(replace(context, is_polling=True), progress)
+        if entry.outcome == "succeeded":
+            yield entry
 
 
 def _named(progress: Progress, name: str, text: str) -> None:

@@ -1,0 +1,5 @@
+"""`python -m lakeloop.cli` is `lakeloop`."""
+
+from lakeloop.cli.app import main
+
+main()
