@@ -1,4 +1,4 @@
-"""Watch for new data: `spark-submit --properties-file conf/base/spark.properties jobs/watch_pipelines.py --every 30s`."""
+"""Watch: `spark-submit --properties-file conf/base/spark.properties jobs/watch_pipelines.py --every 30s`."""
 
 import argparse
 import signal
