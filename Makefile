@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files dist clean lock cluster
+.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files drill-files dist clean lock cluster
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -30,6 +30,9 @@ test: $(READY) ## the tests without the slow ones
 
 test-all: $(READY) ## every test
 	$(BIN)/python -m pytest
+
+drill-files: $(READY) ## runs killed at every step and 25 times at random; every row must be there once
+	@$(BIN)/python -m drills.drill_files
 
 bench: $(READY) ## every benchmarks/bench_*.py
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done

@@ -1,0 +1,16 @@
+"""A short drill: killed around the commit to bronze and once at random. `make drill-files` is the long one."""
+
+from pathlib import Path
+
+import pytest
+
+from drills.drill_files import Drill
+
+
+@pytest.mark.slow
+def test_a_killed_process_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    drill = Drill(tmp_path, seed=7)
+    for step in ("after bronze", "after catalog"):
+        drill.kill_at(step)
+    drill.kill_at_random()
+    drill.finish()
