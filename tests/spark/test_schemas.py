@@ -210,7 +210,7 @@ def test_a_column_that_is_renamed_is_proposed_and_then_flows(spark: SparkSession
     ]
     declared = replace(inbox, schema={"evolution": "rescue", "renames": {"amount": "amount_eur"}})
     assert declared.run({f"later_{name}": content for name, content in files.items()}) == RowCounts(read=5, good=5)
-    assert declared.rows("id amount", 1) == [
+    assert declared.rows("id amount", 2) == [
         (2, 20, "good", (), None),
         (3, 30, "good", (), None),
         (4, 40, "good", (), {"amount_eur": "1"}),
@@ -291,7 +291,10 @@ def test_modes_of_single_columns(spark: SparkSession, folder: Path) -> None:
         ("2", None, None, "good", ("field_missing",), {"other": "o"}),
         ("3", "1", None, "good", (), {"other": "o"}),
     ]
-    assert inbox.messages() == ["no such column is known: secret", "the file has no column m"]
+    assert inbox.messages() == [
+        "no such column is known: secret; if 'secret' is the new name of 'n', declare renames: {n: secret}",
+        "the file has no column m; if 'other' is the new name of 'm', declare renames: {m: other}",
+    ]
 
 
 def test_a_resumed_batch_keeps_the_version_of_its_plan(

@@ -169,9 +169,7 @@ def test_a_declared_rename_is_the_column() -> None:
 
 def test_what_stops_a_run_names_file_and_column() -> None:
     changes = decide(KNOWN, Found("drop/f.csv", ("id", "name", "at", "x")), SchemaRules(evolution="fail"))
-    with pytest.raises(
-        SchemaChangedError, match=r"^drop/f\.csv has a column 'x' that the schema does not know; "
-    ):
+    with pytest.raises(SchemaChangedError, match=r"^drop/f\.csv has a column 'x' that the schema does not know; "):
         refuse(changes)
     refuse(decide(KNOWN, Found("f", ("id",)), SchemaRules(evolution="freeze")))
 

@@ -1,7 +1,7 @@
 """The schema of the next batch: the latest version, a new declaration, or what the first files have; its changes."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RunContext
@@ -37,18 +37,16 @@ class SchemaPlanner:
         new = [] if schema is None or schema.version in {v.version for v in self.versions.all()} else [schema]
         found = Looker(self.spec, values=schema is None or "evolve" in rules.modes).look(files)
         if schema is None:
-            schema, changes = self._inferred(found)
+            schema = self._inferred(found)
             new = [schema]
-        before, differences = schema, []
+        before, differences, grown_by = schema, [], None
         for each in found:
             decided = [c for c in decide(schema, each, rules) if c.case != "dropped" or before.column(c.column)]
             differences += decided
             added = tuple(self._column(c.column, each, schema) for c in decided if c.effect == "column")
             if added:
-                grown = schema.grown(added, each.file)
-                schema = replace(
-                    grown, version=before.version + 1, file=schema.file if schema in new[1:] else each.file
-                )
+                schema = before.grown((*schema.columns[len(before.columns) :], *added), grown_by or each.file)
+                grown_by = schema.file
         refuse(differences)
         if schema is not before:
             new.append(schema)
@@ -81,26 +79,20 @@ class SchemaPlanner:
         schema = Schema(latest.version + 1 if latest else 1, "declared", columns)
         return schema, _redeclared(latest, schema) if latest else []
 
-    def _inferred(self, found: Sequence[Found]) -> tuple[Schema, Changes]:
-        new_names = {new.lower(): known for known, new in self.spec.schema_rules.renames.items()}
-        names: dict[str, tuple[str, str]] = {}
+    def _inferred(self, found: Sequence[Found]) -> Schema:
+        """All names in the order of their first appearance; a cell of a header without a name is no column."""
+        known_as = {new.lower(): known for known, new in self.spec.schema_rules.renames.items()}
+        usable: dict[str, str] = {}
         for each in found:
-            for name in each.names:
-                names.setdefault(
-                    new_names.get(name.lower(), name).lower(), (new_names.get(name.lower(), name), each.file)
-                )
-        own = {name: file for name, file in names.values() if name.startswith("_")}
-        usable = {name: file for name, file in names.values() if name not in own}
+            for name in (known_as.get(name.lower(), name) for name in each.names):
+                if not name.startswith("_") and name.lower() not in {other.lower() for other in usable}:
+                    usable[name] = each.file
         if not usable:
             raise SourceError("no new file names a column, so no schema can be inferred; declare fields: [names]")
         for name, file in usable.items():
             require_names([name], file, f"declare renames: {{a_name: '{name}'}} under schema")
         columns = [Column(name, self._joined(name, found)) for name in usable]
-        changes = [
-            ("added", name, f"{file} has a column without a name of its own; its values are kept in _rescued")
-            for name, file in own.items()
-        ]
-        return Schema(1, "inferred", tuple(columns), found[0].file), changes
+        return Schema(1, "inferred", tuple(columns), found[0].file)
 
     def _joined(self, name: str, found: Sequence[Found]) -> str | None:
         types = []
