@@ -97,12 +97,14 @@ def parse_json(
     keys = F.json_object_keys(TEXT)
     known = F.array(*(F.lit(name) for name in declared))
     # An alias counts only in an object that lacks the field, else it is a key of its own.
-    alias_of = [
-        (alias, ~F.array_contains("_keys", name), name)
-        for name in declared
-        for alias in (aliases or {}).get(name, ())
-        if alias not in declared
-    ]
+    alias_of = []
+    for name in declared:
+        earlier = [name]
+        for alias in (aliases or {}).get(name, ()):
+            if alias not in declared:
+                has_none = ~F.arrays_overlap("_keys", F.array(*map(F.lit, earlier)))
+                alias_of.append((alias, has_none, name))
+                earlier.append(alias)
     used = F.array(*(F.when(lacking, F.lit(alias)) for alias, lacking, _ in alias_of), F.lit(None).cast("string"))
     expected = F.concat(known, F.array_compact(used)) if alias_of else known
     parsed = (

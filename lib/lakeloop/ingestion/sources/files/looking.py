@@ -3,7 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 from pyarrow import orc, parquet
@@ -23,7 +25,7 @@ from lakeloop.ingestion.files_spec import (
 )
 from lakeloop.ingestion.schemas.columns import NESTED, Found
 from lakeloop.ingestion.schemas.inference import infer_type
-from lakeloop.ingestion.sources.files.inspection import Inspected
+from lakeloop.ingestion.sources.files.inspection import THREADS, Inspected
 from lakeloop.ingestion.sources.files.packing import BREAKS, BombError
 from lakeloop.ingestion.sources.files.unpack import Unpacker
 from lakeloop.lake.storage import filesystem
@@ -47,21 +49,15 @@ class Looker:
     def look(self, files: Sequence[Inspected]) -> list[Found]:
         """What the files have; left out is a file without a name in it, or one that shows its names only row by row."""
         most_bytes = min(BYTES, max(LEAST_BYTES, BATCH_BYTES // max(len(files), 1)))
-        by_schema: dict[str, Found] = {}
-        found = []
-        for file in files:
-            if file.refused is not None or file.size == 0:
-                continue
-            declared = self.spec.formats.by_extension.get(file.extension)
-            if isinstance(declared, COLUMNAR) and not file.packing:
-                if file.schema not in by_schema:
-                    by_schema[file.schema] = columns_of(file, declared)
-                found.append(replace(by_schema[file.schema], file=file.path))
-            else:
-                found.append(self._look_at_text(file, declared, most_bytes))
-        return [each for each in found if each.names]
+        readable = [file for file in files if file.refused is None and file.size > 0]
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = pool.map(partial(self._look, most_bytes=most_bytes), readable)
+            return [each for each in found if each.names]
 
-    def _look_at_text(self, file: Inspected, declared: AnyFormat | None, most_bytes: int) -> Found:
+    def _look(self, file: Inspected, most_bytes: int) -> Found:
+        declared = self.spec.formats.by_extension.get(file.extension)
+        if isinstance(declared, COLUMNAR) and not file.packing:
+            return columns_of(file, declared)
         names = () if file.packing == "zip" else _header(file, declared)
         if not self.values and (names or not isinstance(declared, DOCUMENTS)):
             return Found(file.path, names)
