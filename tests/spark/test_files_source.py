@@ -255,11 +255,11 @@ def test_xml_records_beside_other_files(spark: SparkSession, tmp_path: Path) -> 
     records = read(spark, tmp_path, files)
     assert [tuple(record[:5]) for record in records] == [
         ("blank.xml", 2, (None, None), "malformed", None),
-        ("broken.xml", 2, ("1", None), None, None),
+        ("broken.xml", 2, ("1", None), "field_missing", None),
         ("broken.xml", 3, (None, None), "malformed", None),
         ("good.xml", 2, ("1", "x"), None, {"z": "7"}),
         ("good.xml", 3, (None, None), None, None),
-        ("j.jsonl", 1, ("1", None), None, None),
+        ("j.jsonl", 1, ("1", None), "field_missing", None),
     ]
     assert records[2].original == "<c><a>&</a></c>"
 
@@ -282,8 +282,8 @@ def test_names_that_spark_or_a_url_would_read_otherwise(spark: SparkSession, tmp
     for stem in stems:
         files |= {
             f"{stem}.csv": "a,b\n1,x\n",
-            f"{stem}.JSONL": '{"a": 1}\n',
-            f"{stem}.xml": "<all><c><a>1</a></c></all>",
+            f"{stem}.JSONL": '{"a": 1, "b": 2}\n',
+            f"{stem}.xml": "<all><c><a>1</a><b/></c></all>",
         }
     files["sub [1]/deep er/x.csv"] = "a,b\n1,x\n"
     records = read(spark, tmp_path, files)

@@ -16,6 +16,7 @@ from lakeloop.core.errors import AccountingError, EngineError, RuleFailedError, 
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.ingestion.recording import Recorder
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.protocol import Ended, Extract, Progress, Source
 from lakeloop.ingestion.spec import PipelineSpec
@@ -424,7 +425,9 @@ def test_a_batch_that_is_conformed_again_does_not_meet_itself(spark: SparkSessio
     for number in (1, 2):
         shop.drop(f"{number}.csv", f"{number},{DAY},1")
         shop.run()
-    pipeline, (_, second) = shop.pipeline, [batch for batch, _ in Ledger(shop.lake.root).batches("orders")]
+    second = Ledger(shop.lake.root).history("orders").last
+    assert second is not None
     rows = spark.createDataFrame([("1", DAY, "1"), ("2", DAY, "1")], "id string, at string, amount string")
-    conformed = pipeline._conformed(Conformed(rows), None, second).frame
+    recorder = Recorder(shop.spec, shop.pipeline.source, shop.lake)
+    conformed = recorder._conformed(Conformed(rows), None, second).frame
     assert {row["id"]: row["_dropped"] for row in conformed.collect()} == {"1": True, "2": False}

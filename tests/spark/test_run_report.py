@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from lakeloop.core.run_record import RunContext, now
+from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.source_spec import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.tables import Lake
 from lakeloop.reports.run_report import run_sections
 
@@ -16,7 +17,7 @@ def test_examples_of_a_real_batch_name_file_line_and_what_stood_there(lake: Lake
         {
             "pipeline": "orders",
             "description": "Orders",
-            "source": {"files": "drop", "formats": {"csv": {}}, "fields": ["id", "amount"]},
+            "source": {"files": "drop", "formats": {"csv": {}}, "fields": ["id", "amount"], "settle": "0s"},
             "rules": [{"is_not_null": "id"}, {"is_unique": "id"}],
             "sink": {"table": "silver.orders"},
         }
@@ -24,7 +25,8 @@ def test_examples_of_a_real_batch_name_file_line_and_what_stood_there(lake: Lake
     assert isinstance(spec.source, FilesSource)
     drop = tmp_path / "drop"
     drop.mkdir()
-    pipeline = Pipeline(spec, FilesReader(lake.spark, str(drop), spec.source), lake)
+    catalog = FileCatalog(lake.root, "orders", None)
+    pipeline = Pipeline(spec, FilesReader(lake.spark, str(drop), spec.source, catalog), lake)
     runs = [RunContext("run", "test", f"r{number}") for number in range(3)]
     for run, lines in zip(runs, (["a,1", ",2"], ["b,1", "=b,2", "=b,3", ",4"]), strict=False):
         (drop / f"{run.run_id}.csv").write_text("\n".join(["id,amount", *lines]) + "\n")

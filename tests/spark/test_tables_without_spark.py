@@ -10,11 +10,12 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from lakeloop.core.run_record import RowCounts, RunContext, now
+from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
 from lakeloop.ingestion.retention import due, remove
-from lakeloop.ingestion.source_spec import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.lake.open_tables import open_table, table_names
 from lakeloop.lake.plain_values import column_values
@@ -27,7 +28,7 @@ LONG_AFTER = now() + dt.timedelta(days=1000)
 
 
 def spec_of(sink: dict[str, Any], **more: Any) -> PipelineSpec:
-    source = {"files": "drop", "formats": {"csv": {}}, "fields": ["id", "at", "amount", "paid"]}
+    source = {"files": "drop", "formats": {"csv": {}}, "fields": ["id", "at", "amount", "paid"], "settle": "0s"}
     casts = {"at": "timestamp", "amount": "int", "paid": "decimal(10,2)"}
     rules = [{"is_not_null": "id"}, {"is_in_range": {"column": "amount", "min": 0}}]
     return PipelineSpec.model_validate(
@@ -41,7 +42,7 @@ def run(lake: Lake, folder: Path, spec: PipelineSpec, name: str, *lines: str) ->
     (folder / "drop").mkdir(exist_ok=True)
     (folder / "drop" / name).write_text("\n".join(["id,at,amount,paid", *lines, ""]))
     assert isinstance(spec.source, FilesSource)
-    source = FilesReader(lake.spark, str(folder / "drop"), spec.source)
+    source = FilesReader(lake.spark, str(folder / "drop"), spec.source, FileCatalog(lake.root, spec.pipeline, None))
     return Pipeline(spec, source, lake).run(RunContext("run", "test"), lambda text: None)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lakeloop import __version__
-from lakeloop.cli import access, alerts, models, pipelines, watching
+from lakeloop.cli import access, alerts, models, pipelines, schemas, watching
 from lakeloop.cli.terminal import console
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ for command in (
     models.score,
     pipelines.runs,
     alerts.incidents,
+    schemas.schema,
     access.query,
     access.retain,
 ):

@@ -28,6 +28,10 @@ class FormatError(LakeloopError, ValueError):
     """A file or response as a whole is not what its declaration says; rows that could be read have landed."""
 
 
+class SchemaChangedError(LakeloopError, ValueError):
+    """A file has other columns than the schema of its source, and that is declared to stop the run."""
+
+
 class TableError(LakeloopError, LookupError):
     """A Delta table is missing, or has no column of that name."""
 

@@ -9,11 +9,12 @@ FIELD_NAME = r"^[^_`. ,;{}()\n\t=][^`. ,;{}()\n\t=]*$"
 FieldName = Annotated[str, Field(pattern=FIELD_NAME)]
 
 
-def _distinct(names: list[str]) -> list[str]:
+def distinct_fields(names: list[str]) -> list[str]:
+    """Refuse a field that stands twice."""
     lowered = [name.lower() for name in names]  # Spark's column names do not differ by case alone
     if repeated := sorted({name for name in names if lowered.count(name.lower()) > 1}):
         raise ValueError(f"{', '.join(repeated)}: a field stands twice")
     return names
 
 
-FieldNames = Annotated[list[FieldName], Field(min_length=1), AfterValidator(_distinct)]
+FieldNames = Annotated[list[FieldName], Field(min_length=1), AfterValidator(distinct_fields)]

@@ -6,9 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lakeloop.core.documents import Declaration
+from lakeloop.core.documents import Declaration, propose
 from lakeloop.core.durations import Wait
-from lakeloop.ingestion.field_names import FieldName, FieldNames
+from lakeloop.ingestion.field_names import FieldName
+from lakeloop.ingestion.schemas.declaration import Fields, SchemaRules
 from lakeloop.quality.arrivals import Expectation
 
 
@@ -186,10 +187,19 @@ class FilesSource(Declaration):
     files: str = Field(description="Connection")
     pattern: str = Field(default="**", description="Glob of the paths below the connection's folder that are taken")
     formats: Formats
-    fields: FieldNames
+    fields: Fields | None = Field(default=None, description="Names, or names with types; none: inferred once")
+    schema_rules: SchemaRules = Field(default=SchemaRules(), alias="schema", description="When a file has others")
     order: Literal["name", "time"] = Field(default="name", description="Which files come first")
     files_per_batch: int = Field(default=10_000, gt=0)
     settle: Wait = Field(default=dt.timedelta(seconds=1), description="A file is read once it is so old")
     processed: Literal["keep", "delete"] | Move = Field(default="keep", description="Once its batch has ended")
     limits: Limits = Limits()
     expect: Expectation | None = Field(default=None, description="How often data should come")
+
+    @model_validator(mode="after")
+    def _renames_what_it_has(self) -> Self:
+        if self.fields is not None:
+            for column in self.schema_rules.renames:
+                if column not in self.fields:
+                    raise ValueError(f"renames: no field '{column}' is declared; {propose(column, list(self.fields))}")
+        return self

@@ -26,7 +26,7 @@ from lakeloop.ingestion.enrichment.outcomes import (
 )
 from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.publishing import data_columns, is_published
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract, Source
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, SCHEMA_VERSION, Extract, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types
 from lakeloop.lake.ledger import Batch
@@ -87,6 +87,7 @@ class Recorder:
                 POSITION,
                 F.when(F.col(VERDICT) != GOOD, _as_text(conformed.frame)).alias(ORIGINAL),
                 RESCUED,
+                F.lit(batch.plan.details.get("schema", {}).get("version")).cast("int").alias(SCHEMA_VERSION),
                 *enriched.outcomes,
                 *data_columns(conformed.frame),
             ),
@@ -120,11 +121,16 @@ class Recorder:
         severities: dict[str, str] = {rule.name: rule.severity for rule in self.spec.all_rules}
         for each in self.spec.enrich:
             severities |= each.severities
+        published = is_published(self.lake, self.spec, batch)
+        if not published and any(row["rule"] not in severities for row in reasons):
+            of_form = self.source.read(batch.plan).findings
+            for severity in ("warn", "error", "fail"):
+                severities |= {finding.name: severity for finding in of_form if finding.severity == severity}
         enrichments = [each for each in self.spec.enrich if outcome_column(each.name) in rows.columns]
         numbers = rows.agg(*measures(enrichments)).first() if enrichments else None
         matches = match_counts(enrichments, numbers.asDict()) if numbers else ()
         results = tuple((row["rule"], severities.get(row["rule"], "error"), row["count"]) for row in reasons)
-        read = sum(counts) if is_published(self.lake, self.spec, batch) else self.source.read(batch.plan).frame.count()
+        read = sum(counts) if published else self.source.read(batch.plan).frame.count()
         return Judged(RowCounts(read, *counts), results + unmarked(enrichments, matches), matches)
 
     def accept(self, batch: Batch, judged: Judged) -> None:

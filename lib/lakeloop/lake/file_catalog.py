@@ -16,7 +16,7 @@ FILE_SCHEMA = pa.schema({
     "sha256": pa.string(), "same_content_as": pa.string(), "format": pa.string(), "encoding": pa.string(),
     "outcome": pa.string(), "reason": pa.string(), "batch_id": pa.int64(), "run_id": pa.string(), "taken_at": TIME,
     "rows_read": pa.int64(), "rows_good": pa.int64(), "rows_quarantined": pa.int64(), "rows_dropped": pa.int64(),
-    "owner": pa.string(), "user": pa.string(),
+    "owner": pa.string(), "user": pa.string(), "schema_version": pa.int64(),
 })  # fmt: skip
 
 FileOutcome = Literal["read", "refused", "forgotten", "discarded"]
@@ -36,6 +36,7 @@ class FileEntry:
     reason: str | None
     counts: RowCounts
     same_content_as: str | None = None
+    schema_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class FileCatalog:
         append_rows(self.root, FILES, [
             (self.pipeline, f.path, f.size, _time(f.modified_ns), f.modified_ns, f.sha256, f.same_content_as, f.format,
              f.encoding, f.outcome, f.reason, batch_id, run.run_id, at, f.counts.read, f.counts.good,
-             f.counts.quarantined, f.counts.dropped, self.owner, run.user)
+             f.counts.quarantined, f.counts.dropped, self.owner, run.user, f.schema_version)
             for f in files
         ], FILE_SCHEMA)  # fmt: skip
 

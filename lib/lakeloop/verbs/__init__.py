@@ -12,6 +12,7 @@ from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
 from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.retention import Retained, retain
+from lakeloop.verbs.schemas import SchemaHistory, schema_history
 from lakeloop.verbs.validation import validate
 from lakeloop.verbs.watching import watch
 
@@ -20,6 +21,7 @@ __all__ = [
     "Query",
     "Retained",
     "RunSummary",
+    "SchemaHistory",
     "Trained",
     "in_order",
     "incidents",
@@ -29,6 +31,7 @@ __all__ = [
     "report_run",
     "retain",
     "run",
+    "schema_history",
     "score_table",
     "send_test",
     "serve_data",

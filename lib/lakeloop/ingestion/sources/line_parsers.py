@@ -1,10 +1,11 @@
 """Lines into records, in Spark's own expressions: named text fields, or a finding with its place and its bytes.
 
 The parsers take a frame of `_text` and `_position` and give the declared fields as strings, beside `_original`,
-`_rescued`, and the messages `_malformed` and `_missing`. Bytes that are not UTF-8 make a record malformed.
+`_rescued`, the message `_malformed`, and `_missing`: the absent fields, parted by commas. Bytes that are not UTF-8 make
+a record malformed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -21,17 +22,19 @@ MAX_CELLS = 20_000  # Spark's parser fails, and the job with it, on a line of mo
 
 def form_findings() -> tuple[Finding, ...]:
     """The findings on the form of parsed records; they silence all others."""
-    return (
-        Finding("malformed", F.col(MALFORMED), blocking=True),
-        Finding("field_missing", F.col(MISSING), blocking=True),
-    )
+    return (Finding("malformed", F.col(MALFORMED), blocking=True),)
 
 
-def parse_csv(lines: DataFrame, header: Sequence[str], declared: Sequence[str], csv: CsvFormat) -> DataFrame:
+def parse_csv(
+    lines: DataFrame,
+    header: Sequence[str],
+    declared: Sequence[str],
+    csv: CsvFormat,
+    aliases: Mapping[str, Sequence[str]] | None = None,
+) -> DataFrame:
     """Lines of files that share a header. Columns are matched by name; a line with more or fewer cells is malformed.
 
-    A cell without characters is NULL. Columns that are not declared go to `_rescued`; a declared one that the header
-    lacks makes every row `field_missing`.
+    A cell without characters is NULL. Columns that are not declared go to `_rescued`.
     """
     has_quotes = F.contains(F.col(TEXT), F.lit(csv.quote))
     parsed = lines.withColumn("_cells", _cells(header, csv, has_quotes))
@@ -40,13 +43,13 @@ def parse_csv(lines: DataFrame, header: Sequence[str], declared: Sequence[str], 
         F.coalesce(F.size("_cells"), F.lit(-1)) != len(header),
         f"the line does not have the {len(header)} cells of the header",
     )
-    names = match_names(header, declared)
+    names = match_names(header, declared, aliases)
     absent = [name for name in declared if name not in names]
     extra = [name for name in header if name not in names.values()]
     given = {name: _unless_empty(F.get("_cells", F.lit(place))) for place, name in enumerate(header)}
     values = {name: given[names[name]] if name in names else F.lit(None).cast("string") for name in declared}
     rescued = F.to_json(F.struct(*(given[name].alias(name) for name in extra))) if extra else None
-    missing = F.lit(f"the header of the file lacks {', '.join(absent)}") if absent else F.lit(None).cast("string")
+    missing = F.lit(",".join(absent)) if absent else F.lit(None).cast("string")
     return _finish(parsed, values, malformed=message, missing=missing, rescued=rescued)
 
 
@@ -71,8 +74,16 @@ def _cells(header: Sequence[str], csv: CsvFormat, has_quotes: Column) -> Column:
     return F.when(has_quotes, parsed).otherwise(split)
 
 
-def parse_json(lines: DataFrame, declared: Sequence[str]) -> DataFrame:
+def parse_json(
+    lines: DataFrame,
+    declared: Sequence[str],
+    aliases: Mapping[str, Sequence[str]] | None = None,
+    lacks: Sequence[str] = (),
+) -> DataFrame:
     """One JSON object per record. Numbers and nested values become their JSON text; an absent key is NULL.
+
+    A key of `aliases` gives the value of a field that the object has not; `lacks` are the fields that records without
+    a value are said to lack.
 
     A number with a fraction or exponent is read as a double, so digits beyond the 17th go. Keys that are not declared
     go to `_rescued`.
@@ -85,21 +96,37 @@ def parse_json(lines: DataFrame, declared: Sequence[str]) -> DataFrame:
     is_object = F.endswith(F.rtrim(TEXT), F.lit("}")) & (F.size("_alone") == 1)
     keys = F.json_object_keys(TEXT)
     known = F.array(*(F.lit(name) for name in declared))
+    # An alias counts only in an object that lacks the field, else it is a key of its own.
+    alias_of = []
+    for name in declared:
+        earlier = [name]
+        for alias in (aliases or {}).get(name, ()):
+            if alias not in declared:
+                has_none = ~F.arrays_overlap("_keys", F.array(*map(F.lit, earlier)))
+                alias_of.append((alias, has_none, name))
+                earlier.append(alias)
+    used = F.array(*(F.when(lacking, F.lit(alias)) for alias, lacking, _ in alias_of), F.lit(None).cast("string"))
+    expected = F.concat(known, F.array_compact(used)) if alias_of else known
     parsed = (
         lines.withColumn("_alone", alone)
         .withColumn("_fields", F.when(is_object, F.get("_alone", F.lit(0))))
         # Most objects have the declared keys and no others; only the rest is looked at key by key.
         .withColumn("_keys", F.when(F.col("_fields").isNotNull(), keys))
-        .withColumn("_others", F.when(F.col("_keys") != known, F.array_except("_keys", known)))
+        .withColumn("_others", F.when(F.col("_keys") != known, F.array_except("_keys", expected)))
     )
-    undeclared = F.map_filter(F.from_json(TEXT, "map<string,string>"), lambda key, _: ~key.isin(list(declared)))
+    every = F.from_json(TEXT, "map<string,string>")
+    undeclared = F.map_filter(every, lambda key, _: F.array_contains("_others", key))
     rescued = F.when(F.size("_others") > 0, F.to_json(undeclared))
     values = {name: F.col("_fields")[name] for name in declared}
+    for alias, lacking, name in alias_of:
+        values[name] = F.coalesce(values[name], F.when(lacking, every[alias]))
+    absent = F.concat_ws(",", *(F.when(values[name].isNull(), F.lit(name)) for name in lacks))
     malformed = F.when(F.col("_fields").isNull(), F.lit("the text is not one JSON object")).when(
         (F.col("_keys") != known) & (F.size(F.array_distinct("_keys")) < F.size("_keys")),
         F.lit("a key stands twice in the object"),
     )
-    return _finish(parsed, values, malformed=malformed, missing=F.lit(None).cast("string"), rescued=rescued)
+    missing = F.when(absent != "", absent) if lacks else F.lit(None).cast("string")
+    return _finish(parsed, values, malformed=malformed, missing=missing, rescued=rescued)
 
 
 def _finish(

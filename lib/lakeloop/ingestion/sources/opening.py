@@ -10,6 +10,7 @@ from lakeloop.ingestion.sources.protocol import Source
 from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.rest import RestReader
 from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.ingestion.transforms import read_as_text
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.tables import Lake
 
@@ -37,7 +38,7 @@ def open_source(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
     match spec.source, find_connection(project, spec):
         case FilesSource() as declared, FilesConnection() as folder:
             catalog = FileCatalog(lake.root, spec.pipeline, spec.owner)
-            return FilesReader(lake.spark, folder.path, declared, catalog)
+            return FilesReader(lake.spark, folder.path, declared, catalog, read_as_text(spec.transforms))
         case JdbcSource() as declared, JdbcConnection() as database:
             password = secrets.resolve(database.password, project.secrets_folder)
             return JdbcReader(lake.spark, database, password, declared)

@@ -19,6 +19,7 @@ Progress = Callable[[str], None]
 POSITION = "_position"  # struct<origin: string, record: bigint>: where the row stood, as a person would look it up
 ORIGINAL = "_original"  # string: the record as it arrived, for rows that are not good
 RESCUED = "_rescued"  # string: JSON of fields that are not declared
+SCHEMA_VERSION = "_schema_version"  # int: the version of `ops.schemas` by which the row was read, where there is one
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A value that cannot be converted becomes NULL and a finding that quarantines its
 
 from lakeloop.ingestion.transforms.casting import Cast, strict_cast, uncastable
 from lakeloop.ingestion.transforms.conformed import BECAUSE, DROPPED, Conformed, Known, Step
-from lakeloop.ingestion.transforms.declaration import Transform, conform, declared_types
+from lakeloop.ingestion.transforms.declaration import Transform, conform, declared_types, read_as_text
 from lakeloop.ingestion.transforms.duplicates import Dedupe
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Transform",
     "conform",
     "declared_types",
+    "read_as_text",
     "strict_cast",
     "uncastable",
 ]

@@ -74,3 +74,17 @@ def declared_types(transforms: Sequence[Transform]) -> dict[str, str]:
         elif isinstance(step, Rename):
             types = {step.root.get(column, column): sql_type for column, sql_type in types.items()}
     return types
+
+
+def read_as_text(transforms: Sequence[Transform]) -> frozenset[str]:
+    """The columns of the source that transforms convert from text themselves, under the names of the source."""
+    texts: set[str] = set()
+    in_source: dict[str, str] = {}
+    for step in (transform.step for transform in transforms):
+        if isinstance(step, Rename):
+            in_source = {new: in_source.get(old, old) for old, new in step.root.items()}
+        elif isinstance(step, Split):
+            texts |= {in_source.get(column, column) for column in step.root}
+        elif isinstance(step, Trim | Normalise | Repair | Cast | Dates | Numbers | Units | Map):
+            texts |= {in_source.get(column, column) for column in step.writes}
+    return frozenset(texts)

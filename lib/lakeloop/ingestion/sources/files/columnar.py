@@ -1,6 +1,6 @@
 """Files with columns of their own types: Parquet, ORC and Avro."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -13,15 +13,21 @@ from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
 from lakeloop.quality.rules import value_of
 
 
-def read_columns(spark: SparkSession, kind: str, paths: Sequence[str], declared: Sequence[str]) -> DataFrame:
+def read_columns(
+    spark: SparkSession,
+    kind: str,
+    paths: Sequence[str],
+    declared: Sequence[str],
+    aliases: Mapping[str, Sequence[str]] | None = None,
+) -> DataFrame:
     """Rows of files that share a schema, each with its place in its file from 1.
 
     Fields keep the type that they have in the file. Columns are matched by name; one that is not declared goes to
-    `_rescued`, a declared one that is absent makes every row `field_missing`.
+    `_rescued`, those declared ones that are absent stand in `_missing`.
     """
     scanned = spark.read.format(kind).load([literal_path(path) for path in paths])
     columns = [name for name in scanned.columns if name]
-    names = match_names(columns, declared)
+    names = match_names(columns, declared, aliases)
     absent = [name for name in declared if name not in names]
     extra = [name for name in columns if name not in names.values()]
     none = F.lit(None).cast("string")
@@ -29,7 +35,7 @@ def read_columns(spark: SparkSession, kind: str, paths: Sequence[str], declared:
         ORIGINAL: F.struct(*(value_of(name) for name in columns)),
         RESCUED: F.to_json(F.struct(*(value_of(name) for name in extra))) if extra else none,
         MALFORMED: none,
-        MISSING: F.lit(f"the file has no column {', '.join(absent)}") if absent else none,
+        MISSING: F.lit(",".join(absent)) if absent else none,
     }
     fields = [(value_of(names[name]) if name in names else F.lit(None).cast("string")).alias(name) for name in declared]
     if kind == "parquet":

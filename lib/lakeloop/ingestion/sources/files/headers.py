@@ -1,7 +1,7 @@
 """Names out of the first line of a table: made distinct, and found whatever the delimiter."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 CORRUPT = "_corrupt"  # Spark's parser needs a name for what it cannot read
 DELIMITERS = (",", ";", "\t", "|")
@@ -36,8 +36,15 @@ def distinct_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(distinct)
 
 
-def match_names(header: Sequence[str], declared: Sequence[str]) -> dict[str, str]:
-    """The name in the header of each declared field that it has: the same, or else the same but for its case."""
+def match_names(
+    header: Sequence[str], declared: Sequence[str], aliases: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, str]:
+    """The name in the header of each declared field: the same, else the same but for its case, else an alias."""
     by_case = {name.lower(): name for name in header}
-    same = {name: name if name in header else by_case.get(name.lower()) for name in declared}
-    return {name: found for name, found in same.items() if found is not None}
+    found: dict[str, str] = {}
+    for name in declared:
+        names = [name.lower(), *(other.lower() for other in (aliases or {}).get(name, ()))]
+        in_file = name if name in header else next((by_case[other] for other in names if other in by_case), None)
+        if in_file is not None:
+            found[name] = in_file
+    return found

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -11,16 +11,20 @@ from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts
 from lakeloop.ingestion.files_spec import AvroFormat, CsvFormat, FilesSource, JsonLinesFormat, OrcFormat, ParquetFormat
+from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.sources.files import disposal
 from lakeloop.ingestion.sources.files.columnar import read_columns, union_by_name
+from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.inspection import Inspected, inspect_files
 from lakeloop.ingestion.sources.files.listing import list_files, stat_files, wait_until_settled
 from lakeloop.ingestion.sources.files.numbering import read_lines
+from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.files.unpack import Unpacker, unpack
-from lakeloop.ingestion.sources.line_parsers import form_findings, parse_csv, parse_json
+from lakeloop.ingestion.sources.line_parsers import parse_csv, parse_json
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
 from lakeloop.lake.file_catalog import FileCatalog, FileEntry
 from lakeloop.lake.ledger import Plan
+from lakeloop.lake.schema_versions import SchemaVersions
 
 log = logs.get(__name__)
 UTF_8 = ("utf-8", "utf-8-sig")
@@ -35,16 +39,21 @@ class Route:
     header_line: int = 0
     csv: CsvFormat | None = None
     schema: str = ""
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class FilesReader:
-    """Reads the files of a folder that the catalog does not know yet. A file replaced under its name is a new file."""
+    """Reads the files of a folder that the catalog does not know yet. A file replaced under its name is a new file.
+
+    `texts` are the columns that transforms read as text, of which no type is inferred.
+    """
 
     spark: SparkSession
     folder: str
     spec: FilesSource
     catalog: FileCatalog
+    texts: frozenset[str] = frozenset()
 
     def plan(self, _last: Plan | None, progress: Progress, /) -> Plan | None:
         """The next files, looked into. What cannot be read as a whole is in the plan too, and says why."""
@@ -69,24 +78,30 @@ class FilesReader:
             _counted(len(same), "with the content of another"),
             _counted(len(chosen) - len(now), "still being written, left for the next run"),
         ]
-        return Plan({"files": [asdict(file) for file in now]}, ", ".join(filter(None, parts)))
+        schema = self._schemas.plan(now)
+        details = {"files": [asdict(file) for file in now], "schema": schema.as_json}
+        return Plan(details, ", ".join(filter(None, parts)))
 
     def read(self, plan: Plan) -> Extract:
         """The records of the planned files. A file that was replaced since is left to the next plan.
 
         Raises SourceError for one that is gone.
         """
+        schema = PlannedSchema.of_json(plan.details["schema"])
+        fields = schema.schema.names
         routes: dict[Route, list[Inspected]] = defaultdict(list)
         for file in self._unchanged(plan):
-            routes[self._route(file)].append(file)
-        frames = [self._frame(route, files) for route, files in routes.items()]
+            routes[replace(self._route(file), lacks=schema.lacks.get(file.path, ()))].append(file)
+        frames = [self._frame(route, files, schema) for route, files in routes.items()]
         if not frames:
             empty = self.spark.createDataFrame([], f"_text string, {POSITION} struct<origin:string,record:bigint>")
-            frames = [parse_json(empty, self.spec.fields)]
-        return Extract(union_by_name(frames, self.spec.fields), form_findings())
+            frames = [parse_json(empty, fields)]
+        return conform_to_schema(union_by_name(frames, fields), schema, self.spec.schema_rules)
 
     def finish(self, ended: Ended) -> None:
-        """Enter the files into the catalog, then do with them what `processed` says."""
+        """Enter schema and files into their catalogs, then do with the files what `processed` says."""
+        schema = PlannedSchema.of_json(ended.plan.details["schema"])
+        self._schemas.record(schema, ended.run)
         files = files_of(ended.plan)
         counts: dict[str, RowCounts] = defaultdict(RowCounts)
         if any(file.refused is None for file in files):
@@ -97,6 +112,7 @@ class FilesReader:
             FileEntry(
                 file.path, file.size, file.modified, file.sha256, file.extension, file.encoding,
                 "refused" if file.refused else "read", file.refused, counts[file.path], same.get(file.path),
+                schema.schema.version,
             )
             for file in files
         ]  # fmt: skip
@@ -107,6 +123,10 @@ class FilesReader:
 
     def release(self, plan: Plan) -> None:
         """Nothing is held."""
+
+    @property
+    def _schemas(self) -> SchemaPlanner:
+        return SchemaPlanner(self.spec, SchemaVersions(self.catalog.root, self.catalog.pipeline), self.texts)
 
     def _route(self, file: Inspected) -> Route:
         """How a file is read; files of one route are read together."""
@@ -123,18 +143,20 @@ class FilesReader:
             return Route("jsonl")
         return Route("unpack")
 
-    def _frame(self, route: Route, files: Sequence[Inspected]) -> DataFrame:
-        paths, fields = [file.path for file in files], self.spec.fields
+    def _frame(self, route: Route, files: Sequence[Inspected], schema: PlannedSchema) -> DataFrame:
+        paths, fields, aliases = [file.path for file in files], schema.schema.names, schema.aliases
         if route.way == "unpack":
-            unpacker = Unpacker(self.spec.formats.by_extension, tuple(fields), self.spec.limits)
+            unpacker = Unpacker(
+                self.spec.formats.by_extension, tuple(fields), self.spec.limits, aliases, lacks=route.lacks
+            )
             return unpack(self.spark, [(f.path, f.packing, f.encoding, f.extension) for f in files], unpacker)
         if route.csv is not None:
             lines = read_lines(self.spark, {path: path for path in paths})
             below = lines.where(F.col(POSITION)["record"] > route.header_line)
-            return parse_csv(below, route.header, fields, route.csv)
+            return parse_csv(below, route.header, fields, route.csv, aliases)
         if route.way == "jsonl":
-            return parse_json(read_lines(self.spark, {path: path for path in paths}), fields)
-        return read_columns(self.spark, route.way, paths, fields)
+            return parse_json(read_lines(self.spark, {path: path for path in paths}), fields, aliases, route.lacks)
+        return read_columns(self.spark, route.way, paths, fields, aliases)
 
     def _unchanged(self, plan: Plan) -> Iterator[Inspected]:
         planned = files_of(plan)

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from io import BufferedReader
+from dataclasses import dataclass, field, replace
+from io import BufferedReader, BytesIO
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -45,11 +45,16 @@ Row = tuple[str | int | None, ...]
 
 @dataclass(frozen=True)
 class Unpacker:
-    """Turns files into rows of the declared fields; what a task needs to know, so it travels to the executors."""
+    """Turns files into rows of the declared fields; what a task needs to know, so it travels to the executors.
+
+    `aliases` has further names of fields, `lacks` the fields that records without them are said to lack.
+    """
 
     formats: Mapping[str, AnyFormat]
     declared: tuple[str, ...]
     limits: Limits
+    aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
 
     def rows(self, path: str, packing: str, encoding: str, extension: str) -> Iterator[Row]:
         """All records of a file. Where the file breaks, the records before that are kept and the break is one more."""
@@ -70,6 +75,36 @@ class Unpacker:
             said = str(error) or type(error).__name__
             what = f"the {PACKINGS[packing]} data break here" if packing else "the file breaks here"
             yield self._row(path, Record(place + 1, "", {}, f"{what}: {said}"))
+
+    def sample(
+        self, path: str, packing: str, encoding: str, extension: str, most_bytes: int
+    ) -> Iterator[Record | None]:
+        """The records that begin within the first bytes of a file, unpacked; None at the end if there are more.
+
+        A workbook is read as a whole.
+        """
+        system, inner = filesystem(path)
+        size = system.get_file_info(inner).size or 0
+        with system.open_input_file(inner) as stream:
+            for part in parts_of(stream, packing, size, self.limits):
+                inside = part.name.rsplit(".", 1)[-1].lower() if part.name else extension
+                if isinstance(self.formats.get(inside), ExcelFormat):
+                    yield from self._records(part, encoding, extension)
+                    continue
+                first = part.stream.read(most_bytes + 1)
+                beginning = BytesIO(first[:most_bytes])
+                begun = replace(part, stream=BufferedReader(beginning) if packing else beginning)
+                last: Record | None = None
+                for record in self._records(begun, encoding, extension):
+                    if last is not None:
+                        yield last
+                    last = record
+                if len(first) > most_bytes:  # the last record was torn
+                    yield None
+                    return
+                if last is not None:
+                    yield last
+                most_bytes -= len(first)
 
     def _records(self, part: Part, encoding: str, extension: str) -> Iterator[Record]:
         if part.refused:
@@ -97,12 +132,15 @@ class Unpacker:
                 yield Record(0, "", {}, f"the archive holds a file of a format that is not declared: .{inside}")
 
     def _row(self, origin: str, record: Record) -> Row:
-        names = match_names(tuple(record.values), self.declared)
+        names = match_names(tuple(record.values), self.declared, self.aliases)
         taken = set(names.values())
         extra = {name: value for name, value in record.values.items() if name not in taken}
-        absent = [name for name in self.declared if name not in names] if record.header and not record.error else []
-        missing = f"the file has no column {', '.join(absent)}" if absent else None
         values = [record.values.get(names[name]) if name in names else None for name in self.declared]
+        if record.header:
+            absent = [name for name in self.declared if name not in names] if not record.error else []
+        else:
+            absent = [name for name in self.lacks if record.values.get(names.get(name, "")) is None]
+        missing = ",".join(absent) or None
         rescued = json.dumps(extra, ensure_ascii=False) if extra else None
         return (*values, origin, record.place, record.original, rescued, record.error, missing)
 
