@@ -19,6 +19,12 @@ Progress = Callable[[str], None]
 POSITION = "_position"  # struct<origin: string, record: bigint>: where the row stood, as a person would look it up
 ORIGINAL = "_original"  # string: the record as it arrived, for rows that are not good
 RESCUED = "_rescued"  # string: JSON of fields that are not declared
+# How columns become an original that is whole: Spark's own forms of a time end at the millisecond, and NULLs go.
+AS_JSON = {
+    "ignoreNullFields": "false",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss[.SSSSSS][XXX]",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss[.SSSSSS]",
+}
 
 
 @dataclass(frozen=True)
