@@ -67,7 +67,9 @@ def _open(lake: Lake, spec: PipelineSpec, chosen: Chosen, open_batch: int | None
         is_known = F.rlike(reason["message"], F.lit(KNOWN_DEFECT))
         return F.coalesce(reason["rule"] == F.lit("malformed"), F.lit(False)) & (~is_known | replaced)
 
-    has_rule = F.lit(True) if chosen.rule is None else F.exists(REASONS, lambda each: each["rule"] == chosen.rule)
+    has_rule = (
+        F.lit(True) if chosen.rule is None else F.exists(REASONS, lambda each: each["rule"] == F.lit(chosen.rule))
+    )
     grouped = (
         bronze.withColumn("row_id", row_id_column())
         .groupBy("row_id")

@@ -12,7 +12,6 @@ from pyarrow import dataset, fs
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakeloop.ingestion.conform_types import keep_known_types
 from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.source_spec import RestSource
 from lakeloop.ingestion.sources.files.columnar import union_by_name
@@ -21,8 +20,8 @@ from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progre
 from lakeloop.ingestion.sources.replay.forms import Form, require_replayable
 from lakeloop.ingestion.sources.replay.open_rows import candidates
 from lakeloop.ingestion.sources.replay.originals import parse_originals
+from lakeloop.ingestion.sources.replay.types import typed
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.ingestion.transforms import Conformed, declared_types
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.quarantine import Chosen, append_decisions, decisions, has_replayed, row_id
 from lakeloop.lake.storage import filesystem
@@ -132,7 +131,9 @@ class ReplayReader:
             for number, form in enumerate(selection.forms)
         ]
         extract = Extract(union_by_name(frames, selection.fields), form_findings())
-        return self._typed(extract) if {form.way for form in selection.forms} == {"columns"} else extract
+        if {form.way for form in selection.forms} != {"columns"}:
+            return extract
+        return typed(extract, self.lake.schema(self.spec.record_table), self.spec.transforms)
 
     def finish(self, ended: Ended) -> None:
         """Close the rows that were judged, under the batch that has them now, in one commit."""
@@ -169,14 +170,6 @@ class ReplayReader:
                 replayed_to=ended.batch_id,
                 judged_by=details["judged_by"],
             )
-
-    def _typed(self, extract: Extract) -> Extract:
-        """Columns that came with a type have it again, unless a transform gives them another."""
-        known = self.lake.schema(self.spec.record_table)
-        declared = declared_types(self.spec.transforms)
-        kept = [each for each in known or () if each.name not in declared and not each.name.startswith("_")]
-        typed = keep_known_types(Conformed(extract.frame, extract.findings), type(known)(kept) if known else None, {})
-        return Extract(typed.frame, typed.findings)
 
 
 @dataclass(frozen=True)
