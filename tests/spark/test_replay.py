@@ -141,10 +141,9 @@ class Shop:
         return Counter((row["id"], row["amount"]) for row in self.lake.read("silver.orders").collect())
 
     def open(self) -> Counter[str | None]:
-        """The ids of open rows, by pyarrow and delta-rs."""
-        reader = Quarantine(self.lake.root, "orders").open_rows(Chosen(), 1000)
-        assert reader is not None
-        return Counter(row["original"] for row in reader.read_all().to_pylist())
+        """The texts of open rows, as people without Spark see them."""
+        rows = Quarantine(self.lake.root, "orders").open_rows(Chosen(), 1000)
+        return Counter(row["original"] for batch in rows for row in batch.to_pylist())
 
     def decisions(self) -> list[dict[str, Any]]:
         return read_rows(self.lake.root, QUARANTINE)

@@ -65,9 +65,8 @@ def root(tmp_path: Path) -> str:
 
 
 def open_places(quarantine: Quarantine, chosen: Chosen | None = None) -> Counter[tuple[int, str, int | None]]:
-    reader = quarantine.open_rows(chosen or Chosen(), 100)
-    assert reader is not None
-    return Counter((one["batch_id"], one["origin"], one["record"]) for one in reader.read_all().to_pylist())
+    rows = (one for batch in quarantine.open_rows(chosen or Chosen(), 100) for one in batch.to_pylist())
+    return Counter((one["batch_id"], one["origin"], one["record"]) for one in rows)
 
 
 TEXTS = st.none() | st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(["|", "1|", "ä|𝄞", "\n", "'"])

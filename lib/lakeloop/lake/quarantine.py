@@ -5,7 +5,7 @@ A row has no key of its own, so its id is made of its batch, its place and its t
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,10 +14,9 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from lakeloop.core.errors import TableError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.lake.ops_tables import TIME, created, has_table, uri_of
-from lakeloop.lake.select import MEMORY, SPILL
+from lakeloop.lake.select import MEMORY, SPILL, Reach, Selected, explained
 
 QUARANTINE = "ops.quarantine"
 # `root_batch_id` is the batch that the row first came in with: its plan knows the header of the row's file.
@@ -86,8 +85,8 @@ class Quarantine:
         found = self._rows(f"SELECT count(*) AS rows FROM open_rows{_where(chosen)}")
         return int(found[0]["rows"]) if found else 0
 
-    def open_rows(self, chosen: Chosen, limit: int) -> pa.RecordBatchReader | None:
-        """The first open rows, oldest batch first; None where nothing has come in yet."""
+    def open_rows(self, chosen: Chosen, limit: int) -> Iterator[pa.RecordBatch]:
+        """The first open rows, oldest batch first."""
         columns = (
             "_batch_id AS batch_id, _position['origin'] AS origin, _position['record'] AS record, "
             "_ingested_at AS came_in, _reasons AS reasons, _original AS original"
@@ -103,19 +102,16 @@ class Quarantine:
             "SELECT row_id, min(_batch_id) AS batch_id, min(_position['origin']) AS origin, "
             f"min(_position['record']) AS record, count(*) AS rows FROM open_rows{_where(chosen)} GROUP BY row_id"
         )
-        if rows and found is not None:
-            batches = (decisions(batch, self.pipeline, "discarded", run, why) for batch in found)
-            append_decisions(self.root, batches)
+        if rows:
+            append_decisions(self.root, (decisions(batch, self.pipeline, "discarded", run, why) for batch in found))
         return rows
 
     def _rows(self, sql: str) -> list[dict[str, Any]]:
-        reader = self._select(sql)
-        found: list[dict[str, Any]] = [] if reader is None else reader.read_all().to_pylist()
-        return found
+        return [row for batch in self._select(sql) for row in batch.to_pylist()]
 
-    def _select(self, sql: str) -> pa.RecordBatchReader | None:
+    def _select(self, sql: str) -> Iterator[pa.RecordBatch]:
         if not has_table(self.root, self.record_table):
-            return None
+            return iter(())
         builder = QueryBuilder()
         builder.execute(f"SET datafusion.runtime.memory_limit = '{MEMORY}'").read_all()
         builder.execute(f"SET datafusion.runtime.max_temp_directory_size = '{SPILL}'").read_all()
@@ -128,11 +124,13 @@ class Quarantine:
             if has_table(self.root, QUARANTINE):
                 builder.register("decided", DeltaTable(uri_of(self.root, QUARANTINE)))
                 mine = f"SELECT decided.row_id AS closed_id FROM decided WHERE pipeline = {_literal(self.pipeline)}"
-                rows = f"SELECT * FROM ({rows}) WHERE row_id NOT IN ({mine})"
-            return pa.RecordBatchReader.from_stream(builder.execute(f"WITH open_rows AS ({rows}) {sql}"))
+                # From the right: the side on the left is held in memory, and the rows carry their texts.
+                rows = f"SELECT * FROM ({mine}) RIGHT ANTI JOIN ({rows}) ON closed_id = row_id"
+            # Asked for here and not when the first row is: a writer that is fed by it could not start another engine.
+            reader = pa.RecordBatchReader.from_stream(builder.execute(f"WITH open_rows AS ({rows}) {sql}"))
+            return Selected(reader, Reach({})).batches()
         except DeltaError as error:
-            said = str(error).splitlines()[0]
-            raise TableError(f"{self.record_table} cannot be read without Spark: {said}") from error
+            raise explained(error, Reach({})) from error
 
 
 def append_decisions(root: str, batches: Iterable[pa.RecordBatch]) -> None:

@@ -69,16 +69,14 @@ def quarantined_rows(
     if pii:
         require_pii(load_access(project), context)
     masks = load_policies(project)[spec.record_table].masks
-    reader = _quarantine(project, spec).open_rows(chosen, limit + 1)
-    if reader is None:
-        return iter(())
+    rows = _quarantine(project, spec).open_rows(chosen, limit + 1)
     if pii:
         seen = AuditEntry(
             context.user, "terminal", "query", (spec.record_table,), ("_original", "_reasons"),
             message="with personal data",
         )  # fmt: skip
         append_audit(project.lake_root, [seen])
-    return map(_masked, reader) if masks and not pii else iter(reader)
+    return map(_masked, rows) if masks and not pii else rows
 
 
 def replay(
