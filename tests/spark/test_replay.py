@@ -422,7 +422,7 @@ def test_killed_at_any_step_nothing_is_lost_and_nothing_comes_twice(
     shop = Shop(spark, tmp_path, {"sink": sink})
     expected: Counter[tuple[str, int]] = Counter()
     for number, step in enumerate(steps):
-        shop.drop(f"{number}.csv", csv(f"{number},{DAY},-1", f"{number},{DAY} 12:00,-2", f"bad {number},{DAY},-99"))
+        shop.drop(f"{number}.csv", csv(f"{number},{DAY},-1", f"{number}+,{DAY},-2", f"bad {number},{DAY},-99"))
         shop.run()
         with pytest.raises(KilledError):
             shop.run(killed_at(relaxed(shop).pipeline(Replays()), step))
@@ -432,7 +432,7 @@ def test_killed_at_any_step_nothing_is_lost_and_nothing_comes_twice(
         else:
             entries = [relaxed(shop).replay(), relaxed(shop).replay(), relaxed(shop).run()]
         assert all(entry.counts.adds_up for entry in entries)
-        expected += Counter({(str(number), -1): 1, (str(number), -2): 1, (f"late {number}", 1): 1})
+        expected += Counter({(f"{number}", -1): 1, (f"{number}+", -2): 1, (f"late {number}", 1): 1})
         assert shop.silver() == expected, step
         assert shop.open() == Counter(f"bad {n},{DAY},-99" for n in range(number + 1)), step
         assert len(shop.decisions()) == 3 * (number + 1), step
