@@ -7,7 +7,8 @@ from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.ledger import BATCHES, RULE_RESULTS, Batch, History, Ledger, Outcome, Plan, RunEntry
+from lakeloop.lake.ledger import BATCH_SCHEMA, BATCHES, RULE_RESULTS, Batch, History, Ledger, Outcome, Plan, RunEntry
+from lakeloop.lake.ops_tables import append_rows
 
 RUN = RunContext("run", "test", run_id="r1", user="somebody")
 NOTHING = History(0, None, None, None)
@@ -140,3 +141,28 @@ def test_violations_are_recorded_per_rule_and_nothing_where_there_are_no_rules(l
         ("r1", "p", 3, "abc", "a_is_in", "warn", 0),
         ("r1", "p", 3, "abc", "a_is_unique", "error", 2),
     }
+
+
+def test_a_source_goes_on_from_its_own_plan_whatever_was_replayed_since(ledger: Ledger) -> None:
+    plan(ledger, 1)
+    end(ledger, "succeeded", 0)
+    for number in (1, 2):
+        replay = Plan({"replay": number}, "a replay", kind="replay")
+        ledger.plan("p", replay, RUN, ledger.history("p"))
+        last = ledger.history("p").last
+        assert last is not None
+        assert (last.batch_id, last.plan) == (number, replay)
+        end(ledger, "succeeded", number)
+        assert standing(ledger) == (number + 1, number, "succeeded", "1 rows")
+    assert dict(ledger.plans("p", [0, 2])) == {
+        0: Plan({"number": 1}, "1 rows"), 2: Plan({"replay": 2}, "a replay", kind="replay")
+    }  # fmt: skip
+    assert list(ledger.plans("p", [])) == list(ledger.plans("q", [0])) == []
+
+
+def test_plans_that_say_no_kind_are_of_the_source(ledger: Ledger) -> None:
+    """As they were written before there were replays."""
+    row = ("p", "w", 0, "r1", now(), '{"details": {}, "summary": "old", "failure": null}')
+    append_rows(ledger.root, BATCHES, [row], BATCH_SCHEMA)
+    end(ledger, "succeeded", 0)
+    assert ledger.history("p").finished == Plan({}, "old", kind="source")

@@ -15,8 +15,9 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.audit import audit_entries
 from lakeloop.lake.ledger import Ledger, Plan
+from lakeloop.lake.quarantine import append_decisions, decisions, row_id
 from lakeloop.verbs.retention import Retained
-from tests.small_lake import NEW, OLD, TIME, add_visits, append, write_lake
+from tests.small_lake import NEW, OLD, OWN, TIME, add_visits, append, write_lake
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 RUN = RunContext("retain", "test", run_id="r9", started_at=NOW, user="keeper")
@@ -194,3 +195,31 @@ def test_files_of_the_latest_versions_stay_readable(project: Project) -> None:
     assert found(retain(project), "files")["silver.people"] == [2]
     older = DeltaTable(f"{project.lake_root}/silver/people", version=3).to_pyarrow_table()
     assert older["age"].to_pylist() == [2] * 4
+
+
+def test_quarantined_rows_that_are_closed_go_by_the_normal_age_and_open_ones_stay(project: Project) -> None:
+    place = pa.struct([("origin", pa.string()), ("record", pa.int64())])
+    own = [*OWN, ("_position", place)]
+    rows = [
+        (0, "r", at, verdict, None, text, None, {"origin": "/v.csv", "record": 2})
+        for at, verdict, text in (
+            (OLD, "quarantined", "closed and old"),
+            (OLD, "quarantined", "closed and old"),  # alike, so one decision stands for both
+            (OLD, "quarantined", "open and old"),
+            (NEW, "quarantined", "closed and new"),
+            (OLD, "good", None),
+        )
+    ]
+    Path(f"{project.lake_root}/bronze/visits").rename(f"{project.lake_root}/bronze/before")
+    append(project.lake_root, "bronze.visits", own, rows, partition_by=["_verdict"])
+    keep(project, "visits", "{days: 730}")
+    assert found(retain(project, dry_run=True)) == {"bronze.visits": [1]}
+    decided = [rows[0], rows[3], (7, *rows[2][1:])]  # the last is of another batch
+    ids = [row_id(row[0], "/v.csv", 2, row[5]) for row in decided]
+    named = {"row_id": ids, "batch_id": [0, 0, 7], "origin": ["/v.csv"] * 3, "record": [2] * 3, "rows": [2, 1, 1]}
+    closed = decisions(pa.RecordBatch.from_pydict(named), "visits", "discarded", RUN, "of no use")
+    append_decisions(project.lake_root, [closed])
+    assert found(retain(project, dry_run=True)) == {"bronze.visits": [1, 2]}
+    assert found(retain(project)) == {"bronze.visits": [1, 2]}
+    assert stored(project, "bronze.visits", "_original") == Counter([("open and old",), ("closed and new",)])
+    assert found(retain(project)) == {"bronze.visits": [0, 0]}

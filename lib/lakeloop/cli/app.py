@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lakeloop import __version__
-from lakeloop.cli import access, alerts, models, pipelines, schemas, watching
+from lakeloop.cli import access, alerts, models, pipelines, quarantine, schemas, watching
 from lakeloop.cli.terminal import console
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for command in (
     app.command()(command)
 app.add_typer(access.serve, name="serve")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 @app.callback(invoke_without_command=True)

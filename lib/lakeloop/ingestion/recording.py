@@ -26,12 +26,20 @@ from lakeloop.ingestion.enrichment.outcomes import (
 )
 from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.publishing import data_columns, is_published
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, SCHEMA_VERSION, Extract, Source
+from lakeloop.ingestion.sources.protocol import (
+    AS_JSON,
+    ORIGINAL,
+    POSITION,
+    RESCUED,
+    SCHEMA_VERSION,
+    Extract,
+    Source,
+)
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.tables import Lake
-from lakeloop.quality import findings_of, judge, rules_version
+from lakeloop.quality import Finding, findings_of, judge, rules_version
 from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, has_failed
 
 STATS_COLUMNS = 30
@@ -63,17 +71,8 @@ class Recorder:
         read, judged = Observation(), Observation()
         frame = extract.frame.observe(read, F.count(F.lit(1)).alias("read"))
         known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
-        enriched = self._enriched(extract, frame, known, batch)
-        conformed = enriched.rows
-        dropped = conformed.is_dropped
-        checked, findings = findings_of(
-            conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
-        )
-        findings = [*conformed.findings, *findings]
-        because = F.col(BECAUSE) if BECAUSE in checked.columns else None
-        verdicts = judge(checked, findings, dropped=dropped, because=because)
-        counts = [F.count(F.when(F.col(VERDICT) == verdict, 1)).alias(name) for name, verdict in VERDICT_COUNTS.items()]
-        failures = [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
+        enriched, verdicts, findings = self._judged(extract, frame, known, batch)
+        counts, failures = _measures(findings)
         observed = verdicts.observe(judged, *counts, *failures, *measures(self.spec.enrich))
         self.lake.write(
             self.spec.record_table,
@@ -85,27 +84,32 @@ class Recorder:
                 REASONS,
                 F.lit(rules_version(self.spec.all_rules)).alias("_rules_version"),
                 POSITION,
-                F.when(F.col(VERDICT) != GOOD, _as_text(conformed.frame)).alias(ORIGINAL),
+                F.when(F.col(VERDICT) != GOOD, _as_text(enriched.rows.frame)).alias(ORIGINAL),
                 RESCUED,
                 F.lit(batch.plan.details.get("schema", {}).get("version")).cast("int").alias(SCHEMA_VERSION),
                 *enriched.outcomes,
-                *data_columns(conformed.frame),
+                *data_columns(enriched.rows.frame),
             ),
             mode="overwrite" if known is None else "append",
             commit=batch.commit,
             partition_by=[VERDICT],
-            stats_columns=_searchable(conformed.frame) if known is None else (),
+            stats_columns=_searchable(enriched.rows.frame) if known is None else (),
         )
         committed = self.lake.find_commit(self.spec.record_table, batch.commit)
         if committed is None or committed.run_id != batch.commit.run_id:
             raise ConcurrentRunError(f"{self.spec.pipeline}: another run has written batch {batch.batch_id} meanwhile")
         if committed.rows == 0:  # Spark leaves the observation out of an empty plan, and waiting for it would not end
             return Judged(RowCounts(read=self.source.read(batch.plan).frame.count()))
-        numbers: dict[str, Any] = judged.get
-        found = RowCounts(read.get["read"], *(numbers[name] for name in VERDICT_COUNTS))
-        matches = match_counts(self.spec.enrich, numbers)
-        results = tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings))
-        return Judged(found, results + unmarked(self.spec.enrich, matches), matches, enriched.notes)
+        return self._summed(read.get["read"], judged.get, findings, enriched.notes)
+
+    def rehearse(self, extract: Extract, batch: Batch) -> Judged:
+        """What a batch of these rows would come to, without writing anything."""
+        known = self.lake.schema(self.spec.record_table)
+        enriched, verdicts, findings = self._judged(extract, extract.frame, known, batch)
+        counts, failures = _measures(findings)
+        numbers = verdicts.agg(*counts, *failures, *measures(self.spec.enrich)).first()
+        assert numbers is not None
+        return self._summed(extract.frame.count(), numbers.asDict(), findings, enriched.notes)
 
     def find(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
@@ -163,6 +167,26 @@ class Recorder:
         counted = rows.groupBy(F.col(POSITION)["origin"]).agg(F.count("*"), *by_verdict).collect()
         return {origin: RowCounts(*counts) for origin, *counts in counted}
 
+    def _judged(
+        self, extract: Extract, observed: DataFrame, known: StructType | None, batch: Batch
+    ) -> tuple[Enriched, DataFrame, list[Finding]]:
+        """The enriched rows, the same with their verdicts, and all findings that the verdicts come from."""
+        enriched = self._enriched(extract, observed, known, batch)
+        conformed = enriched.rows
+        dropped = conformed.is_dropped
+        checked, findings = findings_of(
+            conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
+        )
+        findings = [*conformed.findings, *findings]
+        because = F.col(BECAUSE) if BECAUSE in checked.columns else None
+        return enriched, judge(checked, findings, dropped=dropped, because=because), findings
+
+    def _summed(self, read: int, numbers: dict[str, Any], findings: list[Finding], notes: tuple[str, ...]) -> Judged:
+        found = RowCounts(read, *(numbers[name] for name in VERDICT_COUNTS))
+        matches = match_counts(self.spec.enrich, numbers)
+        results = tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings))
+        return Judged(found, results + unmarked(self.spec.enrich, matches), matches, notes)
+
     def _conformed(self, rows: Conformed, known: StructType | None, batch: Batch) -> Conformed:
         def recorded() -> DataFrame | None:
             if not self.lake.exists(self.spec.record_table):
@@ -186,8 +210,14 @@ def _searchable(frame: DataFrame) -> list[str]:
     return ["_batch_id", "_ingested_at", *data[:STATS_COLUMNS]]
 
 
+def _measures(findings: list[Finding]) -> tuple[list[Column], list[Column]]:
+    """Rows by verdict, and rows by finding."""
+    counts = [F.count(F.when(F.col(VERDICT) == verdict, 1)).alias(name) for name, verdict in VERDICT_COUNTS.items()]
+    return counts, [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
+
+
 def _as_text(frame: DataFrame) -> Column:
     """The record as it arrived; what has columns is written as JSON, here, where it is done for bad rows only."""
     if isinstance(frame.schema[ORIGINAL].dataType, StructType):
-        return F.to_json(ORIGINAL, {"ignoreNullFields": "false"})
+        return F.to_json(ORIGINAL, AS_JSON)
     return F.col(ORIGINAL)

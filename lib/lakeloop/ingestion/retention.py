@@ -17,9 +17,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from pyarrow import fs
 
 from lakeloop.core.errors import ConcurrentRunError, TableError
-from lakeloop.ingestion.retention_rules import RowRule, keys_without_record, record_rules, sink_rules
+from lakeloop.ingestion.retention_rules import RowRule, decided_ids, keys_without_record, record_rules, sink_rules
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.open_tables import open_table, table_names
+from lakeloop.lake.ops_tables import has_table
+from lakeloop.lake.quarantine import QUARANTINE, row_id_sql
 from lakeloop.lake.select import quoted
 from lakeloop.lake.storage import filesystem
 
@@ -72,6 +74,11 @@ def remove(root: str, spec: PipelineSpec, what: Due) -> int:
             kept = _latest(table, spec)
             table.vacuum(dry_run=False, full=True, keep_versions=kept, commit_properties=said)
             return what.found
+        if what.rule.decided:
+            closed = _both(root, spec).execute(decided_ids(spec.pipeline))
+            same = f"{row_id_sql('kept.')} = closed.row_id AND {what.rule.condition}"
+            merge = table.merge(closed, same, source_alias="closed", target_alias="kept", commit_properties=said)
+            return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
         if what.rule.since is None:
             return int(table.delete(what.rule.condition, commit_properties=said)["num_deleted_rows"])
         going = _both(root, spec).execute(keys_without_record(spec.sink.keys, what.rule.since))
@@ -107,6 +114,8 @@ def _own_tables(root: str, spec: PipelineSpec) -> list[str]:
 def _count(root: str, spec: PipelineSpec, table: str, rule: RowRule) -> int:
     rows = f"({keys_without_record(spec.sink.keys, rule.since)})" if rule.since else _alias(spec, table)
     where = f" WHERE {rule.condition}" if rule.condition else ""
+    if rule.decided:
+        where += f" AND {row_id_sql()} IN ({decided_ids(spec.pipeline)})"
     counted: Any = pa.table(_both(root, spec).execute(f"SELECT count(*) AS found FROM {rows}{where}").read_all())
     return int(counted["found"][0].as_py())
 
@@ -115,6 +124,8 @@ def _both(root: str, spec: PipelineSpec) -> QueryBuilder:
     builder = QueryBuilder()
     for name in _own_tables(root, spec):
         builder.register(_alias(spec, name), open_table(root, name).delta)
+    if has_table(root, QUARANTINE):
+        builder.register("decided", open_table(root, QUARANTINE).delta)
     return builder
 
 

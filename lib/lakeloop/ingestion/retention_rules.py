@@ -11,6 +11,8 @@ from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.table_spec import Keep
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.open_tables import OpenTable
+from lakeloop.lake.ops_tables import has_table
+from lakeloop.lake.quarantine import QUARANTINE
 from lakeloop.lake.select import quoted
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
@@ -19,12 +21,14 @@ UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 class RowRule(NamedTuple):
     """Why rows go, in words; a condition on them, or, with `since`, the record that tells their age.
 
-    With `since`, rows of the sink go whose key has no good record that came in since then.
+    With `since`, rows of the sink go whose key has no good record that came in since then. With `decided`, only rows
+    go that somebody has replayed or discarded.
     """
 
     words: str
     condition: str
     since: dt.datetime | None = None
+    decided: bool = False
 
 
 def record_rules(root: str, spec: PipelineSpec, keep: Keep, now: dt.datetime) -> Iterator[RowRule]:
@@ -32,14 +36,18 @@ def record_rules(root: str, spec: PipelineSpec, keep: Keep, now: dt.datetime) ->
     history = Ledger(root).history(spec.pipeline)
     open_batch = history.last if history.outcome is None else None
     finished = f" AND _batch_id <> {open_batch.batch_id}" if open_batch else ""
-    for days, verdict, what in (
-        (keep.days, "_verdict <> 'quarantined'", "good and dropped rows"),
-        (keep.quarantined_days, "_verdict = 'quarantined'", "quarantined rows"),
+    quarantined = "_verdict = 'quarantined'"
+    for days, verdict, what, decided in (
+        (keep.days, "_verdict <> 'quarantined'", "good and dropped rows", False),
+        (keep.days if has_table(root, QUARANTINE) else None, quarantined, "replayed and discarded rows", True),
+        (keep.quarantined_days, quarantined, "quarantined rows", False),
     ):
         if days is not None:
             before = now - dt.timedelta(days=days)
             old = f"_ingested_at < {literal(before, UTC_MICROSECONDS)}"
-            yield RowRule(f"{what} that came in before {before:%Y-%m-%d %H:%M}", f"{old} AND {verdict}{finished}")
+            yield RowRule(
+                f"{what} that came in before {before:%Y-%m-%d %H:%M}", f"{old} AND {verdict}{finished}", decided=decided
+            )
 
 
 def sink_rules(spec: PipelineSpec, keep: Keep, sink: OpenTable, now: dt.datetime) -> Iterator[RowRule]:
@@ -68,6 +76,11 @@ def keys_without_record(keys: tuple[str, ...], since: dt.datetime) -> str:
     young = f"record._verdict = 'good' AND record._ingested_at >= {literal(since, UTC_MICROSECONDS)}"
     chosen = ", ".join(f"sink.{quoted(key)}" for key in keys)
     return f"SELECT {chosen} FROM sink WHERE NOT EXISTS (SELECT 1 FROM record WHERE {young} AND {same})"
+
+
+def decided_ids(pipeline: str) -> str:
+    """A SELECT of the ids in `decided` of rows that are closed."""
+    return f"SELECT DISTINCT row_id FROM decided WHERE pipeline = '{pipeline}'"
 
 
 def literal(at: dt.datetime, kind: pa.DataType) -> str:

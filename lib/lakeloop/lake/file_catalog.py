@@ -77,6 +77,22 @@ class FileCatalog:
         taken = frozenset(file for file, outcome in latest.items() if outcome != "forgotten")
         return KnownFiles(taken, {row["sha256"]: row["path"] for row in reversed(rows) if row["sha256"]})
 
+    def refused(self) -> list[dict[str, Any]]:
+        """The files that could not be read as a whole and that nobody has decided on since, oldest first."""
+        latest: dict[tuple[str, int, int], dict[str, Any]] = {}
+        for row in sorted(self.rows(), key=lambda row: row["taken_at"]):
+            latest[row["path"], row["size"], row["modified_ns"]] = row
+        return [row for row in latest.values() if row["outcome"] == "refused"]
+
+    def settle(self, run: RunContext, path: str, outcome: Literal["forgotten", "discarded"], why: str) -> int:
+        """Let refused files of a path be read again (`forgotten`) or close them, and give how many there were."""
+        found = [row for row in self.refused() if row["path"] == path]
+        decided = {"outcome": outcome, "reason": why, "batch_id": None, "run_id": run.run_id, "user": run.user}
+        rows = [tuple((row | decided | {"taken_at": now()})[name] for name in FILE_SCHEMA.names) for row in found]
+        if rows:
+            append_rows(self.root, FILES, rows, FILE_SCHEMA)
+        return len(rows)
+
     def rows(self, *columns: str) -> list[dict[str, Any]]:
         """The entries of this pipeline, in no order."""
         return read_rows(self.root, FILES, [("pipeline", "=", self.pipeline)], columns or None)

@@ -7,21 +7,24 @@ a kill changes nothing that was committed. The next batch is planned only when t
 import datetime as dt
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.ops_tables import TIME, append_against, append_rows, created, read_rows
+from lakeloop.lake.ops_tables import TIME, append_against, append_rows, created, has_table, read_rows, uri_of
 from lakeloop.lake.tables import Commit
 
 BATCHES = "ops.batches"
 RUNS = "ops.runs"
 RULE_RESULTS = "ops.rule_results"
+REPLAY = "quarantine replay"  # the verb of runs that bring no new data
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new"]
 
@@ -45,12 +48,14 @@ RULE_RESULT_SCHEMA = pa.schema({
 class Plan:
     """What one batch reads, in JSON values: reading the same plan again gives the same rows.
 
-    `failure` says why a source stopped before its end; what it gave until then is in the plan.
+    `failure` says why a source stopped before its end; what it gave until then is in the plan. A `replay` reads rows
+    that were quarantined, so a source does not go on from it.
     """
 
     details: dict[str, Any]
     summary: str
     failure: str | None = None
+    kind: Literal["source", "replay"] = "source"
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ class Batch:
 class History:
     """The batches of a pipeline so far: how many, the last one and its outcome, and the last plan that succeeded.
 
-    An `outcome` of None beside a `last` batch means that it has not ended.
+    `finished` is a plan of the source, never that of a replay. An `outcome` of None beside a `last` batch means
+    that it has not ended.
     """
 
     batches: int
@@ -109,14 +115,24 @@ class Ledger:
         outcomes = [_outcome(row, ends.get(row["batch_id"])) for row in planned]
         finished = [row["batch_id"] for row, outcome in zip(planned, outcomes, strict=True) if outcome == "succeeded"]
         last = planned[-1] if planned else None
-        wanted = {*finished[-1:], *([last["batch_id"]] if last else [])}
-        plans = {number: self._plan(pipeline, number) for number in wanted}
+        plan = cache(partial(self._plan, pipeline))
+        plans = (plan(number) for number in reversed(finished))
         return History(
             len(planned),
-            Batch(Commit(last["writer"], last["batch_id"], last["run_id"]), plans[last["batch_id"]]) if last else None,
+            Batch(Commit(last["writer"], last["batch_id"], last["run_id"]), plan(last["batch_id"])) if last else None,
             outcomes[-1] if outcomes else None,
-            plans[finished[-1]] if finished else None,
+            next((found for found in plans if found.kind == "source"), None),
         )
+
+    def plans(self, pipeline: str, batches: Collection[int]) -> Iterator[tuple[int, Plan]]:
+        """The plans of some batches, one after the other, in no order."""
+        if not batches or not has_table(self.root, BATCHES):
+            return
+        wanted = (pc.field("pipeline") == pipeline) & pc.field("batch_id").isin(list(batches))
+        rows = DeltaTable(uri_of(self.root, BATCHES)).to_pyarrow_dataset()
+        for found in rows.to_batches(columns=["batch_id", "plan"], filter=wanted, batch_size=16):
+            for row in found.to_pylist():
+                yield row["batch_id"], Plan(**json.loads(row["plan"]))
 
     def plan(self, pipeline: str, plan: Plan, run: RunContext, before: History, *, first: int = 0) -> Batch:
         """Write a batch ahead of reading it. `before` is what `history` returned, `first` the number after nothing.

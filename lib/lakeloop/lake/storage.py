@@ -1,6 +1,13 @@
 """Folders outside of tables, local or in an object store, by the same URIs that Spark takes."""
 
+from pathlib import Path
+
 from pyarrow import fs
+
+
+def absolute(location: str) -> str:
+    """A URI as it is, a path from the folder that the command runs in as an absolute one."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())
 
 
 def filesystem(uri: str) -> tuple[fs.FileSystem, str]:

@@ -10,6 +10,15 @@ from lakeloop.verbs.alerting import incidents, send_test
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
+from lakeloop.verbs.quarantine import (
+    OpenQuarantine,
+    Replayed,
+    discard,
+    open_quarantine,
+    quarantined_rows,
+    replay,
+    settle_file,
+)
 from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.schemas import SchemaHistory, schema_history
@@ -17,17 +26,23 @@ from lakeloop.verbs.validation import validate
 from lakeloop.verbs.watching import watch
 
 __all__ = [
+    "OpenQuarantine",
     "Progress",
     "Query",
+    "Replayed",
     "Retained",
     "RunSummary",
     "SchemaHistory",
     "Trained",
+    "discard",
     "in_order",
     "incidents",
     "open_lake",
+    "open_quarantine",
     "pii_warnings",
+    "quarantined_rows",
     "query",
+    "replay",
     "report_run",
     "retain",
     "run",
@@ -35,6 +50,7 @@ __all__ = [
     "score_table",
     "send_test",
     "serve_data",
+    "settle_file",
     "train_model",
     "validate",
     "watch",

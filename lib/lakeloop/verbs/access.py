@@ -10,7 +10,7 @@ from lakeloop.core.run_record import RunContext
 from lakeloop.lake.audit import AuditEntry, append_audit
 from lakeloop.lake.open_tables import table_names
 from lakeloop.lake.select import Reach, Selected, mentioned, select
-from lakeloop.serving.access_spec import load_access, load_keys, masking_secret
+from lakeloop.serving.access_spec import AccessSpec, load_access, load_keys, masking_secret
 from lakeloop.serving.audit_writer import AuditWriter
 from lakeloop.serving.data_service import DataService
 from lakeloop.serving.policies import load_policies, reach
@@ -33,11 +33,8 @@ def query(project: Project, asked: Query, context: RunContext) -> Selected:
     whoever can read the lake's files can read them by other means.
     """
     access = load_access(project)
-    if asked.pii and context.user not in access.people_with_pii:
-        raise ConfigError(
-            f"--pii is for the users that access.yml lists under people_with_pii, and '{context.user}' is not one of "
-            "them; leave it out to see the tables with their masks"
-        )
+    if asked.pii:
+        require_pii(access, context)
     tables = reach(table_names(project.lake_root), load_policies(project), pii=asked.pii)
     names = mentioned(asked.sql, tables)
     hashes = any("hash" in tables[name].values() for name in names)
@@ -49,6 +46,15 @@ def query(project: Project, asked: Query, context: RunContext) -> Selected:
         )
         append_audit(project.lake_root, [shown])
     return result
+
+
+def require_pii(access: AccessSpec, context: RunContext) -> None:
+    """Raise ConfigError unless the user may see personal data."""
+    if context.user not in access.people_with_pii:
+        raise ConfigError(
+            f"--pii is for the users that access.yml lists under people_with_pii, and '{context.user}' is not one of "
+            "them; leave it out to see the tables with their masks"
+        )
 
 
 def data_service(project: Project) -> DataService:

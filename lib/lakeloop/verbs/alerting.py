@@ -13,7 +13,7 @@ from lakeloop.core.errors import ConfigError, DeliveryError, LakeloopError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.lake.ledger import RULE_RESULTS, RUNS
+from lakeloop.lake.ledger import REPLAY, RULE_RESULTS, RUNS
 from lakeloop.lake.ops_tables import read_rows
 from lakeloop.monitoring.causes import PipelineRun
 from lakeloop.monitoring.delivery import Outbox
@@ -81,7 +81,7 @@ def arrival_of(root: str, spec: PipelineSpec) -> Arrival | None:
     """Whether the rows of a pipeline are overdue now; None where nothing is expected of its source."""
     if not isinstance(spec.source, FilesSource) or spec.source.expect is None:
         return None
-    rows = read_rows(root, RUNS, [("name", "=", spec.pipeline)])
+    rows = read_rows(root, RUNS, [("name", "=", spec.pipeline), ("verb", "!=", REPLAY)])
     ends = [RunEnd(row["outcome"], row["rows_read"], row["started_at"], row["ended_at"]) for row in rows]
     return judge_arrival(spec.source.expect, ends, now())
 

@@ -8,10 +8,12 @@ from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
 from lakeloop.ingestion.sources.query import QueryReader
+from lakeloop.ingestion.sources.replay import ReplayReader, WithReplays
 from lakeloop.ingestion.sources.rest import RestReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import read_as_text
 from lakeloop.lake.file_catalog import FileCatalog
+from lakeloop.lake.storage import absolute
 from lakeloop.lake.tables import Lake
 
 
@@ -30,15 +32,19 @@ def find_connection(project: Project, spec: PipelineSpec) -> FilesConnection | J
     return None
 
 
-def open_source(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
-    """The reader of a pipeline's source, with its connection and secrets resolved.
+def open_source(project: Project, spec: PipelineSpec, lake: Lake) -> WithReplays:
+    """The reader of a pipeline's source, with its connection and secrets resolved, and beside it that of its replays.
 
     Raises ConfigError as `find_connection` does, SecretMissingError for a missing secret.
     """
+    return WithReplays(_open_usual(project, spec, lake), ReplayReader(lake, spec))
+
+
+def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
     match spec.source, find_connection(project, spec):
         case FilesSource() as declared, FilesConnection() as folder:
             catalog = FileCatalog(lake.root, spec.pipeline, spec.owner)
-            return FilesReader(lake.spark, folder.path, declared, catalog, read_as_text(spec.transforms))
+            return FilesReader(lake.spark, absolute(folder.path), declared, catalog, read_as_text(spec.transforms))
         case JdbcSource() as declared, JdbcConnection() as database:
             password = secrets.resolve(database.password, project.secrets_folder)
             return JdbcReader(lake.spark, database, password, declared)

@@ -20,6 +20,12 @@ POSITION = "_position"  # struct<origin: string, record: bigint>: where the row 
 ORIGINAL = "_original"  # string: the record as it arrived, for rows that are not good
 RESCUED = "_rescued"  # string: JSON of fields that are not declared
 SCHEMA_VERSION = "_schema_version"  # int: the version of `ops.schemas` by which the row was read, where there is one
+# How columns become an original that is whole: Spark's own forms of a time end at the millisecond, and NULLs go.
+AS_JSON = {
+    "ignoreNullFields": "false",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss[.SSSSSS][XXX]",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss[.SSSSSS]",
+}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from lakeloop.ingestion.sources.files.headers import match_names
 from lakeloop.ingestion.sources.files.numbering import literal_path, number_records, with_split
 from lakeloop.ingestion.sources.line_parsers import MALFORMED, MISSING
-from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
+from lakeloop.ingestion.sources.protocol import AS_JSON, ORIGINAL, POSITION, RESCUED
 from lakeloop.quality.rules import value_of
 
 
@@ -62,4 +62,9 @@ def union_by_name(frames: Sequence[DataFrame], declared: Sequence[str]) -> DataF
 
 def _as_texts(frame: DataFrame, names: Sequence[str]) -> dict[str, Column]:
     nested = {name for name, type_ in frame.dtypes if type_.startswith(("struct", "array", "map"))}
-    return {name: F.to_json(value_of(name)) if name in nested else value_of(name).cast("string") for name in names}
+    return {
+        name: F.to_json(value_of(name), AS_JSON if name == ORIGINAL else {})
+        if name in nested
+        else value_of(name).cast("string")
+        for name in names
+    }

@@ -10,7 +10,15 @@ from pyspark.sql import functions as F
 from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts
-from lakeloop.ingestion.files_spec import AvroFormat, CsvFormat, FilesSource, JsonLinesFormat, OrcFormat, ParquetFormat
+from lakeloop.ingestion.files_spec import (
+    AvroFormat,
+    CsvFormat,
+    FilesSource,
+    Formats,
+    JsonLinesFormat,
+    OrcFormat,
+    ParquetFormat,
+)
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.sources.files import disposal
 from lakeloop.ingestion.sources.files.columnar import read_columns, union_by_name
@@ -91,7 +99,8 @@ class FilesReader:
         fields = schema.schema.names
         routes: dict[Route, list[Inspected]] = defaultdict(list)
         for file in self._unchanged(plan):
-            routes[replace(self._route(file), lacks=schema.lacks.get(file.path, ()))].append(file)
+            route = route_of(file, self.spec.formats)
+            routes[replace(route, lacks=schema.lacks.get(file.path, ()))].append(file)
         frames = [self._frame(route, files, schema) for route, files in routes.items()]
         if not frames:
             empty = self.spark.createDataFrame([], f"_text string, {POSITION} struct<origin:string,record:bigint>")
@@ -128,21 +137,6 @@ class FilesReader:
     def _schemas(self) -> SchemaPlanner:
         return SchemaPlanner(self.spec, SchemaVersions(self.catalog.root, self.catalog.pipeline), self.texts)
 
-    def _route(self, file: Inspected) -> Route:
-        """How a file is read; files of one route are read together."""
-        declared = self.spec.formats.by_extension.get(file.extension)
-        if file.packing or declared is None:
-            return Route("unpack")
-        if isinstance(declared, ParquetFormat | OrcFormat | AvroFormat):
-            return Route(type(declared).__name__.removesuffix("Format").lower(), schema=file.schema)
-        if isinstance(declared, CsvFormat) and file.encoding in UTF_8 and not declared.multiline:
-            return Route(
-                "csv", file.header, file.header_line, declared.model_copy(update={"delimiter": file.delimiter})
-            )
-        if isinstance(declared, JsonLinesFormat) and file.encoding in UTF_8:
-            return Route("jsonl")
-        return Route("unpack")
-
     def _frame(self, route: Route, files: Sequence[Inspected], schema: PlannedSchema) -> DataFrame:
         paths, fields, aliases = [file.path for file in files], schema.schema.names, schema.aliases
         if route.way == "unpack":
@@ -174,6 +168,20 @@ class FilesReader:
         """Whether a file that has no header has no row either."""
         is_csv = isinstance(self.spec.formats.by_extension.get(file.extension), CsvFormat)
         return is_csv and file.encoding in UTF_8 and not file.packing and not file.header
+
+
+def route_of(file: Inspected, formats: Formats) -> Route:
+    """How a file is read; files of one route are read together."""
+    declared = formats.by_extension.get(file.extension)
+    if file.packing or declared is None:
+        return Route("unpack")
+    if isinstance(declared, ParquetFormat | OrcFormat | AvroFormat):
+        return Route(type(declared).__name__.removesuffix("Format").lower(), schema=file.schema)
+    if isinstance(declared, CsvFormat) and file.encoding in UTF_8 and not declared.multiline:
+        return Route("csv", file.header, file.header_line, declared.model_copy(update={"delimiter": file.delimiter}))
+    if isinstance(declared, JsonLinesFormat) and file.encoding in UTF_8:
+        return Route("jsonl")
+    return Route("unpack")
 
 
 def files_of(plan: Plan) -> list[Inspected]:

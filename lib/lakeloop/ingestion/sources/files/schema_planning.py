@@ -57,6 +57,14 @@ class SchemaPlanner:
             schema, tuple(new), self._aliases(schema, found), self._lacks(schema, found), proposals, tuple(changes)
         )
 
+    def current(self) -> PlannedSchema:
+        """The schema of today, for rows that have been read before. Raises SourceError where there is none yet."""
+        schema, changes = self._known()
+        if schema is None:
+            raise SourceError("no schema is known yet; run the pipeline first")
+        new = () if schema.version in {version.version for version in self.versions.all()} else (schema,)
+        return PlannedSchema(schema, new, self._aliases(schema, ()), changes=tuple(changes))
+
     def record(self, planned: PlannedSchema, run: RunContext) -> None:
         """Enter the versions that a batch began and what changed; doing it again changes nothing."""
         new = [

@@ -68,13 +68,13 @@ class Unpacker:
                     origin = f"{path}!/{part.name}" if part.name else path
                     for record in self._records(part, encoding, extension):
                         place = record.place
-                        yield self._row(origin, record)
+                        yield self.row(origin, record)
         except BombError as error:
-            yield self._row(path, Record(place + 1, "", {}, f"the file is refused from here on: {error}"))
+            yield self.row(path, Record(place + 1, "", {}, f"the file is refused from here on: {error}"))
         except BREAKS as error:
             said = str(error) or type(error).__name__
             what = f"the {PACKINGS[packing]} data break here" if packing else "the file breaks here"
-            yield self._row(path, Record(place + 1, "", {}, f"{what}: {said}"))
+            yield self.row(path, Record(place + 1, "", {}, f"{what}: {said}"))
 
     def sample(
         self, path: str, packing: str, encoding: str, extension: str, most_bytes: int
@@ -131,7 +131,8 @@ class Unpacker:
             case _:
                 yield Record(0, "", {}, f"the archive holds a file of a format that is not declared: .{inside}")
 
-    def _row(self, origin: str, record: Record) -> Row:
+    def row(self, origin: str, record: Record) -> Row:
+        """A record as a row of the declared fields and FRAME."""
         names = match_names(tuple(record.values), self.declared, self.aliases)
         taken = set(names.values())
         extra = {name: value for name, value in record.values.items() if name not in taken}
@@ -154,7 +155,7 @@ def unpack(spark: SparkSession, files: Sequence[tuple[str, str, str, str]], unpa
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for file in batch.to_pylist():
-                yield from _batched(unpacker.rows(**file), schema)
+                yield from batched(unpacker.rows(**file), schema)
 
     columns = "path string, packing string, encoding string, extension string"
     paths = spark.createDataFrame(list(files), columns).repartition(min(len(files), TASKS))
@@ -165,7 +166,7 @@ def unpack(spark: SparkSession, files: Sequence[tuple[str, str, str, str]], unpa
     return rows.withColumn(POSITION, place).drop("_origin", "_record")
 
 
-def _batched(rows: Iterator[Row], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def batched(rows: Iterator[Row], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Record batches of a few megabytes; text that UTF-8 cannot hold is shown and makes its record malformed."""
     waiting: list[Row] = []
     size = 0

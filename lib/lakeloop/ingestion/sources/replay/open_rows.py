@@ -1,0 +1,105 @@
+"""Which quarantined rows are open, in Spark: what a replay chooses from, with the form of each."""
+
+import re
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION
+from lakeloop.ingestion.sources.replay.forms import Form, form_of_source, forms_of
+from lakeloop.ingestion.sources.replay.originals import RECORD_DEFECTS
+from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.lake.ledger import Ledger
+from lakeloop.lake.quarantine import QUARANTINE, Chosen
+from lakeloop.lake.tables import Lake
+from lakeloop.quality.judgement import QUARANTINED, REASONS, VERDICT
+
+KNOWN_DEFECT = "^(" + "|".join(map(re.escape, RECORD_DEFECTS)) + ")"
+COLUMNS = ("row_id", "batch_id", "root_batch_id", "origin", "record", "original", "rows", "form")
+
+
+def row_id_column() -> Column:
+    """`lake.quarantine.row_id` of rows of bronze."""
+    place, text = F.coalesce(F.col(POSITION)["origin"], F.lit("")), F.coalesce(F.col(ORIGINAL), F.lit(""))
+    record = F.coalesce(F.col(POSITION)["record"].cast("string"), F.lit(""))
+    bar = F.lit("|")
+    return F.sha2(F.concat(F.col("_batch_id"), bar, record, bar, F.length(place), bar, place, bar, text), 256)
+
+
+def candidates(
+    lake: Lake, spec: PipelineSpec, chosen: Chosen, *, judged_by: str | None, open_batch: int | None
+) -> tuple[DataFrame, tuple[Form, ...]]:
+    """The open rows that are chosen, one per id, and the forms that `form` counts from 0.
+
+    `form` is NULL for a row that cannot be parsed again: its text is not whole, or the header of its file is lost.
+    Rows that a replay has judged by the declaration `judged_by` are left out, and so are those of `open_batch`.
+    """
+    rows = _open(lake, spec, chosen, open_batch)
+    rows = _with_roots(lake, spec, rows, judged_by)
+    whole = F.when(~F.col("_damaged") & F.col("original").isNotNull(), F.lit(0))
+    if (form := form_of_source(spec.source)) is not None or not isinstance(spec.source, FilesSource):
+        return rows.withColumn("form", whole.cast("int")).select(*COLUMNS), (form,) if form else ()
+    places = [(row[0], row[1]) for row in rows.select("root_batch_id", "origin").distinct().collect()]
+    of_place = forms_of(places, spec.pipeline, spec.source, Ledger(lake.root))
+    forms = tuple(dict.fromkeys(of_place.values()))
+    numbered = [(batch, origin, forms.index(form)) for (batch, origin), form in of_place.items()]
+    known = lake.spark.createDataFrame(numbered, "root_batch_id bigint, origin string, _form int")
+    joined = rows.join(F.broadcast(known), ["root_batch_id", "origin"], "left")
+    formed = joined.withColumn("form", F.when(whole.isNotNull(), F.col("_form")))
+    # Two rows that are alike but for their file's header would be alike in the new batch, and nobody could tell then
+    # which header is whose; the second waits for a replay of its own.
+    first = F.min("form").over(Window.partitionBy("origin", "record", "original"))
+    return formed.withColumn("_first", first).where(F.col("form").eqNullSafe(F.col("_first"))).select(*COLUMNS), forms
+
+
+def _open(lake: Lake, spec: PipelineSpec, chosen: Chosen, open_batch: int | None) -> DataFrame:
+    bronze = lake.read(spec.record_table).where(F.col(VERDICT) == QUARANTINED)
+    if open_batch is not None:
+        bronze = bronze.where(F.col("_batch_id") != open_batch)
+    origin = F.col(POSITION)["origin"]
+    if chosen.origin is not None:
+        inside = F.startswith(origin, F.lit(f"{chosen.origin}!/"))
+        bronze = bronze.where((origin == chosen.origin) | inside)
+    replaced = F.contains(F.col(ORIGINAL), F.lit("\ufffd"))
+
+    def is_damage(reason: Column) -> Column:
+        is_known = F.rlike(reason["message"], F.lit(KNOWN_DEFECT))
+        return F.coalesce(reason["rule"] == F.lit("malformed"), F.lit(False)) & (~is_known | replaced)
+
+    has_rule = (
+        F.lit(True) if chosen.rule is None else F.exists(REASONS, lambda each: each["rule"] == F.lit(chosen.rule))
+    )
+    grouped = (
+        bronze.withColumn("row_id", row_id_column())
+        .groupBy("row_id")
+        .agg(
+            F.first("_batch_id").alias("batch_id"),
+            F.first(origin).alias("origin"),
+            F.first(F.col(POSITION)["record"]).alias("record"),
+            F.first(ORIGINAL).alias("original"),
+            F.count("*").alias("rows"),
+            F.max(F.coalesce(F.exists(REASONS, is_damage), F.lit(False))).alias("_damaged"),
+            F.max(F.coalesce(has_rule, F.lit(False))).alias("_chosen"),
+        )
+    )
+    return grouped.where("_chosen")
+
+
+def _with_roots(lake: Lake, spec: PipelineSpec, rows: DataFrame, judged_by: str | None) -> DataFrame:
+    """Open rows with the batch that they first came in with."""
+    if not lake.exists(QUARANTINE):
+        return rows.withColumn("root_batch_id", F.col("batch_id"))
+    decided = lake.read(QUARANTINE).where(F.col("pipeline") == spec.pipeline)
+    is_seen = F.col("judged_by") == judged_by if judged_by is not None else F.lit(False)
+    earlier = (
+        decided.where(F.col("new_row_id").isNotNull())
+        .groupBy(F.col("new_row_id").alias("row_id"))
+        .agg(F.min("root_batch_id").alias("_root"), F.max(is_seen).alias("_seen"))
+    )
+    return (
+        rows.join(decided.select("row_id"), "row_id", "left_anti")
+        .join(earlier, "row_id", "left")
+        .where(~F.coalesce(F.col("_seen"), F.lit(False)))
+        .withColumn("root_batch_id", F.coalesce(F.col("_root"), F.col("batch_id")))
+    )
