@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -17,6 +18,7 @@ from lakeloop.ingestion.sources.files.inspection import Inspected, inspect_files
 from lakeloop.ingestion.sources.files.listing import list_files, stat_files, wait_until_settled
 from lakeloop.ingestion.sources.files.numbering import read_lines
 from lakeloop.ingestion.sources.files.unpack import Unpacker, unpack
+from lakeloop.ingestion.sources.files.unreadable import find_unreadable
 from lakeloop.ingestion.sources.line_parsers import form_findings, parse_csv, parse_json
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
 from lakeloop.lake.file_catalog import FileCatalog, FileEntry
@@ -24,6 +26,7 @@ from lakeloop.lake.ledger import Plan
 
 log = logs.get(__name__)
 UTF_8 = ("utf-8", "utf-8-sig")
+COLUMNAR = ("parquet", "orc", "avro")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class FilesReader:
         settled = wait_until_settled(chosen, self.spec.settle.total_seconds())
         if not settled:
             return None
-        inspected = inspect_files(settled, self.spec, progress)
+        inspected = inspect_files(settled, self.spec, progress, self.folder)
         now = [file for file, there in zip(inspected, stat_files(settled), strict=True) if there == file.listed]
         if not now:
             return None
@@ -76,10 +79,7 @@ class FilesReader:
 
         Raises SourceError for one that is gone.
         """
-        routes: dict[Route, list[Inspected]] = defaultdict(list)
-        for file in self._unchanged(plan):
-            routes[self._route(file)].append(file)
-        frames = [self._frame(route, files) for route, files in routes.items()]
+        frames = [self._frame(route, files) for route, files in self._routes(plan).items()]
         if not frames:
             empty = self.spark.createDataFrame([], f"_text string, {POSITION} struct<origin:string,record:bigint>")
             frames = [parse_json(empty, self.spec.fields)]
@@ -105,8 +105,26 @@ class FilesReader:
             if file.refused is None:
                 disposal.dispose(file, self.folder, self.spec.processed)
 
+    def without_unreadable(self, plan: Plan) -> Plan | None:
+        """The plan with each columnar file refused whose pages Spark cannot read; None where it reads them all."""
+        broken: dict[str, str] = {}
+        for route, files in self._routes(plan).items():
+            if route.way in COLUMNAR:
+                broken |= find_unreadable(files, partial(self._frame, route))
+        if not broken:
+            return None
+        files = [replace(file, refused=broken.get(file.path, file.refused)) for file in files_of(plan)]
+        summary = f"{plan.summary}, {len(broken)} refused while they were read"
+        return Plan({**plan.details, "files": [asdict(file) for file in files]}, summary)
+
     def release(self, plan: Plan) -> None:
         """Nothing is held."""
+
+    def _routes(self, plan: Plan) -> dict[Route, list[Inspected]]:
+        routes: dict[Route, list[Inspected]] = defaultdict(list)
+        for file in self._unchanged(plan):
+            routes[self._route(file)].append(file)
+        return routes
 
     def _route(self, file: Inspected) -> Route:
         """How a file is read; files of one route are read together."""
@@ -115,11 +133,12 @@ class FilesReader:
             return Route("unpack")
         if isinstance(declared, ParquetFormat | OrcFormat | AvroFormat):
             return Route(type(declared).__name__.removesuffix("Format").lower(), schema=file.schema)
-        if isinstance(declared, CsvFormat) and file.encoding in UTF_8 and not declared.multiline:
+        by_line = file.encoding in UTF_8 and not file.unwieldy
+        if isinstance(declared, CsvFormat) and by_line and not declared.multiline:
             return Route(
                 "csv", file.header, file.header_line, declared.model_copy(update={"delimiter": file.delimiter})
             )
-        if isinstance(declared, JsonLinesFormat) and file.encoding in UTF_8:
+        if isinstance(declared, JsonLinesFormat) and by_line:
             return Route("jsonl")
         return Route("unpack")
 

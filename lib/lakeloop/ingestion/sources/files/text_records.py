@@ -5,6 +5,7 @@ Runs on executors, a file at a time and a record at a time, so it imports nothin
 
 import codecs
 import csv as csv_module
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ def csv_records(stream: BinaryIO, csv: CsvFormat, encoding: str, longest: int) -
     first = next(numbered, None)
     if first is None:
         return
+    if first[2]:
+        yield Record(first[0], first[1], {}, f"the header: {first[2]}")
     delimiter = sniff_delimiter(first[1], csv.quote) if csv.delimiter == "auto" else csv.delimiter
     header = find_header(first[1], delimiter, csv.quote)
     begins = re.compile(rf"(^|{re.escape(delimiter)}){re.escape(csv.quote)}")
@@ -81,7 +84,7 @@ def csv_records(stream: BinaryIO, csv: CsvFormat, encoding: str, longest: int) -
         if error is None and text.count(csv.quote) % 2 and begins.search(text):
             error = "a quote is not closed" + ("" if csv.multiline else " on the line")
         if error is None:
-            cells = next(csv_module.reader(text.splitlines(True), delimiter=delimiter, quotechar=csv.quote), [])
+            cells = next(csv_module.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, quotechar=csv.quote), [])
             if len(cells) != len(header):
                 error = f"the line does not have the {len(header)} cells of the header"
         yield Record(number, text, {name: cell or None for name, cell in zip(header, cells, strict=False)}, error)

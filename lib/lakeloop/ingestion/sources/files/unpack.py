@@ -23,7 +23,7 @@ from lakeloop.ingestion.files_spec import (
 )
 from lakeloop.ingestion.sources.files.headers import match_names
 from lakeloop.ingestion.sources.files.inspection import LOOKED_AT, find_encoding
-from lakeloop.ingestion.sources.files.json_documents import json_records
+from lakeloop.ingestion.sources.files.json_documents import json_line_records, json_records
 from lakeloop.ingestion.sources.files.packing import BREAKS, PACKINGS, BombError, Part, parts_of
 from lakeloop.ingestion.sources.files.sheets import sheet_records
 from lakeloop.ingestion.sources.files.text_records import (
@@ -52,8 +52,10 @@ class Unpacker:
     limits: Limits
 
     def rows(self, path: str, packing: str, encoding: str, extension: str) -> Iterator[Row]:
-        """All records of a file. Where the file breaks, the records before that are kept and the break is one more."""
-        place = 0
+        """All records of a file. Where the file breaks, the records before that are kept and the break is one more.
+
+        What breaks inside a member of an archive leaves the members behind it as they are.
+        """
         try:
             system, inner = filesystem(path)
             size = system.get_file_info(inner).size or 0
@@ -61,15 +63,14 @@ class Unpacker:
                 for part in parts_of(stream, packing, size, self.limits):
                     place = 0
                     origin = f"{path}!/{part.name}" if part.name else path
-                    for record in self._records(part, encoding, extension):
-                        place = record.place
-                        yield self._row(origin, record)
-        except BombError as error:
-            yield self._row(path, Record(place + 1, "", {}, f"the file is refused from here on: {error}"))
+                    try:
+                        for record in self._records(part, encoding, extension):
+                            place = record.place
+                            yield self._row(origin, record)
+                    except BREAKS as error:
+                        yield self._row(origin, _break(place + 1, packing, error))
         except BREAKS as error:
-            said = str(error) or type(error).__name__
-            what = f"the {PACKINGS[packing]} data break here" if packing else "the file breaks here"
-            yield self._row(path, Record(place + 1, "", {}, f"{what}: {said}"))
+            yield self._row(path, _break(1, packing, error))
 
     def _records(self, part: Part, encoding: str, extension: str) -> Iterator[Record]:
         if part.refused:
@@ -83,7 +84,9 @@ class Unpacker:
         match declared:
             case CsvFormat():
                 yield from csv_records(part.stream, declared, encoding, longest)
-            case JsonArrayFormat() | JsonLinesFormat():
+            case JsonLinesFormat():
+                yield from json_line_records(part.stream, encoding, longest)
+            case JsonArrayFormat():
                 yield from json_records(part.stream, encoding, longest)
             case XmlFormat():
                 yield from xml_records(part.stream, declared.row_tag)
@@ -105,6 +108,13 @@ class Unpacker:
         values = [record.values.get(names[name]) if name in names else None for name in self.declared]
         rescued = json.dumps(extra, ensure_ascii=False) if extra else None
         return (*values, origin, record.place, record.original, rescued, record.error, missing)
+
+
+def _break(place: int, packing: str, error: Exception) -> Record:
+    if isinstance(error, BombError):
+        return Record(place, "", {}, f"the file is refused from here on: {error}")
+    what = f"the {PACKINGS[packing]} data break here" if packing else "the file breaks here"
+    return Record(place, "", {}, f"{what}: {str(error) or type(error).__name__}")
 
 
 def unpack(spark: SparkSession, files: Sequence[tuple[str, str, str, str]], unpacker: Unpacker) -> DataFrame:
