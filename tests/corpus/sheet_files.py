@@ -74,17 +74,33 @@ def bomb() -> bytes:
     return archive(*blown)
 
 
+def lying_bomb() -> bytes:
+    """The same, with sizes that say nothing of it."""
+    packed = bytearray(bomb())
+    name = b"xl/worksheets/sheet1.xml"
+    for mark, size_at, name_at in ((b"PK\x03\x04", 22, 30), (b"PK\x01\x02", 24, 46)):
+        at = packed.index(mark)
+        while packed[at + name_at : at + name_at + len(name)] != name:
+            at = packed.index(mark, at + 1)
+        packed[at + size_at : at + size_at + 4] = struct.pack("<I", 1000)
+    return bytes(packed)
+
+
 GOOD = cells([1, "x"], [2.5, True], [None, None], [3, ""])
 CANNOT = "the workbook cannot be read"
 
 CASES = (
     Case("good.xlsx", "numbers, truth, a blank line", GOOD, {2: ("1", "x"), 3: ("2.5", "true"), 5: ("3", None)}),
-    Case("formulas.xlsx", "formulas count by their value; an error is text", book(formulas), {2: ("#DIV/0!", "2"), 3: ("x", "=1+1")}),
-    Case("dates.xlsx", "dates, the day that never was, and numbers beyond them", book(dates), 2),
+    Case("formulas.xlsx", "formulas, which count by their value, and one that came to an error", book(formulas), {3: ("x", "=1+1")},
+         ((2, "an error in A2 (#DIV/0!)"),)),
+    Case("dates.xlsx", "dates, the day that never was, and numbers beyond them", book(dates),
+         {2: ("2026-02-03 04:05:00", "1e+16"), 3: ("1900-02-28", "00:00:00")}),
     Case("merged.xlsx", "merged cells: the first has the value", book(lambda _, sheet: sheet.merge_range("A2:B3", "x")), {2: ("x", None)}),
     Case("macro.xlsm", "a macro, which is not looked at", book(macro), {2: ("1", "x")}),
     Case("password.xlsx", "a password", encrypted(), 0, ((1, CANNOT),)),
     Case("bomb.xlsx", "a sheet that is a bomb", lambda path: path.write_bytes(bomb()), 0, ((1, "the workbook unpacks to"),)),
+    Case("lying_bomb.xlsx", "the same bomb, which says that it is small", lambda path: path.write_bytes(lying_bomb()), 0,
+         ((1, CANNOT),)),
     Case("cut.xlsx", "a workbook that was cut", GOOD[:-100], 0, ((1, CANNOT),)),
     Case("csv.xlsx", "CSV by another name", "a,b\n1,x\n", 0, ((1, CANNOT),)),
     Case("no_sheet.xlsx", "a zip that is no workbook", archive(("1.txt", "x")), 0, ((1, CANNOT),)),

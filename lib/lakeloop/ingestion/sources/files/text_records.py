@@ -79,7 +79,7 @@ def csv_records(stream: BinaryIO, csv: CsvFormat, encoding: str, longest: int) -
     delimiter = sniff_delimiter(first[1], csv.quote) if csv.delimiter == "auto" else csv.delimiter
     header = find_header(first[1], delimiter, csv.quote)
     begins = re.compile(rf"(^|{re.escape(delimiter)}){re.escape(csv.quote)}")
-    for number, text, broken in _joined(numbered, csv.quote) if csv.multiline else numbered:
+    for number, text, broken in _joined(numbered, csv.quote, longest) if csv.multiline else numbered:
         cells, error = [], broken
         if error is None and text.count(csv.quote) % 2 and begins.search(text):
             error = "a quote is not closed" + ("" if csv.multiline else " on the line")
@@ -112,13 +112,17 @@ def plain_records(stream: BinaryIO, text: PlainTextFormat, encoding: str, longes
         yield Record(number, line, {text.field: line}, error)
 
 
-def _joined(lines: Iterator[Line], quote: str) -> Iterator[Line]:
-    """Lines joined while a quote is open. Where it stays open the first line stands alone and is malformed."""
+def _joined(lines: Iterator[Line], quote: str, longest: int) -> Iterator[Line]:
+    """Lines joined while a quote is open, to `longest` characters at most.
+
+    Where it stays open the first line stands alone and is malformed.
+    """
     pending: list[Line] = []
     while line := pending.pop(0) if pending else next(lines, None):
         number, text, error = line
         parts, taken = [text], 0
-        while error is None and sum(part.count(quote) for part in parts) % 2 and len(parts) < LINES_OF_A_RECORD:
+        is_open, size = text.count(quote) % 2 == 1, len(text)
+        while error is None and is_open and len(parts) < LINES_OF_A_RECORD and size < longest:
             if taken == len(pending):
                 following = next(lines, None)
                 if following is None:
@@ -126,7 +130,8 @@ def _joined(lines: Iterator[Line], quote: str) -> Iterator[Line]:
                 pending.append(following)
             parts.append(pending[taken][1])
             taken += 1
-        if sum(part.count(quote) for part in parts) % 2 == 0:
+            is_open, size = is_open != (parts[-1].count(quote) % 2 == 1), size + len(parts[-1])
+        if not is_open:
             del pending[:taken]
             yield number, "\n".join(parts), error
         else:
