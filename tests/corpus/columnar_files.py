@@ -1,7 +1,6 @@
 """Parquet, ORC and Avro: cut, damaged, mislabelled, of other types."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -35,7 +34,9 @@ def as_avro(table: pa.Table, fields: Any = None, codec: str = "deflate") -> byte
     target = io.BytesIO()
     fields = fields or [{"name": name, "type": ["null", "string"]} for name in table.column_names]
     schema = {"type": "record", "name": "row", "fields": fields}
-    fastavro.writer(target, fastavro.parse_schema(schema), table.to_pylist(), codec=codec, sync_marker=b"0123456789abcdef")
+    fastavro.writer(
+        target, fastavro.parse_schema(schema), table.to_pylist(), codec=codec, sync_marker=b"0123456789abcdef"
+    )
     return target.getvalue()
 
 
@@ -55,20 +56,36 @@ NAMELESS = pa.Table.from_arrays([pa.array([1]), pa.array(["x"]), pa.array([2])],
 CASES = (
     Case("good.parquet", "Parquet", as_parquet(ONE), {1: ("1", "x")}),
     Case("rows.parquet", "Parquet of 1,000 rows", SNAPPY, ROWS),
-    Case("types.parquet", "a column of another type than in the others", as_parquet(pa.table({"a": [1.5], "b": [None]})), {1: ("1.5", None)}),
+    Case(
+        "types.parquet",
+        "a column of another type than in the others",
+        as_parquet(pa.table({"a": [1.5], "b": [None]})),
+        {1: ("1.5", None)},
+    ),
     Case("nested.parquet", "nested types", as_parquet(NESTED), {1: ('{"x":1,"y":[1,null]}', '["p",null]')}),
     Case("no_rows.parquet", "no rows", as_parquet(ONE.slice(0, 0))),
     Case("no_columns.parquet", "other columns alone", as_parquet(pa.table({"z": [1]})), 0, ((1, "no column a, b"),)),
     Case("nameless.parquet", "a column without a name", as_parquet(NAMELESS), {1: ("1", "x")}),
     Case("names_twice.parquet", "names that differ in case", as_parquet(SAME), refused=CANNOT),
     Case("nanoseconds.parquet", "a type that Spark does not have", as_parquet(NANOS), refused=CANNOT),
-    Case("unsigned.parquet", "unsigned integers", as_parquet(pa.table({"a": pa.array([2**64 - 1], pa.uint64()), "b": ["x"]})),
-         {1: ("18446744073709551615", "x")}),
+    Case(
+        "unsigned.parquet",
+        "unsigned integers",
+        as_parquet(pa.table({"a": pa.array([2**64 - 1], pa.uint64()), "b": ["x"]})),
+        {1: ("18446744073709551615", "x")},
+    ),
     Case("cut.parquet", "Parquet that was cut", SNAPPY[:-200], refused="it is damaged"),
     Case("pages.parquet", "a good footer and damaged pages", damaged(SNAPPY, 100), refused=CANNOT),
-    Case("pages_plain.parquet", "a good footer and damaged pages without compression", damaged(PLAIN, 8), refused=CANNOT),
+    Case(
+        "pages_plain.parquet", "a good footer and damaged pages without compression", damaged(PLAIN, 8), refused=CANNOT
+    ),
     Case("footer.parquet", "a damaged footer", damaged(SNAPPY, len(SNAPPY) - 60, 16), refused="it is damaged"),
-    Case("footer_length.parquet", "a footer that says it is 4 GB", SNAPPY[:-8] + b"\xf0\xff\xff\xff" + SNAPPY[-4:], refused="it is damaged"),
+    Case(
+        "footer_length.parquet",
+        "a footer that says it is 4 GB",
+        SNAPPY[:-8] + b"\xf0\xff\xff\xff" + SNAPPY[-4:],
+        refused="it is damaged",
+    ),
     Case("csv.parquet", "CSV by another name", b"a,b\n1,x\n", refused="does not begin like one"),
     Case("orc.parquet", "ORC by another name", as_orc(ONE), refused="does not begin like one"),
     Case("empty.parquet", "no bytes", b"", refused="it is an empty .parquet"),
@@ -80,13 +97,37 @@ CASES = (
     Case("csv.orc", "CSV by another name", b"a,b\n1,x\n", refused="does not begin like one"),
     Case("empty.orc", "no bytes", b"", refused="it is an empty .orc"),
     Case("good.avro", "Avro", as_avro(pa.table({"a": ["1"], "b": ["x"]})), {1: ("1", "x")}),
-    Case("nested.avro", "nested types",
-         as_avro(NESTED, [{"name": "a", "type": {"type": "record", "name": "r", "fields": [
-             {"name": "x", "type": "int"}, {"name": "y", "type": {"type": "array", "items": ["null", "int"]}}]}},
-             {"name": "b", "type": {"type": "array", "items": ["null", "string"]}}]),
-         {1: ('{"x":1,"y":[1,null]}', '["p",null]')}),
-    Case("recursive.avro", "a type that holds itself",
-         as_avro(pa.table({"a": [None], "b": ["x"]}), [{"name": "a", "type": ["null", "row"]}, {"name": "b", "type": "string"}]), refused=CANNOT),
+    Case(
+        "nested.avro",
+        "nested types",
+        as_avro(
+            NESTED,
+            [
+                {
+                    "name": "a",
+                    "type": {
+                        "type": "record",
+                        "name": "r",
+                        "fields": [
+                            {"name": "x", "type": "int"},
+                            {"name": "y", "type": {"type": "array", "items": ["null", "int"]}},
+                        ],
+                    },
+                },
+                {"name": "b", "type": {"type": "array", "items": ["null", "string"]}},
+            ],
+        ),
+        {1: ('{"x":1,"y":[1,null]}', '["p",null]')},
+    ),
+    Case(
+        "recursive.avro",
+        "a type that holds itself",
+        as_avro(
+            pa.table({"a": [None], "b": ["x"]}),
+            [{"name": "a", "type": ["null", "row"]}, {"name": "b", "type": "string"}],
+        ),
+        refused=CANNOT,
+    ),
     Case("no_rows.avro", "no rows", as_avro(TABLE.slice(0, 0))),
     Case("cut.avro", "Avro that was cut", AVRO[:-200], refused="it is damaged"),
     Case("blocks.avro", "a good header and a damaged block", damaged(AVRO, len(AVRO) // 2), refused=CANNOT),

@@ -1,7 +1,6 @@
 """Names that tools stumble over, and things that are no files."""
 
 import os
-from pathlib import Path
 
 from tests.corpus.cases import Case
 from tests.corpus.packed_files import gz
@@ -9,9 +8,11 @@ from tests.corpus.packed_files import gz
 CONTENT = "a,b\n1,x\n"
 ROW = {2: ("1", "x")}
 NAMES = {
-    "line\nbreak.csv": "a line break", "quo\"te's`.csv": "quotes", " two  blanks .csv": "blanks", "100%25 %zz.csv": "percent signs",
+    "line\nbreak.csv": "a line break", "quo\"te's`.csv": "quotes",
+    " two  blanks .csv": "blanks", "100%25 %zz.csv": "percent signs",
     "-rf.csv": "a leading dash", "a" * 251 + ".csv": "255 bytes", "[x]{y}*?\\.csv": "characters of patterns",
-    "$(id);&|<>.csv": "characters of shells", "u\u0308.csv": "a letter of two characters", "#+=,!~.csv": "characters of URLs",
+    "$(id);&|<>.csv": "characters of shells",
+    "u\u0308.csv": "a letter of two characters", "#+=,!~.csv": "characters of URLs",
     "\u202egnp.csv": "text from right to left", "tab\t.csv": "a tab",
 }  # fmt: skip
 
@@ -24,7 +25,7 @@ CASES = (
     Case("dangling.csv", "a link to nothing", lambda path: path.symlink_to("nowhere.csv"), left_alone=True),
     Case("loop.csv", "a link to itself", lambda path: path.symlink_to("loop.csv"), left_alone=True),
     Case("circle", "a link to its own folder", lambda path: path.symlink_to("."), left_alone=True),
-    Case("pipe.csv", "a pipe that nobody writes to", lambda path: os.mkfifo(path), left_alone=True),
+    Case("pipe.csv", "a pipe that nobody writes to", os.mkfifo, left_alone=True),
     Case("device.csv", "a link to a device without an end", lambda path: path.symlink_to("/dev/zero"), left_alone=True),
     Case("outside.log", "a link to a file outside the folder",
          lambda path, around: path.symlink_to(around.canary), refused="a link that leads out of the folder"),

@@ -53,7 +53,8 @@ def macro(workbook: Workbook, sheet: Worksheet) -> None:
 def encrypted() -> bytes:
     """A compound file with the streams that a password makes, which hold nothing."""
     free, end, fat = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
-    header = struct.pack("<8s16sHHHHH6sIIIIIIIIII", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"", 0x3E, 3, 0xFFFE, 9, 6, b"",
+    header = struct.pack("<8s16sHHHHH6sIIIIIIIIII", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"", 0x3E, 3,
+                         0xFFFE, 9, 6, b"",
                          0, 1, 1, 0, 4096, end, 0, end, 0, 0)  # fmt: skip
     names = ("Root Entry", "EncryptionInfo", "EncryptedPackage", "")
     entries = b""
@@ -61,7 +62,9 @@ def encrypted() -> bytes:
         text = name.encode("utf-16-le").ljust(64, b"\0")
         kind = 5 if number == 0 else 2 if name else 0
         links = (free, free, 1) if number == 0 else (free, 2 if number == 1 else free, free)
-        entries += struct.pack("<64sHBBIII16sIQQIQ", text, 2 * len(name) + 2 if name else 0, kind, 1, *links, b"", 0, 0, 0, end, 0)
+        entries += struct.pack(
+            "<64sHBBIII16sIQQIQ", text, 2 * len(name) + 2 if name else 0, kind, 1, *links, b"", 0, 0, 0, end, 0
+        )
     table = struct.pack("<128I", fat, end, *[free] * 126)
     return header + struct.pack("<109I", *[free] * 109) + table + entries
 
@@ -91,16 +94,41 @@ CANNOT = "the workbook cannot be read"
 
 CASES = (
     Case("good.xlsx", "numbers, truth, a blank line", GOOD, {2: ("1", "x"), 3: ("2.5", "true"), 5: ("3", None)}),
-    Case("formulas.xlsx", "formulas, which count by their value, and one that came to an error", book(formulas), {3: ("x", "=1+1")},
-         ((2, "an error in A2 (#DIV/0!)"),)),
-    Case("dates.xlsx", "dates, the day that never was, and numbers beyond them", book(dates),
-         {2: ("2026-02-03 04:05:00", "1e+16"), 3: ("1900-02-28", "00:00:00")}),
-    Case("merged.xlsx", "merged cells: the first has the value", book(lambda _, sheet: sheet.merge_range("A2:B3", "x")), {2: ("x", None)}),
+    Case(
+        "formulas.xlsx",
+        "formulas, which count by their value, and one that came to an error",
+        book(formulas),
+        {3: ("x", "=1+1")},
+        ((2, "an error in A2 (#DIV/0!)"),),
+    ),
+    Case(
+        "dates.xlsx",
+        "dates, the day that never was, and numbers beyond them",
+        book(dates),
+        {2: ("2026-02-03 04:05:00", "1e+16"), 3: ("1900-02-28", "00:00:00")},
+    ),
+    Case(
+        "merged.xlsx",
+        "merged cells: the first has the value",
+        book(lambda _, sheet: sheet.merge_range("A2:B3", "x")),
+        {2: ("x", None)},
+    ),
     Case("macro.xlsm", "a macro, which is not looked at", book(macro), {2: ("1", "x")}),
     Case("password.xlsx", "a password", encrypted(), 0, ((1, CANNOT),)),
-    Case("bomb.xlsx", "a sheet that is a bomb", lambda path: path.write_bytes(bomb()), 0, ((1, "the workbook unpacks to"),)),
-    Case("lying_bomb.xlsx", "the same bomb, which says that it is small", lambda path: path.write_bytes(lying_bomb()), 0,
-         ((1, CANNOT),)),
+    Case(
+        "bomb.xlsx",
+        "a sheet that is a bomb",
+        lambda path: path.write_bytes(bomb()),
+        0,
+        ((1, "the workbook unpacks to"),),
+    ),
+    Case(
+        "lying_bomb.xlsx",
+        "the same bomb, which says that it is small",
+        lambda path: path.write_bytes(lying_bomb()),
+        0,
+        ((1, CANNOT),),
+    ),
     Case("cut.xlsx", "a workbook that was cut", GOOD[:-100], 0, ((1, CANNOT),)),
     Case("csv.xlsx", "CSV by another name", "a,b\n1,x\n", 0, ((1, CANNOT),)),
     Case("no_sheet.xlsx", "a zip that is no workbook", archive(("1.txt", "x")), 0, ((1, CANNOT),)),

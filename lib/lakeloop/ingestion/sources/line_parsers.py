@@ -82,8 +82,8 @@ def parse_json(lines: DataFrame, declared: Sequence[str]) -> DataFrame:
     """One JSON object per record. Numbers and nested values become their JSON text; an absent key is NULL.
 
     A number with a fraction or exponent is read as a double, so digits beyond the 17th go; one that no double holds, or
-    that has more than 1,000 digits, makes the record malformed, as NaN and Infinity do, which JSON lacks. Keys that are not declared
-    go to `_rescued`.
+    that has more than 1,000 digits, makes the record malformed, as do NaN and Infinity, which JSON lacks. Keys that are
+    not declared go to `_rescued`.
     """
     fields = ", ".join(f"{quoted(name)} STRING" for name in declared)
     # As the only element of an array: Spark reads an object and ignores what follows it.

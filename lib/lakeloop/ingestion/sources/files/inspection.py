@@ -107,9 +107,7 @@ def inspect(file: Listed, spec: FilesSource, folder: str) -> Inspected:
             known, refused=f"its one line names none of {', '.join(spec.fields)}; check its encoding and delimiter"
         )
     unwieldy = known.unwieldy or len(header) > MAX_COLUMNS or (lines < number and file.size > LOOKED_AT)
-    return replace(
-        known, encoding=encoding, header=header, header_line=number, delimiter=delimiter, unwieldy=unwieldy
-    )
+    return replace(known, encoding=encoding, header=header, header_line=number, delimiter=delimiter, unwieldy=unwieldy)
 
 
 def find_encoding(first: bytes, declared: str) -> str:

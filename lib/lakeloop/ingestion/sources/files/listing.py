@@ -1,12 +1,12 @@
 """Which files lie in a folder, in the order in which they are wanted."""
 
 import fnmatch
-import os
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from pyarrow import fs
 
@@ -56,29 +56,25 @@ def list_files(folder: str, spec: FilesSource) -> list[Listed]:
 
 def leads_out(path: str, folder: str) -> bool:
     """Whether a local path below `folder` is a link, or lies behind one, to somewhere else."""
-    return "://" not in path and not _real(path).startswith(os.path.join(_real_folder(folder), ""))
+    return "://" not in path and not Path(path).resolve().is_relative_to(Path(folder).resolve())
 
 
 def _once_each(files: list[Listed], folder: str) -> list[Listed]:
     """Files without links to one another: a folder that holds a link to itself has no end of names."""
+    resolved = cache(Path.resolve)
+    top = Path(folder)
 
-    def is_link(file: Listed) -> bool:
-        return _real(file.path) != os.path.join(_real_folder(folder), os.path.relpath(file.path, folder))
+    def real(file: Listed) -> Path:
+        given = Path(file.path)
+        path: Path = resolved(given.parent) / given.name
+        return path.resolve() if path.is_symlink() else path
 
-    names: dict[str, Listed] = {}
-    for file in sorted(files, key=lambda file: (is_link(file), len(file.path), file.path)):
-        names.setdefault(_real(file.path), file)
+    real_paths = {file: real(file) for file in files}
+    names: dict[Path, Listed] = {}
+    own = {file: path == resolved(top) / Path(file.path).relative_to(top) for file, path in real_paths.items()}
+    for file in sorted(files, key=lambda file: (not own[file], len(file.path), file.path)):
+        names.setdefault(real_paths[file], file)
     return list(names.values())
-
-
-def _real(path: str) -> str:
-    joined = os.path.join(_real_folder(os.path.dirname(path)), os.path.basename(path))
-    return os.path.realpath(joined) if os.path.islink(joined) else joined
-
-
-@cache
-def _real_folder(path: str) -> str:
-    return os.path.realpath(path)
 
 
 def stat_files(files: list[Listed]) -> Iterator[Listed | None]:

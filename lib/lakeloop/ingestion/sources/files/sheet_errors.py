@@ -4,7 +4,7 @@ import io
 import posixpath
 import re
 import zipfile
-from typing import BinaryIO
+from typing import IO
 
 from lxml import etree
 
@@ -56,7 +56,7 @@ def _parsed(archive: zipfile.ZipFile, name: str) -> etree._Element:
         raise ValueError(f"{name}: {error.msg}") from error
 
 
-def _has_error(sheet: BinaryIO | zipfile.ZipExtFile) -> bool:
+def _has_error(sheet: IO[bytes]) -> bool:
     before = b""
     while chunk := sheet.read(CHUNK):
         if AN_ERROR.search(before + chunk):
@@ -65,7 +65,7 @@ def _has_error(sheet: BinaryIO | zipfile.ZipExtFile) -> bool:
     return False
 
 
-def _errors(sheet: BinaryIO | zipfile.ZipExtFile) -> dict[int, str]:
+def _errors(sheet: IO[bytes]) -> dict[int, str]:
     found: dict[int, list[str]] = {}
     rows = etree.iterparse(sheet, tag="{*}row", resolve_entities=False, no_network=True, load_dtd=False)
     line = 0

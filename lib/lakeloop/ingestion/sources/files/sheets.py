@@ -38,9 +38,10 @@ def sheet_records(stream: BinaryIO, excel: ExcelFormat, limits: Limits) -> Itera
             header = distinct_names((cell or "").strip() for cell in cells)
         elif line > excel.header_line and any(cell is not None for cell in cells):
             original = json.dumps(cells, ensure_ascii=False)
-            error = None if header else f"line {excel.header_line} does not name the columns"
-            error = error or (f"the formula's value is an error in {wrong[line]}" if line in wrong else None)
-            yield Record(line, original, dict(zip(header, cells, strict=False)), error)
+            complaint = None if header else f"line {excel.header_line} does not name the columns"
+            if complaint is None and line in wrong:
+                complaint = f"the formula's value is an error in {wrong[line]}"
+            yield Record(line, original, dict(zip(header, cells, strict=False)), complaint)
 
 
 def cell_text(cell: Cell) -> str | None:

@@ -84,7 +84,9 @@ def csv_records(stream: BinaryIO, csv: CsvFormat, encoding: str, longest: int) -
         if error is None and text.count(csv.quote) % 2 and begins.search(text):
             error = "a quote is not closed" + ("" if csv.multiline else " on the line")
         if error is None:
-            cells = next(csv_module.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, quotechar=csv.quote), [])
+            cells = next(
+                csv_module.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, quotechar=csv.quote), []
+            )
             if len(cells) != len(header):
                 error = f"the line does not have the {len(header)} cells of the header"
         yield Record(number, text, {name: cell or None for name, cell in zip(header, cells, strict=False)}, error)

@@ -1,7 +1,7 @@
 """XML documents into records. Runs on executors, a record at a time, so it imports nothing of Spark."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
 
 from lxml import etree
@@ -52,7 +52,8 @@ def xml_records(stream: BinaryIO, row_tag: str) -> Iterator[Record]:
 
 def _fields(element: etree._Element) -> dict[str, str | None]:
     found: dict[str, list[str | None]] = {}
-    for value in ATTRIBUTES(element):
+    values: Any = ATTRIBUTES(element)
+    for value in values:
         found.setdefault(f"@{etree.QName(value.attrname).localname}", []).append(str(value))
     for child in element.iterchildren("{*}*"):
         found.setdefault(etree.QName(child).localname, []).append(_text(child))
