@@ -64,11 +64,11 @@ def listener() -> Iterator[tuple[str, list[str]]]:
         def listen() -> None:
             while True:
                 try:
-                    connection, _ = server.accept()
+                    connection, peer = server.accept()
                 except OSError:
                     return
-                with connection:
-                    heard.append(connection.recv(1000).decode("latin-1"))
+                heard.append(str(peer))
+                connection.close()
 
         thread = threading.Thread(target=listen)
         thread.start()
@@ -185,16 +185,16 @@ def test_nothing_outside_was_reached(batch: Batch, lot: str) -> None:
     everything = [path for path in Path(batch.lake.root).rglob("*") if path.is_file()]
     assert everything
     assert [path for path in everything if CANARY.encode() in path.read_bytes()] == []
-    for row in batch.lake.read(f"bronze.{lot}").where(F.to_json(F.struct("*")).contains(CANARY)).collect():
-        pytest.fail(f"the canary stands in {row}")
+    rows = batch.lake.read(f"bronze.{lot}").select(F.to_json(F.struct("*")).alias("row"))
+    assert rows.where(F.contains("row", F.lit(CANARY))).collect() == []
 
 
 def test_the_listener_hears() -> None:
     with listener() as (address, heard):
         host, port = address.split(":")
         with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(b"GET /x")
-    assert heard == ["GET /x"]
+            assert connection.recv(1) == b""
+    assert len(heard) == 1
 
 
 def test_the_page_shows_the_corpus() -> None:
