@@ -11,6 +11,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, SecretMissingError
 from lakeloop.ingestion.sources.opening import open_source
 from lakeloop.ingestion.sources.query import QueryReader
+from lakeloop.ingestion.sources.replay.reader import WithReplays
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.tables import Lake
 from lakeloop.serving.access_spec import Keys, KeySpec, load_access, load_keys
@@ -188,6 +189,7 @@ def test_what_is_said_of_a_derived_table_does_not_let_it_be_written_again(projec
     for more in ("", "columns: {town: {tags: [pii]}}\nkeep: {versions: 3}\n", "owner: somebody\n"):
         derived.write_text(text + more)
         reader = open_source(project, load_pipeline(project, "towns"), lake)
-        assert isinstance(reader, QueryReader)
-        definitions.append(reader.definition)
+        assert isinstance(reader, WithReplays)
+        assert isinstance(reader.usual, QueryReader)
+        definitions.append(reader.usual.definition)
     assert definitions[0] == definitions[1] != definitions[2]

@@ -75,7 +75,7 @@ def test_a_file_that_is_still_being_written_is_left_for_later(tmp_path: Path) ->
 
 def inspected(tmp_path: Path, name: str, content: bytes, **changes: Any) -> Any:
     path = drop(tmp_path, name, content)
-    return inspect(Listed(str(path), len(content), 1_000_000_000_000), spec(**changes))
+    return inspect(Listed(str(path), len(content), 1_000_000_000_000), spec(**changes), str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path, name: 
 
 
 def test_a_file_that_cannot_be_opened_is_refused_and_the_others_are_not(tmp_path: Path) -> None:
-    assert "cannot be read" in inspect(Listed(str(tmp_path / "gone.csv"), 1, 1), spec()).refused  # type: ignore[operator]
+    assert "cannot be read" in inspect(Listed(str(tmp_path / "gone.csv"), 1, 1), spec(), str(tmp_path)).refused  # type: ignore[operator]
 
 
 def test_a_header_is_found_with_its_line_its_delimiter_and_the_hash_of_the_file(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_the_encoding_is_declared_or_found(first: bytes, declared: str, encoding
 
 def moved(tmp_path: Path, processed: Any, *, changed: bool = False) -> list[str]:
     path = drop(tmp_path / "in", "sub/a.csv")
-    file = inspect(Listed(str(path), 4, 1_000_000_000_000), spec())
+    file = inspect(Listed(str(path), 4, 1_000_000_000_000), spec(), str(tmp_path))
     if changed:
         path.write_bytes(b"a\n2\n3\n")
     for _ in range(2):  # the second time changes nothing

@@ -39,7 +39,7 @@ def plan(folder: Path, files: dict[str, str | bytes], texts: tuple[str, ...] = (
         (drop / name).write_bytes(content.encode() if isinstance(content, str) else content)
     planning = planner(folder, texts, **declared)
     listed = [file for file in list_files(str(drop), planning.spec) if not files or Path(file.path).name in files]
-    return planning.plan(inspect_files(listed, planning.spec, lambda text: None))
+    return planning.plan(inspect_files(listed, planning.spec, lambda text: None, str(drop)))
 
 
 def types(planned: PlannedSchema) -> dict[str, str | None]:

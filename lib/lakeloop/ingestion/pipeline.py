@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
@@ -16,10 +17,11 @@ from lakeloop.core.errors import (
     SourceError,
 )
 from lakeloop.core.run_record import RunContext, now
+from lakeloop.core.spark_failures import SPARK_FAILURES, said
 from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.publishing import publish
 from lakeloop.ingestion.recording import Recorder
-from lakeloop.ingestion.sources.protocol import Ended, Source
+from lakeloop.ingestion.sources.protocol import Ended, SiftingSource, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
 from lakeloop.lake.tables import Lake
@@ -59,12 +61,16 @@ class Pipeline:
             judged = recorder.find(batch) if resumed else None
             if judged is None:
                 progress(f"checking {batch.plan.summary}")
-                judged = recorder.record(batch)
+                try:
+                    judged = recorder.record(batch)
+                except SPARK_FAILURES as failure:
+                    batch = self._planned_anew(batch, failure, ledger, run)
+                    judged = recorder.record(batch)
             recorder.accept(batch, judged)
             progress(f"publishing {judged.counts.good:,} rows")
             publish(self.lake, self.spec, batch)
             self.source.finish(Ended(batch.plan, batch.batch_id, run, partial(recorder.by_origin, batch)))
-        except (LakeloopError, PySparkException) as problem:
+        except (LakeloopError, *SPARK_FAILURES) as problem:
             error = problem if isinstance(problem, LakeloopError) else self._explained(problem)
             refused = isinstance(error, AccountingError | RuleFailedError)
             outcome: Outcome = "withdrawn" if refused else "failed"
@@ -83,9 +89,23 @@ class Pipeline:
             raise SourceError(batch.plan.failure)
         return entry
 
-    def _explained(self, problem: PySparkException) -> EngineError:
+    def _planned_anew(
+        self, batch: Batch, failure: PySparkException | Py4JJavaError, ledger: Ledger, run: RunContext
+    ) -> Batch:
+        """A batch without what made Spark fail, in place of one that left nothing; raises the failure otherwise."""
+        name, table = self.spec.pipeline, self.spec.sink.table
+        if not isinstance(self.source, SiftingSource) or self.lake.find_commit(self.spec.record_table, batch.commit):
+            raise failure
+        plan = self.source.without_unreadable(batch.plan)
+        if plan is None:
+            raise failure
+        ledger.record(run, RunEntry(name, table, "withdrawn", now(), f"planned anew: {plan.summary}", batch.batch_id))
+        self.source.release(batch.plan)
+        return ledger.plan(name, plan, run, ledger.history(name))
+
+    def _explained(self, problem: PySparkException | Py4JJavaError) -> EngineError:
         log.error("Spark failed", pipeline=self.spec.pipeline, exc_info=problem)
-        return EngineError(f"{self.spec.pipeline}: Spark refuses the batch: {str(problem).strip().splitlines()[0]}")
+        return EngineError(f"{self.spec.pipeline}: Spark refuses the batch: {said(problem)}")
 
     def _next_batch(self, ledger: Ledger, run: RunContext, progress: Progress) -> tuple[Batch | None, bool]:
         before = ledger.history(self.spec.pipeline)

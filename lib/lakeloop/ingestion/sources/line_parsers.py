@@ -17,6 +17,14 @@ from lakeloop.quality import Finding
 from lakeloop.quality.rules import quoted
 
 TEXT, MALFORMED, MISSING = "_text", "_malformed", "_missing"
+STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}  # as the parser for documents reads
+# An escaped half of a surrogate pair without its other half; `\\\\` before it would be a backslash and plain letters.
+BEGINS = r"(?<!\\)(?:\\\\)*+\\u[dD]"
+LONG_NUMBER = r"\d[eE]\+?\d{3}|\d{300}"  # only such a number can be beyond a double
+HALF_A_PAIR = (
+    rf"{BEGINS}[89abAB][0-9a-fA-F]{{2}}(?!\\u[dD][c-fC-F])"
+    rf"|(?<!\\u[dD][89abAB][0-9a-fA-F]{{2}}){BEGINS}[c-fC-F]"
+)
 MAX_CELLS = 20_000  # Spark's parser fails, and the job with it, on a line of more than 20,480
 
 
@@ -70,7 +78,7 @@ def _cells(header: Sequence[str], csv: CsvFormat, has_quotes: Column) -> Column:
     }
     readable = F.when(has_quotes & (_count_of(csv.delimiter) < MAX_CELLS), F.col(TEXT))
     fields = F.from_csv(readable, schema, options)
-    parsed = F.when(fields[CORRUPT].isNull(), F.array(*(fields[name] for name in header)))
+    parsed = F.when(readable.isNotNull() & fields[CORRUPT].isNull(), F.array(*(fields[name] for name in header)))
     return F.when(has_quotes, parsed).otherwise(split)
 
 
@@ -85,13 +93,14 @@ def parse_json(
     A key of `aliases` gives the value of a field that the object has not; `lacks` are the fields that records without
     a value are said to lack.
 
-    A number with a fraction or exponent is read as a double, so digits beyond the 17th go. Keys that are not declared
-    go to `_rescued`.
+    A number with a fraction or exponent is read as a double, so digits beyond the 17th go; one that no double holds, or
+    that has more than 1,000 digits, makes the record malformed, as do NaN and Infinity, which JSON lacks. Keys that are
+    not declared go to `_rescued`.
     """
     fields = ", ".join(f"{quoted(name)} STRING" for name in declared)
     # As the only element of an array: Spark reads an object and ignores what follows it.
     alone = F.from_json(
-        F.concat(F.lit("["), TEXT, F.lit("]")), f"array<struct<{fields.replace(' STRING', ':STRING')}>>"
+        F.concat(F.lit("["), TEXT, F.lit("]")), f"array<struct<{fields.replace(' STRING', ':STRING')}>>", STRICT
     )
     is_object = F.endswith(F.rtrim(TEXT), F.lit("}")) & (F.size("_alone") == 1)
     keys = F.json_object_keys(TEXT)
@@ -121,11 +130,18 @@ def parse_json(
     for alias, lacking, name in alias_of:
         values[name] = F.coalesce(values[name], F.when(lacking, every[alias]))
     absent = F.concat_ws(",", *(F.when(values[name].isNull(), F.lit(name)) for name in lacks))
+    # Spark writes such a number so, and half a surrogate pair as a question mark.
+    is_long = F.col(TEXT).rlike(LONG_NUMBER) & ~F.contains(TEXT, F.lit("Infinity"))
+    overflows = is_long & F.contains(F.to_json("_fields"), F.lit("Infinity"))
+    halves = F.contains(TEXT, F.lit("\\u")) & F.col(TEXT).rlike(HALF_A_PAIR)
     malformed = F.when(F.col("_fields").isNull(), F.lit("the text is not one JSON object")).when(
         (F.col("_keys") != known) & (F.size(F.array_distinct("_keys")) < F.size("_keys")),
         F.lit("a key stands twice in the object"),
     )
     missing = F.when(absent != "", absent) if lacks else F.lit(None).cast("string")
+    malformed = F.when(halves, F.lit("the text holds half a surrogate pair, which is no character")).otherwise(
+        F.coalesce(malformed, F.when(overflows, F.lit("a number is too large for a double")))
+    )
     return _finish(parsed, values, malformed=malformed, missing=missing, rescued=rescued)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pyspark.sql import DataFrame
 
@@ -53,6 +53,15 @@ class Ended:
     batch_id: int
     run: RunContext
     by_origin: Callable[[], dict[str, RowCounts]]
+
+
+@runtime_checkable
+class SiftingSource(Protocol):
+    """A source of parts that may be damaged where only reading shows it."""
+
+    def without_unreadable(self, plan: Plan) -> Plan | None:
+        """The plan without the parts that Spark cannot read, asked after it failed; None: no part is to blame."""
+        ...
 
 
 class Source(Protocol):

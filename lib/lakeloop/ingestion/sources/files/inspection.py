@@ -21,19 +21,23 @@ from lakeloop.ingestion.files_spec import (
     TextFormat,
 )
 from lakeloop.ingestion.sources.files import headers
-from lakeloop.ingestion.sources.files.listing import Listed, split_extension
+from lakeloop.ingestion.sources.files.listing import Listed, leads_out, split_extension
 from lakeloop.lake.storage import filesystem
 
 LOOKED_AT = 64 << 10
 CHUNK = 4 << 20
 THREADS = 8
+MAX_COLUMNS = 1_000  # a plan of more columns takes Spark longer than the rows take Python
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 BEGINNINGS = {"gz": b"\x1f\x8b", "bz2": b"BZh", "zip": b"PK", "parquet": b"PAR1", "orc": b"ORC", "avro": b"Obj\x01"}
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """What a plan says of a file. `refused` tells why it cannot be read as a whole; the header is that of a CSV."""
+    """What a plan says of a file. `refused` tells why it cannot be read as a whole; the header is that of a CSV.
+
+    `unwieldy` has lines too long or columns too many for Spark.
+    """
 
     path: str
     size: int
@@ -46,6 +50,7 @@ class Inspected:
     header_line: int = 0
     delimiter: str = ""
     schema: str = ""
+    unwieldy: bool = False
     refused: str | None = None
 
     @property
@@ -54,27 +59,31 @@ class Inspected:
         return Listed(self.path, self.size, self.modified)
 
 
-def inspect_files(files: Sequence[Listed], spec: FilesSource, progress: Callable[[str], None]) -> list[Inspected]:
-    """Look into files, several at a time, in their order. Each is read once from start to end."""
+def inspect_files(
+    files: Sequence[Listed], spec: FilesSource, progress: Callable[[str], None], folder: str
+) -> list[Inspected]:
+    """Look into files below a folder, several at a time, in their order. Each is read once from start to end."""
     inspected: list[Inspected] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        for number, file in enumerate(pool.map(partial(inspect, spec=spec), files), start=1):
+        for number, file in enumerate(pool.map(partial(inspect, spec=spec, folder=folder), files), start=1):
             inspected.append(file)
             if number % 500 == 0:
                 progress(f"looked into {number:,} of {len(files):,} new files")
     return inspected
 
 
-def inspect(file: Listed, spec: FilesSource) -> Inspected:
+def inspect(file: Listed, spec: FilesSource, folder: str) -> Inspected:
     """Look into one file."""
     extension, packing = split_extension(file.path)
     known = Inspected(file.path, file.size, file.modified, extension=extension, packing=packing)
     declared = spec.formats.by_extension.get(extension)
+    if leads_out(file.path, folder):
+        return replace(known, refused="it is a link that leads out of the folder; drop a copy of the file")
     try:
         system, path = filesystem(file.path)
         with system.open_input_stream(path, compression=None) as stream:
-            first, sha256 = _hashed(stream)
-        known = replace(known, sha256=sha256)
+            first, sha256, longest = _hashed(stream, min(CHUNK, spec.limits.record_bytes))
+        known = replace(known, sha256=sha256, unwieldy=longest > spec.limits.record_bytes)
         refused = _refusal(file, first, extension, packing)
         if refused is None and not packing:
             schema, refused = _look_at_schema(file, declared)
@@ -92,7 +101,14 @@ def inspect(file: Listed, spec: FilesSource) -> Inspected:
     line, number = _first_line(text)
     delimiter = headers.sniff_delimiter(line, declared.quote) if declared.delimiter == "auto" else declared.delimiter
     header = headers.find_header(line, delimiter, declared.quote)
-    return replace(known, encoding=encoding, header=header, header_line=number, delimiter=delimiter)
+    lines = text[:-1].count("\n") + text[:-1].count("\r")
+    fields = list(spec.fields or ())
+    is_alone = lines < number and file.size <= LOOKED_AT
+    if header and fields and is_alone and not headers.match_names(header, fields):
+        said = f"its one line names none of {', '.join(fields)}; check its encoding and delimiter"
+        return replace(known, refused=said)
+    unwieldy = known.unwieldy or len(header) > MAX_COLUMNS or (lines < number and file.size > LOOKED_AT)
+    return replace(known, encoding=encoding, header=header, header_line=number, delimiter=delimiter, unwieldy=unwieldy)
 
 
 def find_encoding(first: bytes, declared: str) -> str:
@@ -112,12 +128,17 @@ def find_encoding(first: bytes, declared: str) -> str:
         return best.encoding if best else "utf-8"
 
 
-def _hashed(stream: BinaryIO) -> tuple[bytes, str]:
-    digest, first = hashlib.sha256(), b""
-    while chunk := stream.read(CHUNK):
-        first = first or bytes(chunk[:LOOKED_AT])
+def _hashed(stream: BinaryIO, at_once: int) -> tuple[bytes, str, int]:
+    """The first bytes, the hash, and the length of the longest line, which is exact where it is beyond `at_once`."""
+    digest, first, longest, line = hashlib.sha256(), b"", 0, 0
+    while chunk := stream.read(at_once):
+        if len(first) < LOOKED_AT:
+            first += bytes(chunk[: LOOKED_AT - len(first)])
         digest.update(chunk)
-    return first, digest.hexdigest()
+        ends = [place for place in (chunk.find(b"\n"), chunk.find(b"\r")) if place >= 0]
+        longest = max(longest, line + (min(ends) if ends else len(chunk)))
+        line = len(chunk) - max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) - 1 if ends else line + len(chunk)
+    return first, digest.hexdigest(), longest
 
 
 def _refusal(file: Listed, first: bytes, extension: str, packing: str) -> str | None:

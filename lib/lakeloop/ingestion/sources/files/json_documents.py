@@ -1,11 +1,11 @@
-"""JSON documents into records, in Python: arrays of objects, one object, or objects that follow each other."""
+"""JSON into records, in Python: arrays of objects, one object, objects that follow each other, an object a line."""
 
 import json
 from collections.abc import Iterator
 from io import TextIOWrapper
 from typing import Any, BinaryIO
 
-from lakeloop.ingestion.sources.files.text_records import UNREADABLE, Record
+from lakeloop.ingestion.sources.files.text_records import UNREADABLE, Record, lines_of
 
 CHUNK = 1 << 20
 BLANK = " \t\r\n"
@@ -13,6 +13,12 @@ BLANK = " \t\r\n"
 
 class Number(str):
     """A number as it is written, with all its digits."""
+
+    __slots__ = ()
+
+
+class Constant(Number):
+    """NaN, Infinity or -Infinity, which JavaScript has and JSON lacks."""
 
     __slots__ = ()
 
@@ -39,6 +45,23 @@ def json_records(stream: BinaryIO, encoding: str, longest: int) -> Iterator[Reco
         yield Record(place + 1, "", {}, "the array is not closed", header=False)
 
 
+def json_line_records(stream: BinaryIO, encoding: str, longest: int) -> Iterator[Record]:
+    """One object a line; a line that is none is one bad record, and the next line is read."""
+    for number, text, broken in lines_of(stream, encoding, longest):
+        values: dict[str, str | None] = {}
+        error = broken
+        if error is None:
+            try:
+                value = DECODER.decode(text)
+                error = unusable(value, text)
+                values = {} if error else {key: json_text(item) for key, item in value.items()}
+            except json.JSONDecodeError:
+                error = "the text is not one JSON object"
+            except RecursionError:
+                error = "the text is not one JSON object: it is nested too deeply"
+        yield Record(number, text, values, error, header=False)
+
+
 def unusable(value: Any, original: str) -> str | None:
     """Why a value is no record."""
     if not isinstance(value, dict):
@@ -47,7 +70,15 @@ def unusable(value: Any, original: str) -> str | None:
         return "a key stands twice in the object"
     if UNREADABLE in original:
         return "the text is not valid in its encoding"
+    if ("NaN" in original or "Infinity" in original) and _has_constant(value):
+        return "NaN and Infinity are numbers that no JSON has"
     return None
+
+
+def _has_constant(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_has_constant, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, Constant)
 
 
 def json_text(value: Any) -> str | None:
@@ -62,7 +93,8 @@ def _dumped(value: Any) -> str:
         case Number():
             return str(value)
         case dict():
-            return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_dumped(v)}" for k, v in value.items()) + "}"
+            pairs = value.pairs if isinstance(value, Repeated) else value.items()
+            return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_dumped(v)}" for k, v in pairs) + "}"
         case list():
             return "[" + ",".join(map(_dumped, value)) + "]"
         case _:
@@ -70,16 +102,20 @@ def _dumped(value: Any) -> str:
 
 
 class Repeated(dict[str, Any]):
-    """An object in which a key stands twice."""
+    """An object in which a key stands twice; `pairs` has both."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    return found if len(found) == len(pairs) else Repeated(found)
+    return found if len(found) == len(pairs) else Repeated(pairs)
 
 
 DECODER = json.JSONDecoder(
-    parse_float=Number, parse_int=Number, parse_constant=Number, object_pairs_hook=_object, strict=False
+    parse_float=Number, parse_int=Number, parse_constant=Constant, object_pairs_hook=_object, strict=False
 )
 
 

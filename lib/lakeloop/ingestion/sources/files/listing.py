@@ -5,13 +5,18 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from pyarrow import fs
 
+from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.sources.files.packing import PACKINGS
 from lakeloop.lake.storage import filesystem
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, order=True)
@@ -26,19 +31,50 @@ class Listed:
 def list_files(folder: str, spec: FilesSource) -> list[Listed]:
     """The files below a folder that the source takes, by name or by time. Raises SourceError when it is not there.
 
-    Left out are names that begin with a dot or an underscore, at any depth, and extensions of no declared format.
+    Left out are names that begin with a dot or an underscore, at any depth, extensions of no declared format, names
+    that are not UTF-8 (with a warning), and links to files that are listed under their own name.
     """
     system, path = filesystem(folder)
     if system.get_file_info(path).type is not fs.FileType.Directory:
         raise SourceError(f"the folder {folder} does not exist; create it or mend the connection's path")
     prefix = folder[: -len(path)] if folder.endswith(path) else ""
-    found = []
+    found, nameless = [], 0
     for info in system.get_file_info(fs.FileSelector(path, recursive=True)):
-        inside = info.path.removeprefix(path).strip("/")
+        try:
+            inside = info.path.removeprefix(path).strip("/")
+        except UnicodeDecodeError:
+            nameless += 1
+            continue
         hidden = any(part[0] in "._" for part in inside.split("/"))
         if info.is_file and not hidden and fnmatch.fnmatchcase(inside, spec.pattern) and _extension(inside, spec):
             found.append(Listed(prefix + info.path, info.size, info.mtime_ns))
-    return sorted(found, key=lambda file: (file.modified, file.path) if spec.order == "time" else (file.path,))
+    if nameless:
+        log.warning("files left alone: their names are not UTF-8; rename them", folder=folder, files=nameless)
+    once = found if "://" in folder else _once_each(found, folder)
+    return sorted(once, key=lambda file: (file.modified, file.path) if spec.order == "time" else (file.path,))
+
+
+def leads_out(path: str, folder: str) -> bool:
+    """Whether a local path below `folder` is a link, or lies behind one, to somewhere else."""
+    return "://" not in path and not Path(path).resolve().is_relative_to(Path(folder).resolve())
+
+
+def _once_each(files: list[Listed], folder: str) -> list[Listed]:
+    """Files without links to one another: a folder that holds a link to itself has no end of names."""
+    resolved = cache(Path.resolve)
+    top = Path(folder)
+
+    def real(file: Listed) -> Path:
+        given = Path(file.path)
+        path: Path = resolved(given.parent) / given.name
+        return path.resolve() if path.is_symlink() else path
+
+    real_paths = {file: real(file) for file in files}
+    names: dict[Path, Listed] = {}
+    own = {file: path == resolved(top) / Path(file.path).relative_to(top) for file, path in real_paths.items()}
+    for file in sorted(files, key=lambda file: (not own[file], len(file.path), file.path)):
+        names.setdefault(real_paths[file], file)
+    return list(names.values())
 
 
 def stat_files(files: list[Listed]) -> Iterator[Listed | None]:

@@ -5,6 +5,7 @@ import gzip
 import io
 import posixpath
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,7 +15,11 @@ from typing import BinaryIO
 from lakeloop.ingestion.files_spec import Limits
 
 PACKINGS = {"gz": "gzip", "bz2": "bzip2", "zip": "zip"}
-BREAKS = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+# What readers raise on bytes that nobody foresaw; a ValueError is that of Arrow's streams and of half a character too.
+BREAKS = (
+    OSError, EOFError, zlib.error, zipfile.BadZipFile, struct.error, NotImplementedError, RuntimeError, ValueError,
+    LookupError, ArithmeticError,
+)  # fmt: skip
 UNCHECKED_BYTES = 1 << 20  # small files compress as they like
 
 
@@ -38,7 +43,8 @@ def parts_of(stream: BinaryIO, packing: str, packed_bytes: int, limits: Limits) 
     elif packing == "bz2":
         yield Part("", _limited(bz2.BZ2File(stream), packed_bytes, limits))
     elif packing == "zip":
-        yield from _members(stream, limits)
+        # Python's reader asks a small archive for bytes before its start, which not every stream refuses as it expects.
+        yield from _members(io.BytesIO(stream.read()) if packed_bytes < UNCHECKED_BYTES else stream, limits)
     else:
         yield Part("", stream)
 
@@ -59,7 +65,12 @@ def _members(stream: BinaryIO, limits: Limits) -> Iterator[Part]:
             if refused:
                 yield Part(member.filename, io.BytesIO(), refused)
                 continue
-            with archive.open(member) as inside:
+            try:
+                inside = archive.open(member)
+            except BREAKS as error:  # the members behind it may be whole
+                yield Part(member.filename, io.BytesIO(), f"the zip data break here: {error}")
+                continue
+            with inside:
                 yield Part(member.filename, _limited(inside, member.compress_size, limits))
 
 
@@ -89,7 +100,8 @@ class _Limited(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        data = self.stream.read(len(view))  # type: ignore[attr-defined]
+        # Not `read`, which loses what it has unpacked where the data break.
+        data = self.stream.read1(len(view))  # type: ignore[attr-defined]
         self.unpacked += len(data)
         if self.unpacked > self.limits.expanded_bytes:
             raise BombError(f"it unpacks to more than {self.limits.expanded_bytes:,} bytes")

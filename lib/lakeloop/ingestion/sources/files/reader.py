@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -28,6 +29,7 @@ from lakeloop.ingestion.sources.files.listing import list_files, stat_files, wai
 from lakeloop.ingestion.sources.files.numbering import read_lines
 from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.files.unpack import Unpacker, unpack
+from lakeloop.ingestion.sources.files.unreadable import find_unreadable
 from lakeloop.ingestion.sources.line_parsers import parse_csv, parse_json
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
 from lakeloop.lake.file_catalog import FileCatalog, FileEntry
@@ -36,6 +38,7 @@ from lakeloop.lake.schema_versions import SchemaVersions
 
 log = logs.get(__name__)
 UTF_8 = ("utf-8", "utf-8-sig")
+COLUMNAR = ("parquet", "orc", "avro")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class FilesReader:
         settled = wait_until_settled(chosen, self.spec.settle.total_seconds())
         if not settled:
             return None
-        inspected = inspect_files(settled, self.spec, progress)
+        inspected = inspect_files(settled, self.spec, progress, self.folder)
         now = [file for file, there in zip(inspected, stat_files(settled), strict=True) if there == file.listed]
         if not now:
             return None
@@ -97,11 +100,7 @@ class FilesReader:
         """
         schema = PlannedSchema.of_json(plan.details["schema"])
         fields = schema.schema.names
-        routes: dict[Route, list[Inspected]] = defaultdict(list)
-        for file in self._unchanged(plan):
-            route = route_of(file, self.spec.formats)
-            routes[replace(route, lacks=schema.lacks.get(file.path, ()))].append(file)
-        frames = [self._frame(route, files, schema) for route, files in routes.items()]
+        frames = [self._frame(route, files, schema) for route, files in self._routes(plan).items()]
         if not frames:
             empty = self.spark.createDataFrame([], f"_text string, {POSITION} struct<origin:string,record:bigint>")
             frames = [parse_json(empty, fields)]
@@ -130,12 +129,32 @@ class FilesReader:
             if file.refused is None:
                 disposal.dispose(file, self.folder, self.spec.processed)
 
+    def without_unreadable(self, plan: Plan) -> Plan | None:
+        """The plan with each columnar file refused whose pages Spark cannot read; None where it reads them all."""
+        broken: dict[str, str] = {}
+        schema = PlannedSchema.of_json(plan.details["schema"])
+        for route, files in self._routes(plan).items():
+            if route.way in COLUMNAR:
+                broken |= find_unreadable(files, partial(self._frame, route, schema=schema))
+        if not broken:
+            return None
+        files = [replace(file, refused=broken.get(file.path, file.refused)) for file in files_of(plan)]
+        summary = f"{plan.summary}, {len(broken)} refused while they were read"
+        return Plan({**plan.details, "files": [asdict(file) for file in files]}, summary)
+
     def release(self, plan: Plan) -> None:
         """Nothing is held."""
 
     @property
     def _schemas(self) -> SchemaPlanner:
         return SchemaPlanner(self.spec, SchemaVersions(self.catalog.root, self.catalog.pipeline), self.texts)
+
+    def _routes(self, plan: Plan) -> dict[Route, list[Inspected]]:
+        lacks = PlannedSchema.of_json(plan.details["schema"]).lacks
+        routes: dict[Route, list[Inspected]] = defaultdict(list)
+        for file in self._unchanged(plan):
+            routes[replace(route_of(file, self.spec.formats), lacks=lacks.get(file.path, ()))].append(file)
+        return routes
 
     def _frame(self, route: Route, files: Sequence[Inspected], schema: PlannedSchema) -> DataFrame:
         paths, fields, aliases = [file.path for file in files], schema.schema.names, schema.aliases
@@ -177,9 +196,10 @@ def route_of(file: Inspected, formats: Formats) -> Route:
         return Route("unpack")
     if isinstance(declared, ParquetFormat | OrcFormat | AvroFormat):
         return Route(type(declared).__name__.removesuffix("Format").lower(), schema=file.schema)
-    if isinstance(declared, CsvFormat) and file.encoding in UTF_8 and not declared.multiline:
+    by_line = file.encoding in UTF_8 and not file.unwieldy
+    if isinstance(declared, CsvFormat) and by_line and not declared.multiline:
         return Route("csv", file.header, file.header_line, declared.model_copy(update={"delimiter": file.delimiter}))
-    if isinstance(declared, JsonLinesFormat) and file.encoding in UTF_8:
+    if isinstance(declared, JsonLinesFormat) and by_line:
         return Route("jsonl")
     return Route("unpack")
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from lakeloop.ingestion.files_spec import ExcelFormat, Limits
 from lakeloop.ingestion.sources.files.headers import distinct_names
 from lakeloop.ingestion.sources.files.packing import BombError
+from lakeloop.ingestion.sources.files.sheet_errors import lines_with_errors
 from lakeloop.ingestion.sources.files.text_records import Record
 
 Cell = str | float | bool | dt.datetime | dt.date | dt.time | dt.timedelta
@@ -28,6 +29,7 @@ def sheet_records(stream: BinaryIO, excel: ExcelFormat, limits: Limits) -> Itera
     except (CalamineError, WorksheetNotFound, IndexError) as error:
         yield Record(1, "", {}, f"the workbook cannot be read: {error}")
         return
+    wrong = lines_with_errors(content, workbook.sheet_names.index(name))
     first = (sheet.start or (0, 0))[0]  # empty lines at the top are no part of what is iterated
     header: tuple[str, ...] = ()
     for line, row in enumerate(sheet.iter_rows(), start=first + 1):
@@ -36,8 +38,10 @@ def sheet_records(stream: BinaryIO, excel: ExcelFormat, limits: Limits) -> Itera
             header = distinct_names((cell or "").strip() for cell in cells)
         elif line > excel.header_line and any(cell is not None for cell in cells):
             original = json.dumps(cells, ensure_ascii=False)
-            nameless = None if header else f"line {excel.header_line} does not name the columns"
-            yield Record(line, original, dict(zip(header, cells, strict=False)), nameless)
+            complaint = None if header else f"line {excel.header_line} does not name the columns"
+            if complaint is None and line in wrong:
+                complaint = f"the formula's value is an error in {wrong[line]}"
+            yield Record(line, original, dict(zip(header, cells, strict=False)), complaint)
 
 
 def cell_text(cell: Cell) -> str | None:

@@ -5,6 +5,7 @@ Runs on executors, a file at a time and a record at a time, so it imports nothin
 
 import codecs
 import csv as csv_module
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,15 +74,19 @@ def csv_records(stream: BinaryIO, csv: CsvFormat, encoding: str, longest: int) -
     first = next(numbered, None)
     if first is None:
         return
+    if first[2]:
+        yield Record(first[0], first[1], {}, f"the header: {first[2]}")
     delimiter = sniff_delimiter(first[1], csv.quote) if csv.delimiter == "auto" else csv.delimiter
     header = find_header(first[1], delimiter, csv.quote)
     begins = re.compile(rf"(^|{re.escape(delimiter)}){re.escape(csv.quote)}")
-    for number, text, broken in _joined(numbered, csv.quote) if csv.multiline else numbered:
+    for number, text, broken in _joined(numbered, csv.quote, longest) if csv.multiline else numbered:
         cells, error = [], broken
         if error is None and text.count(csv.quote) % 2 and begins.search(text):
             error = "a quote is not closed" + ("" if csv.multiline else " on the line")
         if error is None:
-            cells = next(csv_module.reader(text.splitlines(True), delimiter=delimiter, quotechar=csv.quote), [])
+            cells = next(
+                csv_module.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, quotechar=csv.quote), []
+            )
             if len(cells) != len(header):
                 error = f"the line does not have the {len(header)} cells of the header"
         yield Record(number, text, {name: cell or None for name, cell in zip(header, cells, strict=False)}, error)
@@ -109,13 +114,17 @@ def plain_records(stream: BinaryIO, text: PlainTextFormat, encoding: str, longes
         yield Record(number, line, {text.field: line}, error)
 
 
-def _joined(lines: Iterator[Line], quote: str) -> Iterator[Line]:
-    """Lines joined while a quote is open. Where it stays open the first line stands alone and is malformed."""
+def _joined(lines: Iterator[Line], quote: str, longest: int) -> Iterator[Line]:
+    """Lines joined while a quote is open, to `longest` characters at most.
+
+    Where it stays open the first line stands alone and is malformed.
+    """
     pending: list[Line] = []
     while line := pending.pop(0) if pending else next(lines, None):
         number, text, error = line
         parts, taken = [text], 0
-        while error is None and sum(part.count(quote) for part in parts) % 2 and len(parts) < LINES_OF_A_RECORD:
+        is_open, size = text.count(quote) % 2 == 1, len(text)
+        while error is None and is_open and len(parts) < LINES_OF_A_RECORD and size < longest:
             if taken == len(pending):
                 following = next(lines, None)
                 if following is None:
@@ -123,7 +132,8 @@ def _joined(lines: Iterator[Line], quote: str) -> Iterator[Line]:
                 pending.append(following)
             parts.append(pending[taken][1])
             taken += 1
-        if sum(part.count(quote) for part in parts) % 2 == 0:
+            is_open, size = is_open != (parts[-1].count(quote) % 2 == 1), size + len(parts[-1])
+        if not is_open:
             del pending[:taken]
             yield number, "\n".join(parts), error
         else:

@@ -23,7 +23,7 @@ from lakeloop.ingestion.files_spec import (
 )
 from lakeloop.ingestion.sources.files.headers import match_names
 from lakeloop.ingestion.sources.files.inspection import LOOKED_AT, find_encoding
-from lakeloop.ingestion.sources.files.json_documents import json_records
+from lakeloop.ingestion.sources.files.json_documents import json_line_records, json_records
 from lakeloop.ingestion.sources.files.packing import BREAKS, PACKINGS, BombError, Part, parts_of
 from lakeloop.ingestion.sources.files.sheets import sheet_records
 from lakeloop.ingestion.sources.files.text_records import (
@@ -57,8 +57,10 @@ class Unpacker:
     lacks: tuple[str, ...] = ()
 
     def rows(self, path: str, packing: str, encoding: str, extension: str) -> Iterator[Row]:
-        """All records of a file. Where the file breaks, the records before that are kept and the break is one more."""
-        place = 0
+        """All records of a file. Where the file breaks, the records before that are kept and the break is one more.
+
+        What breaks inside a member of an archive leaves the members behind it as they are.
+        """
         try:
             system, inner = filesystem(path)
             size = system.get_file_info(inner).size or 0
@@ -66,15 +68,14 @@ class Unpacker:
                 for part in parts_of(stream, packing, size, self.limits):
                     place = 0
                     origin = f"{path}!/{part.name}" if part.name else path
-                    for record in self._records(part, encoding, extension):
-                        place = record.place
-                        yield self.row(origin, record)
-        except BombError as error:
-            yield self.row(path, Record(place + 1, "", {}, f"the file is refused from here on: {error}"))
+                    try:
+                        for record in self._records(part, encoding, extension):
+                            place = record.place
+                            yield self.row(origin, record)
+                    except BREAKS as error:
+                        yield self.row(origin, _break(place + 1, packing, error))
         except BREAKS as error:
-            said = str(error) or type(error).__name__
-            what = f"the {PACKINGS[packing]} data break here" if packing else "the file breaks here"
-            yield self.row(path, Record(place + 1, "", {}, f"{what}: {said}"))
+            yield self.row(path, _break(1, packing, error))
 
     def sample(
         self, path: str, packing: str, encoding: str, extension: str, most_bytes: int
@@ -118,7 +119,9 @@ class Unpacker:
         match declared:
             case CsvFormat():
                 yield from csv_records(part.stream, declared, encoding, longest)
-            case JsonArrayFormat() | JsonLinesFormat():
+            case JsonLinesFormat():
+                yield from json_line_records(part.stream, encoding, longest)
+            case JsonArrayFormat():
                 yield from json_records(part.stream, encoding, longest)
             case XmlFormat():
                 yield from xml_records(part.stream, declared.row_tag)
@@ -144,6 +147,13 @@ class Unpacker:
         missing = ",".join(absent) or None
         rescued = json.dumps(extra, ensure_ascii=False) if extra else None
         return (*values, origin, record.place, record.original, rescued, record.error, missing)
+
+
+def _break(place: int, packing: str, error: Exception) -> Record:
+    if isinstance(error, BombError):
+        return Record(place, "", {}, f"the file is refused from here on: {error}")
+    what = f"the {PACKINGS[packing]} data break here" if packing else "the file breaks here"
+    return Record(place, "", {}, f"{what}: {str(error) or type(error).__name__}")
 
 
 def unpack(spark: SparkSession, files: Sequence[tuple[str, str, str, str]], unpacker: Unpacker) -> DataFrame:

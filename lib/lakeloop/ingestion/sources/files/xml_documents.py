@@ -1,7 +1,7 @@
 """XML documents into records. Runs on executors, a record at a time, so it imports nothing of Spark."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
 
 from lxml import etree
@@ -9,6 +9,7 @@ from lxml import etree
 from lakeloop.ingestion.sources.files.json_documents import json_text
 from lakeloop.ingestion.sources.files.text_records import Record
 
+ATTRIBUTES = etree.XPath("@*")  # `attrib.items` looks for each value from the first attribute on
 SHOWN = 10_000  # bytes of what stands at a break that are kept as its text
 
 
@@ -51,8 +52,9 @@ def xml_records(stream: BinaryIO, row_tag: str) -> Iterator[Record]:
 
 def _fields(element: etree._Element) -> dict[str, str | None]:
     found: dict[str, list[str | None]] = {}
-    for name, value in element.attrib.items():
-        found[f"@{etree.QName(name).localname}"] = [str(value)]
+    values: Any = ATTRIBUTES(element)
+    for value in values:
+        found.setdefault(f"@{etree.QName(value.attrname).localname}", []).append(str(value))
     for child in element.iterchildren("{*}*"):
         found.setdefault(etree.QName(child).localname, []).append(_text(child))
     return {name: values[0] if len(values) == 1 else json_text(values) for name, values in found.items()}

@@ -19,7 +19,7 @@ from lakeloop.ingestion.sources.files.columnar import union_by_name
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.line_parsers import TEXT, form_findings
-from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress, Source
+from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress, SiftingSource, Source
 from lakeloop.ingestion.sources.replay.forms import Form, require_replayable
 from lakeloop.ingestion.sources.replay.open_rows import candidates
 from lakeloop.ingestion.sources.replay.originals import parse_originals
@@ -225,6 +225,12 @@ class WithReplays:
     def release(self, plan: Plan) -> None:
         """Free what a plan of either holds."""
         self._planner(plan).release(plan)
+
+    def without_unreadable(self, plan: Plan) -> Plan | None:
+        """What the source says of a plan of its own; a replay reads no files."""
+        if plan.kind == "replay" or not isinstance(self.usual, SiftingSource):
+            return None
+        return self.usual.without_unreadable(plan)
 
     def _planner(self, plan: Plan) -> Source:
         return self.replays if plan.kind == "replay" else self.usual

@@ -1,0 +1,187 @@
+"""Delimited text, fixed widths and plain lines."""
+
+from tests.corpus.cases import Case
+
+UNCLOSED = "a quote is not closed on the line"
+RAGGED = "the line does not have the 2 cells of the header"
+NOT_UTF8 = "the text is not valid UTF-8"
+WIDE = 100_000
+
+CASES = (
+    Case(
+        "ragged.csv", "too few and too many cells", "a,b\n1\n1,2,3\n4,x\n", {4: ("4", "x")}, ((2, RAGGED), (3, RAGGED))
+    ),
+    Case(
+        "quotes.csv",
+        "quotes escaped by doubling, in the middle, of another kind, torn",
+        'a,b\n"1,5","say ""hi"""\n2,5" pipe\n3,\'x\'\n4,"torn in\ntwo"\n5,"x"y\n6,x\n',
+        {2: ("1,5", 'say "hi"'), 3: ("2", '5" pipe'), 4: ("3", "'x'"), 7: ("5", '"x"y'), 8: ("6", "x")},
+        ((5, UNCLOSED), (6, RAGGED)),
+    ),
+    Case(
+        "quotes_only.csv",
+        "a line of 99,999 quotes",
+        "a,b\n" + '"' * 99_999 + "\n1,x\n",
+        {3: ("1", "x")},
+        ((2, UNCLOSED),),
+    ),
+    Case("bom.csv", "a byte order mark", b"\xef\xbb\xbfa,b\n1,x\n", {2: ("1", "x")}),
+    Case("utf16.csv", "UTF-16 with a byte order mark", "a,b\n1,ü\n".encode("utf-16"), {2: ("1", "ü")}),
+    Case(
+        "utf16_cut.csv",
+        "UTF-16 that ends in the middle of a character",
+        "a,b\n1,x\n2,y".encode("utf-16")[:-1],
+        {2: ("1", "x")},
+        ((3, "the text is not valid UTF-16"),),
+    ),
+    Case(
+        "latin1.csv",
+        "Latin-1 where UTF-8 is declared",
+        "a,b\n1,Müller\n2,x\n".encode("latin-1"),
+        {3: ("2", "x")},
+        ((2, NOT_UTF8),),
+    ),
+    Case(
+        "cp1252.csv",
+        "CP1252 where UTF-8 is declared",
+        "a,b\n1,5 €\n2,x\n".encode("cp1252"),
+        {3: ("2", "x")},
+        ((2, NOT_UTF8),),
+    ),
+    Case(
+        "invalid_in_the_middle.csv",
+        "overlong, surrogate and cut UTF-8 in the middle",
+        b"a,b\n1,x\n2,\xc0\xaf\n3,\xed\xa0\x80\n4,\xe2\x82\n5,y\n",
+        {2: ("1", "x"), 6: ("5", "y")},
+        ((3, NOT_UTF8), (4, NOT_UTF8), (5, NOT_UTF8)),
+    ),
+    Case(
+        "mixed_newlines.csv",
+        "all three ends of line in one file",
+        "a,b\n1,x\r\n2,y\r3,z\n\r\n4,w",
+        {2: ("1", "x"), 3: ("2", "y"), 4: ("3", "z"), 6: ("4", "w")},
+    ),
+    Case(
+        "unicode_newlines.csv",
+        "characters that only some take for an end of line",
+        "a,b\n1,x\x0by\x0cz\x1c\x85\u2028\u2029w\n",
+        {2: ("1", "x\x0by\x0cz\x1c\x85\u2028\u2029w")},
+    ),
+    Case(
+        "unicode_newlines_utf16.csv",
+        "the same in another encoding",
+        "a,b\n1,x\x0by\x0cz\x1c\x85\u2028\u2029w\n".encode("utf-16"),
+        {2: ("1", "x\x0by\x0cz\x1c\x85\u2028\u2029w")},
+    ),
+    Case(
+        "columns.csv",
+        "100,000 columns",
+        ",".join(["a", "b", *(f"c{n}" for n in range(2, WIDE))]) + "\n1,x" + "," * (WIDE - 2) + "\n2,y\n",
+        {2: ("1", "x")},
+        ((3, "does not have the 100000 cells"),),
+    ),
+    Case(
+        "commas.csv",
+        "a line of 100,000 cells below a header of 2",
+        "a,b\n" + "," * WIDE + "\n" + '"",' * WIDE + "\n1,x\n",
+        {4: ("1", "x")},
+        ((2, RAGGED), (3, RAGGED)),
+    ),
+    Case(
+        "long_header.csv",
+        "a header of one name of 200,000 characters",
+        "x" * 200_000 + "\n1,x\n",
+        0,
+        ((2, "does not have the 1 cells"),),
+    ),
+    Case(
+        "formulas.csv",
+        "cells that a spreadsheet would run",
+        "a,b\n=1+1,@SUM(A1)\n+1,-1\n\"=cmd|' /C calc'!A0\",x\n",
+        {2: ("=1+1", "@SUM(A1)"), 3: ("+1", "-1"), 4: ("=cmd|' /C calc'!A0", "x")},
+    ),
+    Case(
+        "nul.csv",
+        "NUL bytes",
+        b'a,b\n1,x\x00y\n\x00\n"2\x00","z"\n',
+        {2: ("1", "x\x00y"), 4: ("2\x00", "z")},
+        ((3, RAGGED),),
+    ),
+    Case(
+        "partial.csv",
+        "blank lines, and a last line that was cut",
+        "a,b\n\n   \n1,x\n2",
+        {4: ("1", "x")},
+        ((5, RAGGED),),
+    ),
+    Case("unended.csv", "a last line without its end", "a,b\n1,x", {2: ("1", "x")}),
+    Case("empty.csv", "no bytes", b""),
+    Case("header.csv", "a header and no row", "a,b\n"),
+    Case("blank.csv", "blank lines alone", "\n\n  \n"),
+    Case("names_twice.csv", "column names twice and empty", "a,b,a,,\n1,x,2,3,4\n", {2: ("1", "x")}),
+    Case("nonsense.csv", "bytes of no text", b"\x00\xff\xfe\x80\n\x81\x82\n", 0, ((2, NOT_UTF8),)),
+    Case("gzip.csv", "gzip by another name", b"\x1f\x8b\x08\x00" + b"\0" * 20, refused="begins like a .gz"),
+    Case("zip.csv", "a zip by another name", b"PK\x03\x04\x00\x00\n", refused="begins like a .zip"),
+    Case("parquet.csv", "Parquet by another name", b"PAR1\x15\x00", refused="begins like a .parquet"),
+    Case(
+        "widths.txt",
+        "fixed widths: too short, too long, not UTF-8",
+        b"1xyz\n2\n3wxyz\n4\xff\n5w\n",
+        {1: ("1", "xyz"), 5: ("5", "w")},
+        ((2, "expected 2 to 4"), (3, "expected 2 to 4"), (4, NOT_UTF8)),
+    ),
+    Case("empty.txt", "no bytes", b""),
+    Case(
+        "lines.log",
+        "plain lines, whose only field is `a`",
+        b"x\x00\n\n\xff\ny",
+        0,
+        ((1, "no column b"), (3, NOT_UTF8), (4, "no column b")),
+    ),
+    Case("empty.log", "no bytes", b""),
+    Case(
+        "utf16le.csv",
+        "UTF-16 without a byte order mark, as declared",
+        "a;b\n1;ü\n'2;5';x\n".encode("utf-16-le"),
+        {2: ("1", "ü"), 3: ("2;5", "x")},
+        lot="declared",
+    ),
+    Case(
+        "utf8.csv",
+        "UTF-8 where UTF-16 is declared",
+        b"a;b\n1;x\n",
+        refused="its one line names none of a, b",
+        lot="declared",
+    ),
+    Case(
+        "long.csv",
+        "a line beyond the declared limit",
+        ("a;b\n1;x\n2;" + "y" * 5000 + "\n3;z\n").encode("utf-16-le"),
+        {2: ("1", "x"), 4: ("3", "z")},
+        ((3, "longer than 1,000 characters"),),
+        lot="declared",
+    ),
+    Case(
+        "auto_cp1252.csv",
+        "CP1252 found out",
+        ("a,b\n" + "1,Größe für Käufer\n" * 20).encode("cp1252"),
+        dict.fromkeys(range(2, 22), ("1", "Größe für Käufer")),
+        lot="found",
+    ),
+    Case(
+        "auto_late.csv",
+        "one Latin-1 byte behind the first 64 KiB",
+        b"a,b\n" + b"1,x\n" * 20_000 + b"2,\xfc\n3,y\n",
+        20_001,
+        ((20_002, NOT_UTF8),),
+        lot="found",
+    ),
+    Case(
+        "spanning.csv",
+        "quoted line breaks, and a quote that is never closed",
+        'a,b\n1,"x\r\ny"\n2,"z\n3,w\n4,"v"\n',
+        {2: ("1", "x\ny"), 5: ("3", "w"), 6: ("4", "v")},
+        ((4, "a quote is not closed"),),
+        lot="found",
+    ),
+)
