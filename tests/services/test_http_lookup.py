@@ -453,7 +453,7 @@ def test_a_pipeline_with_both_kinds_accounts_for_every_row(spark: SparkSession, 
         # b and g have no plan, e's latitude is none, f is malformed, one a is dropped.
         assert entry.counts == RowCounts(read=8, good=3, quarantined=4, dropped=1)
         assert entry.message == (
-            "1 new files; geo_api: no answer for 1 of 4 keys asked for (status 503: 1); "
+            "1 new file; geo_api: no answer for 1 of 4 keys asked for (status 503: 1); "
             "0 took an expired answer, 1 fell back"
         )
         assert shop.orders() == [

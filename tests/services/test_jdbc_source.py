@@ -77,8 +77,7 @@ def test_types_arrive_as_they_are(spark: SparkSession, postgres: EmbeddedPostgre
     (row,) = source.read(planned).frame.collect()
     values = row.asDict()
     assert values["_position"].asDict() == {"origin": "crm.t", "record": None}
-    assert '"i":1' in values["_original"]
-    assert '"nothing":null' in values["_original"]
+    assert (values["_original"]["i"], values["_original"]["nothing"]) == (1, None)
     assert {name: value for name, value in values.items() if not name.startswith("_")} == {
         "i": 1, "b": 2, "n": Decimal("1.50"), "f": 0.1, "yes": True, "Text": "ü'\"`", "d": dt.date(2026, 2, 28),
         "at": values["at"], "nothing": None, "doc": '{"a": 1}', "list": [1, 2],
