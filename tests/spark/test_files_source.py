@@ -255,11 +255,11 @@ def test_xml_records_beside_other_files(spark: SparkSession, tmp_path: Path) -> 
     records = read(spark, tmp_path, files)
     assert [tuple(record[:5]) for record in records] == [
         ("blank.xml", 2, (None, None), "malformed", None),
-        ("broken.xml", 2, ("1", None), "field_missing", None),
+        ("broken.xml", 2, ("1", None), None, None),
         ("broken.xml", 3, (None, None), "malformed", None),
         ("good.xml", 2, ("1", "x"), None, {"z": "7"}),
         ("good.xml", 3, (None, None), None, None),
-        ("j.jsonl", 1, ("1", None), "field_missing", None),
+        ("j.jsonl", 1, ("1", None), None, None),
     ]
     assert records[2].original == "<c><a>&</a></c>"
 

@@ -204,7 +204,8 @@ def test_fields_are_names_or_types_or_nothing() -> None:
     assert source().fields is None
     assert source(fields=["a"]).fields == ["a"]
     assert source(fields={"a": "decimal(10,2)"}).fields == {"a": "decimal(10,2)"}
-    assert source().schema_rules.mode("a") == "rescue"
+    rules = source().schema_rules
+    assert (rules.mode_of_known("a"), rules.mode_of_new("a"), rules.is_declared("a")) == ("freeze", "rescue", False)
 
 
 def test_columns_that_transforms_read_as_text_have_the_names_of_the_source() -> None:

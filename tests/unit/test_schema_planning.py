@@ -126,7 +126,10 @@ def test_the_sample_is_bounded_and_what_follows_it_does_not_count(tmp_path: Path
     planned = plan(tmp_path, files, fields=None)
     assert types(planned) == {"n": "bigint"}
     assert planned.changes == ()  # none of them was looked at as a whole
-    assert plan(tmp_path, {"d.jsonl": '{"m": 1}\n'}, fields=["n", "m"]).lacks == {f"{tmp_path}/drop/d.jsonl": ("n",)}
+    lacking: dict[str, str | bytes] = {"d.jsonl": '{"m": 1}\n'}
+    strict = {"schema": {"columns": {"n": "freeze"}}}
+    assert plan(tmp_path, lacking, fields=["n", "m"], **strict).lacks == {f"{tmp_path}/drop/d.jsonl": ("n",)}
+    assert plan(tmp_path, lacking, fields=["n", "m"]).lacks == {}
 
 
 def test_a_new_declaration_begins_a_version_and_an_old_one_stays(tmp_path: Path) -> None:

@@ -81,7 +81,8 @@ def decide(schema: Schema, found: Found, rules: SchemaRules) -> tuple[Change, ..
     known_of = {new: known for known, new in pairs.items()}
     changes = [Change("added", name, _on_added(name, rules), found.file, known_of.get(name, "")) for name in unknown]
     changes += [
-        Change("dropped", name, ON_DROPPED[rules.mode(name)], found.file, pairs.get(name, "")) for name in absent
+        Change("dropped", name, ON_DROPPED[rules.mode_of_known(name)], found.file, pairs.get(name, ""))
+        for name in absent
     ]
     changes += [
         Change("case" if known.lower() == name.lower() else "renamed", known, "none", found.file, name)
@@ -145,7 +146,7 @@ def refuse(changes: Iterable[Change]) -> None:
 
 
 def _on_added(name: str, rules: SchemaRules) -> Effect:
-    effect = ON_ADDED[rules.mode(name)]
+    effect = ON_ADDED[rules.mode_of_new(name)]
     return "rescue" if effect == "column" and not re.fullmatch(FIELD_NAME, name) else effect
 
 
@@ -153,11 +154,11 @@ def _on_type(column: str, known: str, found: str, file: str, rules: SchemaRules)
     if found == known or (known == "string" and found != NESTED):
         return []
     if found == NESTED:
-        effect: Effect = "text" if known == "string" else ON_MISFIT[rules.mode(column)]
+        effect: Effect = "text" if known == "string" else ON_MISFIT[rules.mode_of_known(column)]
         return [Change("nested", column, effect, file, found, known)]
     if fits(found, known):
         return [Change("narrowed", column, "none", file, found, known)]
-    return [Change("widened", column, ON_MISFIT[rules.mode(column)], file, found, known)]
+    return [Change("widened", column, ON_MISFIT[rules.mode_of_known(column)], file, found, known)]
 
 
 def _a(noun: str) -> str:

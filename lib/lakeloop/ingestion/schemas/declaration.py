@@ -37,20 +37,40 @@ Fields = Annotated[
 
 
 class SchemaRules(Declaration):
-    """What becomes of a file whose columns are not those of the schema; docs/schemas.md has the table."""
+    """What becomes of a file whose columns are not those of the schema; docs/schemas.md has the table.
 
-    evolution: Mode = Field(default="rescue", description="For all columns that `columns` does not name")
+    Where nothing is declared a known column is frozen and one that is not known is rescued, so that a row that lacks
+    something is quarantined and nothing that came is lost.
+    """
+
+    evolution: Mode | None = Field(default=None, description="For all columns that `columns` does not name")
     columns: dict[str, Mode] = Field(default_factory=dict, description="Of single columns, known or still unknown")
     renames: Annotated[dict[FieldName, str], AfterValidator(_distinct_targets)] = Field(
         default_factory=dict, description="Column: the name that it has in newer files"
     )
 
-    def mode(self, column: str) -> Mode:
-        """What is declared for a column; names do not differ by case alone."""
-        by_name = {name.lower(): mode for name, mode in self.columns.items()}
-        return by_name.get(column.lower(), self.evolution)
+    def mode_of_known(self, column: str) -> Mode:
+        """What holds for a column of the schema; names do not differ by case alone."""
+        return self._named.get(column.lower(), self.evolution or "freeze")
+
+    def is_declared(self, column: str) -> bool:
+        """Whether a mode was declared for a column, by name or for all."""
+        return self.evolution is not None or column.lower() in self._named
+
+    def mode_of_new(self, column: str) -> Mode:
+        """What holds for a column that the schema lacks."""
+        return self._named.get(column.lower(), self.of_new)
 
     @property
-    def modes(self) -> set[Mode]:
-        """Every mode that is declared for something."""
-        return {self.evolution, *self.columns.values()}
+    def of_new(self) -> Mode:
+        """What holds for columns that the schema lacks, unless they are named."""
+        return self.evolution or "rescue"
+
+    @property
+    def modes_of_new(self) -> set[Mode]:
+        """Every mode that may hold for a column that the schema lacks."""
+        return {self.of_new, *self.columns.values()}
+
+    @property
+    def _named(self) -> dict[str, Mode]:
+        return {name.lower(): mode for name, mode in self.columns.items()}

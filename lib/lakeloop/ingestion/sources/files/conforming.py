@@ -42,7 +42,7 @@ def conform_to_schema(frame: DataFrame, planned: PlannedSchema, rules: SchemaRul
         text, converted = _converted(column.name, wanted, source)
         changes[column.name] = converted
         if wanted != "string":
-            mode, lost = rules.mode(column.name), f"_misfit_{column.name}"
+            mode, lost = rules.mode_of_known(column.name), f"_misfit_{column.name}"
             changes[lost] = F.when(converted.isNull(), text)
             if mode == "rescue":
                 rescued[column.name] = lost
@@ -73,7 +73,7 @@ def _misfit(column: str, lost: str, wanted: str, mode: Mode) -> Finding:
 def _missing(planned: PlannedSchema, rules: SchemaRules) -> list[Finding]:
     findings = []
     for mode in ("freeze", "fail", "rescue"):
-        names = [name for name in planned.schema.names if rules.mode(name) == mode]
+        names = [name for name in planned.schema.names if rules.mode_of_known(name) == mode]
         if names:
             absent = _within(F.split(MISSING, ","), names, all_of=len(names) == len(planned.schema.names))
             hints = [
@@ -96,7 +96,7 @@ def _unknown(planned: PlannedSchema, rules: SchemaRules) -> list[Finding]:
     modes: tuple[Mode, ...] = ("freeze", "fail", "evolve")
     findings = []
     for mode in modes:
-        if mode in rules.modes:
+        if mode in rules.modes_of_new:
             keys = F.filter(F.col(UNKNOWN), _of_mode(mode, rules))
             hints = [
                 F.when(F.array_contains(keys, new), F.lit(f"; {propose_rename(known, new)}"))
@@ -104,7 +104,7 @@ def _unknown(planned: PlannedSchema, rules: SchemaRules) -> list[Finding]:
             ]
             text = F.concat(F.lit("no such column is known: "), F.array_join(keys, ", "), F.concat_ws("", *hints))
             # Cells without characters leave no key behind, though the file has a column for them.
-            is_nameless = (F.size(UNKNOWN) == 0) & F.lit(mode == rules.evolution)
+            is_nameless = (F.size(UNKNOWN) == 0) & F.lit(mode == rules.of_new)
             nameless = F.when(is_nameless, F.lit("the file has a column that is not known, empty in this row"))
             violation = F.when(F.col(UNKNOWN).isNotNull(), F.coalesce(F.when(F.size(keys) > 0, text), nameless))
             severity: Severity = "warn" if mode == "evolve" else SEVERITY[mode]
@@ -115,7 +115,7 @@ def _unknown(planned: PlannedSchema, rules: SchemaRules) -> list[Finding]:
 def _of_mode(mode: Mode, rules: SchemaRules) -> Callable[[Column], Column]:
     named = [name.lower() for name, declared in rules.columns.items() if declared == mode]
     others = [name.lower() for name, declared in rules.columns.items() if declared != mode]
-    return lambda key: ~F.lower(key).isin(others) if mode == rules.evolution else F.lower(key).isin(named)
+    return lambda key: ~F.lower(key).isin(others) if mode == rules.of_new else F.lower(key).isin(named)
 
 
 def _with_values(lost: Mapping[str, str]) -> Column:

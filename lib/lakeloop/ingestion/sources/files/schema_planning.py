@@ -35,7 +35,7 @@ class SchemaPlanner:
         rules = self.spec.schema_rules
         schema, changes = self._known()
         new = [] if schema is None or schema.version in {v.version for v in self.versions.all()} else [schema]
-        found = Looker(self.spec, values=schema is None or "evolve" in rules.modes).look(files)
+        found = Looker(self.spec, values=schema is None or "evolve" in rules.modes_of_new).look(files)
         if schema is None:
             schema = self._inferred(found)
             new = [schema]
@@ -133,7 +133,9 @@ class SchemaPlanner:
         rules, lacks = self.spec.schema_rules, {}
         for each in found:
             matched = match(schema.columns, each.names, rules)
-            absent = [name for name in schema.names if name not in matched and rules.mode(name) != "evolve"]
+            # Of records with keys of their own, one that lacks a key has no value there unless something is declared.
+            strict = [n for n in schema.names if rules.is_declared(n) and rules.mode_of_known(n) != "evolve"]
+            absent = [name for name in strict if name not in matched]
             if absent and not each.for_all_rows:
                 lacks[each.file] = tuple(absent)
         return lacks
