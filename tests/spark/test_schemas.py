@@ -284,7 +284,7 @@ def test_a_field_that_becomes_an_object_other_order_and_other_case(
 
 def test_modes_of_single_columns(spark: SparkSession, folder: Path) -> None:
     columns = {"n": "evolve", "secret": "freeze"}
-    inbox = Inbox(spark, folder, {"columns": columns}, {"fields": ["id", "n", "m"]})
+    inbox = Inbox(spark, folder, {"evolution": "rescue", "columns": columns}, {"fields": ["id", "n", "m"]})
     inbox.run({"0.csv": "id,secret,other\n1,s,o\n2,,o\n", "1.csv": "id,other,n,m\n3,o,1,\n"})
     assert inbox.rows("id n m", 0) == [
         ("1", None, None, "quarantined", ("field_missing", "field_unknown"), {"secret": "s", "other": "o"}),
