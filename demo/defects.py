@@ -13,6 +13,7 @@ from typing import Literal
 from demo.telco import Row
 
 Defect = tuple[str, Row]
+Outcome = Literal["quarantined", "dropped", "refused"]  # refused: a file that is none of its kind as a whole
 
 # Per day: the reason, and the values that make a clean row violate it.
 CUSTOMERS: dict[int, list[Defect]] = {
@@ -101,7 +102,7 @@ BROKEN_XML = {
 
 @dataclass(frozen=True)
 class Planted:
-    """One row that must not reach silver, and why.
+    """One row, or file, that must not reach silver, and why.
 
     `where` finds it in what was delivered. For a table or the API it holds raw column values as text, all of which
     match; for a file `{"file": name, "line": n}`, a physical line counted from 1. An exact copy cannot be told from the
@@ -109,7 +110,7 @@ class Planted:
     """
 
     pipeline: str
-    outcome: Literal["quarantined", "dropped"]
+    outcome: Outcome
     reason: str
     where: dict[str, str | int | None]
 
@@ -155,6 +156,7 @@ def planted_line(pipeline: str, reason: str, file: str, line: int) -> Planted:
     return Planted(pipeline, outcome_of(reason), reason, {"file": file, "line": line})
 
 
-def outcome_of(reason: str) -> Literal["quarantined", "dropped"]:
-    """Duplicates are dropped by declaration; whatever violates a rule or cannot be read is quarantined."""
-    return "dropped" if reason == "dedupe" else "quarantined"
+def outcome_of(reason: str) -> Outcome:
+    """Duplicates are dropped by declaration; whatever violates a rule or cannot be read is quarantined or refused."""
+    outcomes: dict[str, Outcome] = {"dedupe": "dropped", "file_refused": "refused"}
+    return outcomes.get(reason, "quarantined")

@@ -61,7 +61,7 @@ def pack_files(
         files.append(("csv", *write_file("csv", without_field, FIELDS[:-1])))
         files.append(("csv", b"", []))
     else:
-        files.append(("jsonl", _not_text(rng), [(1, "malformed")]))
+        files.append(("jsonl", _not_text(rng), [(1, "file_refused")]))
 
     contents: dict[str, bytes] = {}
     truth: list[Planted] = []

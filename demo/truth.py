@@ -8,6 +8,8 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from demo.defects import Planted
+from lakeloop.lake.file_catalog import FILES
+from lakeloop.lake.ops_tables import read_rows
 from lakeloop.lake.tables import Lake
 from lakeloop.reports.defects_section import DefectRow
 
@@ -51,6 +53,10 @@ def _refused(lake: Lake, pipeline: str, planted: Sequence[Planted]) -> tuple[lis
         .where((F.col("_verdict") != "good") | place.isin(places))
         .select("*", arrived)
         .collect()
+    ]
+    rows += [
+        {"_verdict": "refused", "reason": "file_refused", "_position": {"origin": file["path"], "record": 1}}
+        for file in read_rows(lake.root, FILES, [("pipeline", "=", pipeline), ("outcome", "=", "refused")])
     ]
     by_place = {(PurePath(row["_position"]["origin"]).name, row["_position"]["record"]): row for row in rows}
     return [row for row in rows if row["_verdict"] != "good"], by_place

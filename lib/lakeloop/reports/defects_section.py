@@ -16,7 +16,7 @@ class DefectRow:
 
     pipeline: str
     reason: str
-    outcome: Literal["quarantined", "dropped"]
+    outcome: Literal["quarantined", "dropped", "refused"]
     planted: int
     found: int
     unexpected: int
