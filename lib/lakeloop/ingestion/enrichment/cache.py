@@ -9,7 +9,6 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -20,6 +19,7 @@ from pyspark.sql import functions as F
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.ingestion.enrichment.asking import Answer
 from lakeloop.ingestion.enrichment.http_spec import HttpLookup
+from lakeloop.lake.ops_tables import created
 from lakeloop.lake.tables import Lake
 
 TABLE = "ops.lookup_cache"
@@ -43,12 +43,7 @@ class AnswerCache:
     def of(cls, lake: Lake, spec: HttpLookup) -> "AnswerCache":
         """The cache of a declared look-up; one that reads other values of the answer is another question."""
         cache = cls(lake, spec.rest, f"{spec.path} → {', '.join(spec.paths)}")
-        uri = lake.path(TABLE)
-        if not DeltaTable.is_deltatable(uri):
-            if "://" not in uri:
-                Path(uri).mkdir(parents=True, exist_ok=True)
-            with suppress(CommitFailedError):  # another run was first
-                DeltaTable.create(uri, SCHEMA, mode="ignore")
+        created(lake.root, TABLE, SCHEMA)
         return cache
 
     def read(self) -> DataFrame:
