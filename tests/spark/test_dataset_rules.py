@@ -76,7 +76,7 @@ def test_references_wants_a_row_of_the_other_table(keyed: DataFrame, plans: Data
         3: ["k, n: found a, 2, expected a row of silver.plans"],
         7: ["k, n: found a , 1, expected a row of silver.plans"],
     }
-    assert two.columns == [*keyed.columns, "_failed", "_verdict", "_reasons"]
+    assert two.columns == [*keyed.columns, "_failed_0", "_verdict", "_reasons"]
 
 
 def test_references_to_an_empty_table_and_to_the_own_rows(keyed: DataFrame) -> None:

@@ -190,20 +190,23 @@ def small_splits(spark: SparkSession) -> Iterator[None]:
         spark.conf.unset(key)
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_line_numbers_hold_where_files_are_split(
-    spark: SparkSession, tmp_path: Path, small_splits: None, end: str
+@pytest.mark.parametrize(
+    ("mark", "end", "is_split"),
+    [("", "\n", False), ("", "\r\n", False), ("\ufeff", "\n", True), ("\ufeff", "\r\n", True), ("", "\r", True)],
+)
+def test_line_numbers_hold_however_files_are_split(
+    spark: SparkSession, tmp_path: Path, small_splits: None, mark: str, end: str, is_split: bool
 ) -> None:
     lines = ["a,b", *("" if n % 7 == 0 else f"{n},{'x' * (n % 40)}" for n in range(2, 3_001))]
     content = end.join(lines)
     assert len(content) > 10 * 4096
     for name in ("one.csv", "two.csv"):
-        (tmp_path / name).write_text(content, newline="")
+        (tmp_path / name).write_text(mark + content, newline="")
     source = reader(spark, tmp_path, "a b")
     plan = source.plan(None, lambda text: None)
     assert plan is not None
     frame = source.read(plan).frame
-    assert frame.rdd.getNumPartitions() > 10
+    assert (frame.rdd.getNumPartitions() > 10) == is_split
     is_right = F.col("a").cast("bigint") == F.col("_position.record")
     rows = frame.groupBy("_position.origin").agg(F.count("*").alias("rows"), F.count_if(is_right).alias("right"))
     expected = sum(line != "" for line in lines[1:])

@@ -45,7 +45,7 @@ def looked_up(lake: Lake, frame: DataFrame, *declared: Enrichment) -> list[tuple
 def counts(rows: Conformed, *declared: Enrichment) -> tuple[MatchCount, ...]:
     numbers = rows.frame.agg(*measures(declared)).first()
     assert numbers is not None
-    return match_counts(declared, numbers.asDict())
+    return match_counts(declared, numbers.asDict(recursive=True))
 
 
 def test_the_present_row_of_each_key_is_found_and_a_null_matches_nothing(lake: Lake) -> None:

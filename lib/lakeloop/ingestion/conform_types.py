@@ -7,8 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, MapType, StructType
 
 from lakeloop.core.errors import TableError
-from lakeloop.ingestion.transforms import Conformed, strict_cast, uncastable
-from lakeloop.quality.rules import value_of
+from lakeloop.ingestion.transforms import Conformed, convert_columns, strict_cast, uncastable
 
 
 def keep_known_types(conformed: Conformed, known: StructType | None, declared: Mapping[str, str]) -> Conformed:
@@ -33,7 +32,6 @@ def keep_known_types(conformed: Conformed, known: StructType | None, declared: M
             converted = F.lit(None).cast(wanted)
         else:
             converted = strict_cast(field.name, sql_type, field.dataType)
-        frame = frame.withColumn(lost, F.when(converted.isNull(), value_of(field.name).cast("string")))
-        frame = frame.withColumn(field.name, converted)
+        frame = convert_columns(frame, {field.name: (converted, lost)})
         findings.append(uncastable(f"{field.name}_type_changed", field.name, lost, sql_type))
     return replace(conformed, frame=frame, findings=tuple(findings))

@@ -1,8 +1,8 @@
-"""Bronze: every row of a batch, conformed, enriched and judged, written in one pass that also counts."""
+"""Bronze: every row of a batch, conformed, enriched and judged, written in one pass and then counted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
@@ -36,14 +36,15 @@ from lakeloop.ingestion.sources.protocol import (
     Source,
 )
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types
+from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types, is_by_row
+from lakeloop.lake.batch_counts import BatchCounts, count_batch
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import Finding, findings_of, judge, rules_version
-from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, has_failed
+from lakeloop.quality.judgement import DROPPED, GOOD, QUARANTINED, REASONS, VERDICT, has_failed
 
 STATS_COLUMNS = 30
-VERDICT_COUNTS = {"good": GOOD, "quarantined": "quarantined", "dropped": "dropped"}
+VERDICTS = (GOOD, QUARANTINED, DROPPED)
 
 
 @dataclass(frozen=True)
@@ -66,20 +67,19 @@ class Recorder:
     services: Mapping[str, Service] = field(default_factory=dict)
 
     def record(self, batch: Batch) -> Judged:
-        """Conform, enrich and judge every row of the batch and write it to bronze, in one pass that also counts."""
+        """Conform, enrich and judge every row of the batch and write it to bronze, then count what is there."""
         extract = self.source.read(batch.plan)
-        read, judged = Observation(), Observation()
-        frame = extract.frame.observe(read, F.count(F.lit(1)).alias("read"))
+        observed = None if self._goes_row_by_row else Observation()
+        counted = F.count(F.lit(1)).alias("read")
+        frame = extract.frame if observed is None else extract.frame.observe(observed, counted)
         known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
         enriched, verdicts, findings = self._judged(extract, frame, known, batch)
-        counts, failures = _measures(findings)
-        observed = verdicts.observe(judged, *counts, *failures, *measures(self.spec.enrich))
         self.lake.write(
             self.spec.record_table,
-            observed.select(
-                F.lit(batch.batch_id).cast("bigint").alias("_batch_id"),
+            verdicts.select(
+                _by_reference(batch.batch_id, "bigint").alias("_batch_id"),
                 F.lit(batch.commit.run_id).alias("_run_id"),
-                F.lit(now()).alias("_ingested_at"),
+                _by_reference(now(), "timestamp").alias("_ingested_at"),
                 VERDICT,
                 REASONS,
                 F.lit(rules_version(self.spec.all_rules)).alias("_rules_version"),
@@ -98,18 +98,29 @@ class Recorder:
         committed = self.lake.find_commit(self.spec.record_table, batch.commit)
         if committed is None or committed.run_id != batch.commit.run_id:
             raise ConcurrentRunError(f"{self.spec.pipeline}: another run has written batch {batch.batch_id} meanwhile")
-        if committed.rows == 0:  # Spark leaves the observation out of an empty plan, and waiting for it would not end
-            return Judged(RowCounts(read=self.source.read(batch.plan).frame.count()))
-        return self._summed(read.get["read"], judged.get, findings, enriched.notes)
+        found = self._count(batch)
+        if observed is None:
+            read = found.rows.read
+        elif committed.rows == 0:  # Spark leaves the observation out of an empty plan: waiting for it would not end
+            read = self.source.read(batch.plan).frame.count()
+        else:
+            read = observed.get["read"]
+        severities = {finding.name: finding.severity for finding in findings}
+        return self._summed(read, found, severities, enriched.notes)
 
     def rehearse(self, extract: Extract, batch: Batch) -> Judged:
         """What a batch of these rows would come to, without writing anything."""
         known = self.lake.schema(self.spec.record_table)
         enriched, verdicts, findings = self._judged(extract, extract.frame, known, batch)
-        counts, failures = _measures(findings)
-        numbers = verdicts.agg(*counts, *failures, *measures(self.spec.enrich)).first()
+        by_verdict = [F.count(F.when(F.col(VERDICT) == name, 1)).alias(name) for name in VERDICTS]
+        failures = [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
+        numbers = verdicts.agg(*by_verdict, *failures, *measures(self.spec.enrich)).first()
         assert numbers is not None
-        return self._summed(extract.frame.count(), numbers.asDict(), findings, enriched.notes)
+        results = tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings))
+        outcomes = numbers.asDict(recursive=True)
+        matches = match_counts(self.spec.enrich, outcomes)
+        counts = RowCounts(extract.frame.count(), *(numbers[name] for name in VERDICTS))
+        return Judged(counts, results + unmarked(self.spec.enrich, matches), matches, enriched.notes)
 
     def find(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
@@ -118,24 +129,16 @@ class Recorder:
         """
         if self.lake.find_commit(self.spec.record_table, batch.commit) is None:
             return None
-        rows = self.lake.read(self.spec.record_table).where(F.col("_batch_id") == batch.batch_id)
-        found = {row[VERDICT]: row["count"] for row in rows.groupBy(VERDICT).count().collect()}
-        counts = [found.get(verdict, 0) for verdict in VERDICT_COUNTS.values()]
-        reasons = rows.select(F.explode(REASONS).alias("reason")).groupBy("reason.rule").count().collect()
-        severities: dict[str, str] = {rule.name: rule.severity for rule in self.spec.all_rules}
+        found = self._count(batch)
+        known: dict[str, str] = {rule.name: rule.severity for rule in self.spec.all_rules}
         for each in self.spec.enrich:
-            severities |= each.severities
+            known |= each.severities
         published = is_published(self.lake, self.spec, batch)
-        if not published and any(row["rule"] not in severities for row in reasons):
-            of_form = self.source.read(batch.plan).findings
-            for severity in ("warn", "error", "fail"):
-                severities |= {finding.name: severity for finding in of_form if finding.severity == severity}
-        enrichments = [each for each in self.spec.enrich if outcome_column(each.name) in rows.columns]
-        numbers = rows.agg(*measures(enrichments)).first() if enrichments else None
-        matches = match_counts(enrichments, numbers.asDict()) if numbers else ()
-        results = tuple((row["rule"], severities.get(row["rule"], "error"), row["count"]) for row in reasons)
-        read = sum(counts) if published else self.source.read(batch.plan).frame.count()
-        return Judged(RowCounts(read, *counts), results + unmarked(enrichments, matches), matches)
+        if not published and not set(found.by_reason) <= set(known):
+            known |= {finding.name: finding.severity for finding in self.source.read(batch.plan).findings}
+        severities = {reason: known.get(reason, "error") for reason in found.by_reason}
+        read = found.rows.read if published else self.source.read(batch.plan).frame.count()
+        return self._summed(read, found, severities)
 
     def accept(self, batch: Batch, judged: Judged) -> None:
         """Take the batch back out of bronze and raise when it does not add up, fails a rule or matches too little."""
@@ -162,10 +165,17 @@ class Recorder:
 
     def by_origin(self, batch: Batch) -> dict[str, RowCounts]:
         """The rows of a batch by the origin in their position."""
-        rows = self.lake.read(self.spec.record_table).where(F.col("_batch_id") == batch.batch_id)
-        by_verdict = [F.count(F.when(F.col(VERDICT) == verdict, 1)) for verdict in VERDICT_COUNTS.values()]
-        counted = rows.groupBy(F.col(POSITION)["origin"]).agg(F.count("*"), *by_verdict).collect()
-        return {origin: RowCounts(*counts) for origin, *counts in counted}
+        return {origin or "": rows for origin, rows in self._count(batch).by_origin.items()}
+
+    @property
+    def _goes_row_by_row(self) -> bool:
+        """Whether rows are projected only; to count what was read beside what was written would say nothing then."""
+        spec = self.spec
+        return not spec.enrich and is_by_row(spec.transforms) and all(rule.is_by_row for rule in spec.all_rules)
+
+    def _count(self, batch: Batch) -> BatchCounts:
+        outcomes = [outcome_column(each.name) for each in self.spec.enrich]
+        return count_batch(self.lake.root, self.spec.record_table, batch.batch_id, outcomes)
 
     def _judged(
         self, extract: Extract, observed: DataFrame, known: StructType | None, batch: Batch
@@ -181,11 +191,15 @@ class Recorder:
         because = F.col(BECAUSE) if BECAUSE in checked.columns else None
         return enriched, judge(checked, findings, dropped=dropped, because=because), findings
 
-    def _summed(self, read: int, numbers: dict[str, Any], findings: list[Finding], notes: tuple[str, ...]) -> Judged:
-        found = RowCounts(read, *(numbers[name] for name in VERDICT_COUNTS))
-        matches = match_counts(self.spec.enrich, numbers)
-        results = tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings))
-        return Judged(found, results + unmarked(self.spec.enrich, matches), matches, notes)
+    def _summed(
+        self, read: int, found: BatchCounts, severities: Mapping[str, str], notes: tuple[str, ...] = ()
+    ) -> Judged:
+        rows = found.rows
+        there = [each for each in self.spec.enrich if outcome_column(each.name) in found.outcomes]
+        matches = match_counts(there, found.outcomes)
+        results = tuple((name, severity, found.by_reason.get(name, 0)) for name, severity in severities.items())
+        counts = RowCounts(read, rows.good, rows.quarantined, rows.dropped)
+        return Judged(counts, results + unmarked(there, matches), matches, notes)
 
     def _conformed(self, rows: Conformed, known: StructType | None, batch: Batch) -> Conformed:
         def recorded() -> DataFrame | None:
@@ -203,17 +217,16 @@ class Recorder:
         return enrich(rows, ahead, enrichments, lake=self.lake, services=self.services, known=known)
 
 
+def _by_reference(value: int | datetime | None, sql_type: str) -> Column:
+    """A constant that compiled code looks up; as a literal it would be part of the code, and each batch compiled."""
+    return F.get(F.array(F.lit(value).cast(sql_type)), F.least(F.spark_partition_id(), F.lit(0)))
+
+
 def _searchable(frame: DataFrame) -> list[str]:
     """What rows are looked for by; statistics on the rest would cost a tenth of the write and serve nobody."""
     kinds = (NumericType, StringType, DateType, TimestampType)
     data = [field.name for field in frame.schema if isinstance(field.dataType, kinds) and field.name[0] != "_"]
     return ["_batch_id", "_ingested_at", *data[:STATS_COLUMNS]]
-
-
-def _measures(findings: list[Finding]) -> tuple[list[Column], list[Column]]:
-    """Rows by verdict, and rows by finding."""
-    counts = [F.count(F.when(F.col(VERDICT) == verdict, 1)).alias(name) for name, verdict in VERDICT_COUNTS.items()]
-    return counts, [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
 
 
 def _as_text(frame: DataFrame) -> Column:

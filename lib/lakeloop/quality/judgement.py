@@ -1,7 +1,7 @@
 """The verdict: findings of any origin become one verdict and a list of reasons per row, in one pass."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -35,20 +35,25 @@ class Finding:
 def judge(
     frame: DataFrame, findings: Sequence[Finding], *, dropped: Column | None = None, because: Column | None = None
 ) -> DataFrame:
-    """Add `_verdict` (good, quarantined, dropped), `_reasons` (rule and message) and `_failed` (bits by finding).
+    """Add `_verdict` (good, quarantined, dropped), `_reasons` (rule and message) and `_failed_0` on: bits by finding.
 
     Rows marked by `dropped` are dropped with the reason `dedupe` and the message `because`, and judged no further.
-    `_failed` is an array of words of 62 bits; the messages are built only for rows that have a bit set.
+    A column of bits holds 62 findings; the messages are built only for rows that have a bit set.
     """
     is_dropped = F.coalesce(dropped, F.lit(False)) if dropped is not None else F.lit(False)
     violations = [_unblocked(finding, findings[:index]) for index, finding in enumerate(findings)]
-    words = [_word(violations[start : start + BITS]) for start in range(0, max(len(violations), 1), BITS)]
-    frame = frame.withColumn(
-        FAILED, F.when(is_dropped, F.array(*[F.lit(0).cast("long")] * len(words))).otherwise(F.array(*words))
-    )
-    severe = [index for index, finding in enumerate(findings) if finding.severity != "warn"]
-    bad = reduce(operator.or_, (has_failed(index) for index in severe), F.lit(False))
-    any_bit = reduce(operator.or_, (F.col(FAILED)[index] != 0 for index in range(len(words))))
+    starts = range(0, max(len(violations), 1), BITS)
+    words = {f"{FAILED}_{number}": _word(violations[at : at + BITS]) for number, at in enumerate(starts)}
+    nothing = F.lit(0).cast("long")
+    frame = frame.withColumns({
+        name: F.when(is_dropped, nothing).otherwise(word) if dropped is not None else word
+        for name, word in words.items()
+    })  # fmt: skip
+    severe = [0] * len(words)
+    for index, finding in enumerate(findings):
+        severe[index // BITS] |= (finding.severity != "warn") << index % BITS
+    bad = _any(F.col(name).bitwiseAND(F.lit(mask)) != 0 for name, mask in zip(words, severe, strict=True) if mask)
+    any_bit = _any(F.col(name) != 0 for name in words)
     texts = [
         F.when(has_failed(index), F.struct(F.lit(finding.name).alias("rule"), finding.violation.alias("message")))
         for index, finding in enumerate(findings)
@@ -66,15 +71,20 @@ def judge(
 
 
 def has_failed(index: int) -> Column:
-    """Whether the finding at this index was violated, from `_failed`."""
+    """Whether the finding at this index was violated, from its bit."""
     word, bit = divmod(index, BITS)
-    return F.col(FAILED)[word].bitwiseAND(F.lit(1 << bit)) != 0
+    return F.col(f"{FAILED}_{word}").bitwiseAND(F.lit(1 << bit)) != 0
 
 
 def split(judged: DataFrame) -> tuple[DataFrame, DataFrame]:
     """The good rows without the verdict's columns, and the quarantined ones with their reasons."""
-    good = judged.where(F.col(VERDICT) == GOOD).drop(VERDICT, REASONS, FAILED)
-    return good, judged.where(F.col(VERDICT) == QUARANTINED).drop(VERDICT, FAILED)
+    bits = [name for name in judged.columns if name.startswith(f"{FAILED}_")]
+    good = judged.where(F.col(VERDICT) == GOOD).drop(VERDICT, REASONS, *bits)
+    return good, judged.where(F.col(VERDICT) == QUARANTINED).drop(VERDICT, *bits)
+
+
+def _any(conditions: Iterable[Column]) -> Column:
+    return reduce(operator.or_, conditions, F.lit(False))
 
 
 def _unblocked(finding: Finding, earlier: Sequence[Finding]) -> Column:

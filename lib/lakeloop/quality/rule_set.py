@@ -104,6 +104,11 @@ class Rule(Declaration):
         """The other table that the rule reads, if any."""
         return self.parameters.get("table")
 
+    @property
+    def is_by_row(self) -> bool:
+        """Whether the rule looks at each row by itself."""
+        return KINDS[self.kind] in ROW_RULES
+
     def find(
         self, frame: DataFrame, *, counted: Column, read_table: ReadTable, marker: str
     ) -> tuple[DataFrame, Finding]:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
-from typing import Any
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -68,20 +67,21 @@ class MatchCount:
 
 
 def measures(enrichments: Sequence[Enrichment]) -> list[Column]:
-    """Aggregates that count every outcome of every enrichment, for the pass that writes the rows."""
+    """Aggregates that count the outcomes of every enrichment, each a struct under the name of its column."""
     return [
-        F.count(F.when(F.col(outcome_column(each.name)) == outcome, 1)).alias(_measure(each.name, outcome))
+        F.struct(
+            *(F.count(F.when(F.col(outcome_column(each.name)) == outcome, 1)).alias(outcome) for outcome in OUTCOMES)
+        ).alias(outcome_column(each.name))
         for each in enrichments
-        for outcome in OUTCOMES
     ]
 
 
-def match_counts(enrichments: Sequence[Enrichment], numbers: Mapping[str, Any]) -> tuple[MatchCount, ...]:
-    """The counts out of the values of `measures`."""
-    return tuple(
-        MatchCount(each.name, {outcome: int(numbers[_measure(each.name, outcome)]) for outcome in OUTCOMES})
-        for each in enrichments
-    )
+def match_counts(
+    enrichments: Sequence[Enrichment], outcomes: Mapping[str, Mapping[str, int]]
+) -> tuple[MatchCount, ...]:
+    """The counts out of the rows by outcome, which stand under the name of the enrichment's column."""
+    found = ((each.name, outcomes[outcome_column(each.name)]) for each in enrichments)
+    return tuple(MatchCount(name, {outcome: rows.get(outcome, 0) for outcome in OUTCOMES}) for name, rows in found)
 
 
 def unmarked(enrichments: Sequence[Enrichment], counts: Sequence[MatchCount]) -> tuple[tuple[str, str, int], ...]:
@@ -107,7 +107,3 @@ def shortfalls(enrichments: Sequence[Enrichment], counts: Sequence[MatchCount]) 
             f"{each.name} matched {share}% of {count.asked:,} rows ({count.found:,}), expected at least {wanted}%"
         )
     return found
-
-
-def _measure(name: str, outcome: str) -> str:
-    return f"lookup_{name}_{outcome}"

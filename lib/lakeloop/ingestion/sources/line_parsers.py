@@ -5,7 +5,9 @@ The parsers take a frame of `_text` and `_position` and give the declared fields
 a record malformed.
 """
 
+import operator
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -20,7 +22,6 @@ TEXT, MALFORMED, MISSING = "_text", "_malformed", "_missing"
 STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}  # as the parser for documents reads
 # An escaped half of a surrogate pair without its other half; `\\\\` before it would be a backslash and plain letters.
 BEGINS = r"(?<!\\)(?:\\\\)*+\\u[dD]"
-LONG_NUMBER = r"\d[eE]\+?\d{3}|\d{300}"  # only such a number can be beyond a double
 HALF_A_PAIR = (
     rf"{BEGINS}[89abAB][0-9a-fA-F]{{2}}(?!\\u[dD][c-fC-F])"
     rf"|(?<!\\u[dD][89abAB][0-9a-fA-F]{{2}}){BEGINS}[c-fC-F]"
@@ -39,10 +40,13 @@ def parse_csv(
     declared: Sequence[str],
     csv: CsvFormat,
     aliases: Mapping[str, Sequence[str]] | None = None,
+    *,
+    is_utf8: bool = False,
 ) -> DataFrame:
     """Lines of files that share a header. Columns are matched by name; a line with more or fewer cells is malformed.
 
-    A cell without characters is NULL. Columns that are not declared go to `_rescued`.
+    A cell without characters is NULL. Columns that are not declared go to `_rescued`. `is_utf8` says that no line need
+    be looked through for bytes that are not UTF-8.
     """
     has_quotes = F.contains(F.col(TEXT), F.lit(csv.quote))
     parsed = lines.withColumn("_cells", _cells(header, csv, has_quotes))
@@ -58,7 +62,7 @@ def parse_csv(
     values = {name: given[names[name]] if name in names else F.lit(None).cast("string") for name in declared}
     rescued = F.to_json(F.struct(*(given[name].alias(name) for name in extra))) if extra else None
     missing = F.lit(",".join(absent)) if absent else F.lit(None).cast("string")
-    return _finish(parsed, values, malformed=message, missing=missing, rescued=rescued)
+    return _finish(parsed, values, malformed=message, missing=missing, rescued=rescued, is_utf8=is_utf8)
 
 
 def _cells(header: Sequence[str], csv: CsvFormat, has_quotes: Column) -> Column:
@@ -87,23 +91,21 @@ def parse_json(
     declared: Sequence[str],
     aliases: Mapping[str, Sequence[str]] | None = None,
     lacks: Sequence[str] = (),
+    *,
+    is_utf8: bool = False,
 ) -> DataFrame:
     """One JSON object per record. Numbers and nested values become their JSON text; an absent key is NULL.
 
     A key of `aliases` gives the value of a field that the object has not; `lacks` are the fields that records without
-    a value are said to lack.
+    a value are said to lack. `is_utf8` as in `parse_csv`.
 
     A number with a fraction or exponent is read as a double, so digits beyond the 17th go; one that no double holds, or
     that has more than 1,000 digits, makes the record malformed, as do NaN and Infinity, which JSON lacks. Keys that are
     not declared go to `_rescued`.
     """
-    fields = ", ".join(f"{quoted(name)} STRING" for name in declared)
     # As the only element of an array: Spark reads an object and ignores what follows it.
-    alone = F.from_json(
-        F.concat(F.lit("["), TEXT, F.lit("]")), f"array<struct<{fields.replace(' STRING', ':STRING')}>>", STRICT
-    )
+    alone = F.from_json(F.concat(F.lit("["), TEXT, F.lit("]")), "array<map<string,string>>", STRICT)
     is_object = F.endswith(F.rtrim(TEXT), F.lit("}")) & (F.size("_alone") == 1)
-    keys = F.json_object_keys(TEXT)
     known = F.array(*(F.lit(name) for name in declared))
     # An alias counts only in an object that lacks the field, else it is a key of its own.
     alias_of = []
@@ -118,23 +120,24 @@ def parse_json(
     expected = F.concat(known, F.array_compact(used)) if alias_of else known
     parsed = (
         lines.withColumn("_alone", alone)
-        .withColumn("_fields", F.when(is_object, F.get("_alone", F.lit(0))))
+        .withColumn("_map", F.when(is_object, F.get("_alone", F.lit(0))))
+        .withColumn("_keys", F.map_keys("_map"))
         # Most objects have the declared keys and no others; only the rest is looked at key by key.
-        .withColumn("_keys", F.when(F.col("_fields").isNotNull(), keys))
         .withColumn("_others", F.when(F.col("_keys") != known, F.array_except("_keys", expected)))
     )
-    every = F.from_json(TEXT, "map<string,string>")
-    undeclared = F.map_filter(every, lambda key, _: F.array_contains("_others", key))
+    undeclared = F.map_filter("_map", lambda key, _: F.array_contains("_others", key))
     rescued = F.when(F.size("_others") > 0, F.to_json(undeclared))
-    values = {name: F.col("_fields")[name] for name in declared}
+    values = {name: F.try_element_at("_map", F.lit(name)) for name in declared}
     for alias, lacking, name in alias_of:
-        values[name] = F.coalesce(values[name], F.when(lacking, every[alias]))
-    absent = F.concat_ws(",", *(F.when(values[name].isNull(), F.lit(name)) for name in lacks))
-    # Spark writes such a number so, and half a surrogate pair as a question mark.
-    is_long = F.col(TEXT).rlike(LONG_NUMBER) & ~F.contains(TEXT, F.lit("Infinity"))
-    overflows = is_long & F.contains(F.to_json("_fields"), F.lit("Infinity"))
+        values[name] = F.coalesce(values[name], F.when(lacking, F.try_element_at("_map", F.lit(alias))))
+    parsed = parsed.withColumns({f"_field_{place}": value for place, value in enumerate(values.values())})
+    fields = {name: F.col(f"_field_{place}") for place, name in enumerate(values)}
+    absent = F.concat_ws(",", *(F.when(fields[name].isNull(), F.lit(name)) for name in lacks))
+    # Spark writes a number so that no double holds, and half a surrogate pair as a question mark.
+    infinite = reduce(operator.or_, (F.contains(field, F.lit("Infinity")) for field in fields.values()), F.lit(False))
+    overflows = infinite & ~F.contains(TEXT, F.lit("Infinity"))
     halves = F.contains(TEXT, F.lit("\\u")) & F.col(TEXT).rlike(HALF_A_PAIR)
-    malformed = F.when(F.col("_fields").isNull(), F.lit("the text is not one JSON object")).when(
+    malformed = F.when(F.col("_map").isNull(), F.lit("the text is not one JSON object")).when(
         (F.col("_keys") != known) & (F.size(F.array_distinct("_keys")) < F.size("_keys")),
         F.lit("a key stands twice in the object"),
     )
@@ -142,20 +145,26 @@ def parse_json(
     malformed = F.when(halves, F.lit("the text holds half a surrogate pair, which is no character")).otherwise(
         F.coalesce(malformed, F.when(overflows, F.lit("a number is too large for a double")))
     )
-    return _finish(parsed, values, malformed=malformed, missing=missing, rescued=rescued)
+    return _finish(parsed, fields, malformed=malformed, missing=missing, rescued=rescued, is_utf8=is_utf8)
 
 
 def _finish(
-    parsed: DataFrame, values: dict[str, Column], *, malformed: Column, missing: Column, rescued: Column | None
+    parsed: DataFrame,
+    values: dict[str, Column],
+    *,
+    malformed: Column,
+    missing: Column,
+    rescued: Column | None,
+    is_utf8: bool,
 ) -> DataFrame:
     decoded = F.decode(F.col(TEXT).cast("binary"), "UTF-8")
     not_utf8 = F.when(decoded != F.col(TEXT), F.lit("the text is not valid UTF-8"))
     return parsed.select(
         *(value.alias(name) for name, value in values.items()),
         POSITION,
-        decoded.alias(ORIGINAL),
+        (F.col(TEXT) if is_utf8 else decoded).alias(ORIGINAL),
         (F.lit(None).cast("string") if rescued is None else rescued).alias(RESCUED),
-        F.coalesce(not_utf8, malformed).alias(MALFORMED),
+        (malformed if is_utf8 else F.coalesce(not_utf8, malformed)).alias(MALFORMED),
         missing.alias(MISSING),
     )
 

@@ -4,8 +4,8 @@ A value that cannot be converted becomes NULL and a finding that quarantines its
 """
 
 from lakeloop.ingestion.transforms.casting import Cast, strict_cast, uncastable
-from lakeloop.ingestion.transforms.conformed import BECAUSE, DROPPED, Conformed, Known, Step
-from lakeloop.ingestion.transforms.declaration import Transform, conform, declared_types, read_as_text
+from lakeloop.ingestion.transforms.conformed import BECAUSE, DROPPED, Conformed, Known, Step, convert_columns
+from lakeloop.ingestion.transforms.declaration import Transform, conform, declared_types, is_by_row, read_as_text
 from lakeloop.ingestion.transforms.duplicates import Dedupe
 
 __all__ = [
@@ -18,7 +18,9 @@ __all__ = [
     "Step",
     "Transform",
     "conform",
+    "convert_columns",
     "declared_types",
+    "is_by_row",
     "read_as_text",
     "strict_cast",
     "uncastable",

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, MapType, StructType
 
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TableError
@@ -85,13 +86,12 @@ class Conformed:
 
     def convert(self, conversions: Mapping[str, Conversion]) -> "Conformed":
         """Convert columns in place; where a value is lost its text stays in a marker, for the message."""
-        changes, findings = {}, []
+        converted, findings = {}, []
         for column, conversion in conversions.items():
             lost = self.marker(f"{conversion.reason}_{column}")
-            changes[lost] = F.when(conversion.value.isNull(), value_of(column).cast("string"))
-            changes[column] = conversion.value
+            converted[column] = (conversion.value, lost)
             findings.append(unexpected(f"{column}_{conversion.reason}", column, lost, conversion.expected))
-        return self.changed(changes).found(*findings)
+        return replace(self, frame=convert_columns(self.frame, converted)).found(*findings)
 
 
 class Step(Protocol):
@@ -105,6 +105,26 @@ class Step(Protocol):
     def apply(self, conformed: Conformed) -> Conformed:
         """Carry it out. Raises TableError for a column that is not there."""
         ...
+
+
+def convert_columns(frame: DataFrame, converted: Mapping[str, tuple[Column, str]]) -> DataFrame:
+    """Replace columns by (value, marker): where the value is NULL, the marker gets the text that was there before.
+
+    Two projections, so that Spark computes each value once.
+    """
+    values = {column: value for column, (value, _) in converted.items()}
+    before = {marker: text_of(frame, column) for column, (_, marker) in converted.items()}
+    lost = {
+        marker: F.when(value_of(column).isNull(), F.col(quoted(marker)))
+        for column, (_, marker) in converted.items()
+    }  # fmt: skip
+    return frame.withColumns(before | values).withColumns(lost)
+
+
+def text_of(frame: DataFrame, column: str) -> Column:
+    """A column as text, one with parts as JSON."""
+    is_nested = isinstance(frame.schema[column].dataType, ArrayType | MapType | StructType)
+    return F.to_json(value_of(column)) if is_nested else value_of(column).cast("string")
 
 
 def unexpected(

@@ -65,6 +65,12 @@ def conform(conformed: Conformed, transforms: Sequence[Transform], known: Known 
     return conformed
 
 
+def is_by_row(transforms: Sequence[Transform]) -> bool:
+    """Whether each row is conformed by itself: nothing is grouped, ordered or joined."""
+    by_row = (Trim, Normalise, Repair, Cast, Dates, Numbers, Units, Split, Rename, Map)
+    return all(isinstance(transform.step, by_row) for transform in transforms)
+
+
 def declared_types(transforms: Sequence[Transform]) -> dict[str, str]:
     """The types that transforms give to columns, under the names that the columns have in the end."""
     types: dict[str, str] = {}

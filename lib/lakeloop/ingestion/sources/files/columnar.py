@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.ingestion.sources.files.headers import match_names
-from lakeloop.ingestion.sources.files.numbering import literal_path, number_records, with_split
+from lakeloop.ingestion.sources.files.numbering import literal_path, number_records, origin_of_file, with_split
 from lakeloop.ingestion.sources.line_parsers import MALFORMED, MISSING
 from lakeloop.ingestion.sources.protocol import AS_JSON, ORIGINAL, POSITION, RESCUED
 from lakeloop.quality.rules import value_of
@@ -39,10 +39,7 @@ def read_columns(
     }
     fields = [(value_of(names[name]) if name in names else F.lit(None).cast("string")).alias(name) for name in declared]
     if kind == "parquet":
-        origin = F.regexp_replace(
-            F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))), "^file:/+", "/"
-        )
-        place = F.struct(origin.alias("origin"), (F.col("_metadata.row_index") + 1).alias("record"))
+        place = F.struct(origin_of_file().alias("origin"), (F.col("_metadata.row_index") + 1).alias("record"))
         return scanned.select(*fields, *(column.alias(name) for name, column in own.items()), place.alias(POSITION))
     numbered = number_records(with_split(scanned), {path: path for path in paths})
     return numbered.select(*fields, *(column.alias(name) for name, column in own.items()), POSITION)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, MapType, StructType
+from pyspark.sql.types import ArrayType, MapType, StructType
 
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.schemas.decision import propose_rename
@@ -13,7 +13,7 @@ from lakeloop.ingestion.schemas.declaration import Mode, SchemaRules
 from lakeloop.ingestion.sources.line_parsers import MISSING, form_findings
 from lakeloop.ingestion.sources.protocol import RESCUED, Extract
 from lakeloop.ingestion.transforms.casting import strict_cast
-from lakeloop.ingestion.transforms.conformed import article, unexpected
+from lakeloop.ingestion.transforms.conformed import article, convert_columns, text_of, unexpected
 from lakeloop.quality import Finding, Severity
 from lakeloop.quality.rules import value_of
 
@@ -32,35 +32,31 @@ def conform_to_schema(frame: DataFrame, planned: PlannedSchema, rules: SchemaRul
     unknown = _unknown(planned, rules)
     if unknown:
         frame = frame.withColumn(UNKNOWN, F.when(F.col(RESCUED).isNotNull(), F.json_object_keys(RESCUED)))
-    changes: dict[str, Column] = {}
+    converted: dict[str, tuple[Column, str]] = {}
+    texts: dict[str, Column] = {}
     rescued: dict[str, str] = {}
     types: list[Finding] = []
     for column in planned.schema.columns:
         source, wanted = frame.schema[column.name].dataType, re.sub(r"\s", "", column.type or "")
         if not wanted or source.simpleString() == wanted:
             continue
-        text, converted = _converted(column.name, wanted, source)
-        changes[column.name] = converted
-        if wanted != "string":
-            mode, lost = rules.mode_of_known(column.name), f"_misfit_{column.name}"
-            changes[lost] = F.when(converted.isNull(), text)
-            if mode == "rescue":
-                rescued[column.name] = lost
-            types.append(_misfit(column.name, lost, wanted, mode))
-    if changes:
-        frame = frame.withColumns(changes)
+        if wanted == "string":
+            texts[column.name] = text_of(frame, column.name)
+            continue
+        mode, lost = rules.mode_of_known(column.name), f"_misfit_{column.name}"
+        is_nested = isinstance(source, ArrayType | MapType | StructType)
+        value = F.lit(None).cast(wanted) if is_nested else strict_cast(column.name, wanted, source)
+        converted[column.name] = (value, lost)
+        if mode == "rescue":
+            rescued[column.name] = lost
+        types.append(_misfit(column.name, lost, wanted, mode))
+    if texts:
+        frame = frame.withColumns(texts)
+    if converted:
+        frame = convert_columns(frame, converted)
     if rescued:
         frame = frame.withColumn(RESCUED, _with_values(rescued))
     return Extract(frame, (*findings, *unknown, *types))
-
-
-def _converted(column: str, wanted: str, source: DataType) -> tuple[Column, Column]:
-    """The text of a column, and its values in the type that is wanted, NULL where they are no such thing."""
-    if isinstance(source, ArrayType | MapType | StructType):
-        text = F.to_json(value_of(column))
-        return text, text if wanted == "string" else F.lit(None).cast(wanted)
-    text = value_of(column).cast("string")
-    return text, text if wanted == "string" else strict_cast(column, wanted, source)
 
 
 def _misfit(column: str, lost: str, wanted: str, mode: Mode) -> Finding:
@@ -71,20 +67,28 @@ def _misfit(column: str, lost: str, wanted: str, mode: Mode) -> Finding:
 
 
 def _missing(planned: PlannedSchema, rules: SchemaRules) -> list[Finding]:
+    modes: tuple[Mode, ...] = ("freeze", "fail", "rescue")
+    by_mode = {mode: [name for name in planned.schema.names if rules.mode_of_known(name) == mode] for mode in modes}
+    in_use = [mode for mode, names in by_mode.items() if names]
     findings = []
-    for mode in ("freeze", "fail", "rescue"):
-        names = [name for name in planned.schema.names if rules.mode_of_known(name) == mode]
-        if names:
-            absent = _within(F.split(MISSING, ","), names, all_of=len(names) == len(planned.schema.names))
-            hints = [
-                F.when(F.array_contains(absent, known), F.lit(f"; {propose_rename(known, new)}"))
-                for known, new in planned.proposals.items()
-                if known in names
-            ]
-            text = F.concat(F.lit("the file has no column "), F.array_join(absent, ", "), F.concat_ws("", *hints))
-            violation = F.when(F.col(MISSING).isNotNull() & (F.size(absent) > 0), text)
-            findings.append(Finding("field_missing", violation, SEVERITY[mode], blocking=mode != "rescue"))
+    for mode in in_use:
+        names = by_mode[mode]
+        absent = _within(F.split(MISSING, ","), names, all_of=len(names) == len(planned.schema.names))
+        hints = [
+            F.when(F.array_contains(absent, known), F.lit(f"; {propose_rename(known, new)}"))
+            for known, new in planned.proposals.items()
+            if known in names
+        ]
+        text = F.concat(F.lit("the file has no column "), F.array_join(absent, ", "), F.concat_ws("", *hints))
+        violation = F.when(F.col(MISSING).isNotNull() & (F.size(absent) > 0), text)
+        reason = _reason("field_missing", mode, in_use)
+        findings.append(Finding(reason, violation, SEVERITY[mode], blocking=mode != "rescue"))
     return findings
+
+
+def _reason(name: str, mode: Mode, in_use: Sequence[Mode]) -> str:
+    """The reason code; where several modes meet, those after the first have their mode in it."""
+    return name if mode == in_use[0] else f"{name}_{mode}"
 
 
 def _within(values: Column, names: Sequence[str], *, all_of: bool) -> Column:
@@ -94,21 +98,22 @@ def _within(values: Column, names: Sequence[str], *, all_of: bool) -> Column:
 def _unknown(planned: PlannedSchema, rules: SchemaRules) -> list[Finding]:
     """Findings on `_unknown`. In mode `evolve` a name is left only beyond what was looked at before."""
     modes: tuple[Mode, ...] = ("freeze", "fail", "evolve")
+    in_use = [mode for mode in modes if mode in rules.modes_of_new]
     findings = []
-    for mode in modes:
-        if mode in rules.modes_of_new:
-            keys = F.filter(F.col(UNKNOWN), _of_mode(mode, rules))
-            hints = [
-                F.when(F.array_contains(keys, new), F.lit(f"; {propose_rename(known, new)}"))
-                for known, new in planned.proposals.items()
-            ]
-            text = F.concat(F.lit("no such column is known: "), F.array_join(keys, ", "), F.concat_ws("", *hints))
-            # Cells without characters leave no key behind, though the file has a column for them.
-            is_nameless = (F.size(UNKNOWN) == 0) & F.lit(mode == rules.of_new)
-            nameless = F.when(is_nameless, F.lit("the file has a column that is not known, empty in this row"))
-            violation = F.when(F.col(UNKNOWN).isNotNull(), F.coalesce(F.when(F.size(keys) > 0, text), nameless))
-            severity: Severity = "warn" if mode == "evolve" else SEVERITY[mode]
-            findings.append(Finding("field_unknown", violation, severity, blocking=mode != "evolve"))
+    for mode in in_use:
+        keys = F.filter(F.col(UNKNOWN), _of_mode(mode, rules))
+        hints = [
+            F.when(F.array_contains(keys, new), F.lit(f"; {propose_rename(known, new)}"))
+            for known, new in planned.proposals.items()
+        ]
+        text = F.concat(F.lit("no such column is known: "), F.array_join(keys, ", "), F.concat_ws("", *hints))
+        # Cells without characters leave no key behind, though the file has a column for them.
+        is_nameless = (F.size(UNKNOWN) == 0) & F.lit(mode == rules.of_new)
+        nameless = F.when(is_nameless, F.lit("the file has a column that is not known, empty in this row"))
+        violation = F.when(F.col(UNKNOWN).isNotNull(), F.coalesce(F.when(F.size(keys) > 0, text), nameless))
+        severity: Severity = "warn" if mode == "evolve" else SEVERITY[mode]
+        reason = _reason("field_unknown", mode, in_use)
+        findings.append(Finding(reason, violation, severity, blocking=mode != "evolve"))
     return findings
 
 

@@ -1,5 +1,6 @@
 """A look into each file before it is read: its hash, its header, its encoding, and whether it is what its name says."""
 
+import codecs
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -36,7 +37,8 @@ BEGINNINGS = {"gz": b"\x1f\x8b", "bz2": b"BZh", "zip": b"PK", "parquet": b"PAR1"
 class Inspected:
     """What a plan says of a file. `refused` tells why it cannot be read as a whole; the header is that of a CSV.
 
-    `unwieldy` has lines too long or columns too many for Spark.
+    `unwieldy` has lines too long or columns too many for Spark. `tidy` is UTF-8 from start to end, and no line of it
+    ends by a carriage return alone.
     """
 
     path: str
@@ -51,6 +53,7 @@ class Inspected:
     delimiter: str = ""
     schema: str = ""
     unwieldy: bool = False
+    tidy: bool = False
     refused: str | None = None
 
     @property
@@ -82,8 +85,10 @@ def inspect(file: Listed, spec: FilesSource, folder: str) -> Inspected:
     try:
         system, path = filesystem(file.path)
         with system.open_input_stream(path, compression=None) as stream:
-            first, sha256, longest = _hashed(stream, min(CHUNK, spec.limits.record_bytes))
-        known = replace(known, sha256=sha256, unwieldy=longest > spec.limits.record_bytes)
+            is_text = isinstance(declared, TextFormat) and not packing
+            skimmed = _skim(stream, min(CHUNK, spec.limits.record_bytes), is_text=is_text)
+        first, unwieldy = skimmed.first, skimmed.longest > spec.limits.record_bytes
+        known = replace(known, sha256=skimmed.sha256, unwieldy=unwieldy, tidy=skimmed.tidy)
         refused = _refusal(file, first, extension, packing)
         if refused is None and not packing:
             schema, refused = _look_at_schema(file, declared)
@@ -128,9 +133,22 @@ def find_encoding(first: bytes, declared: str) -> str:
         return best.encoding if best else "utf-8"
 
 
-def _hashed(stream: BinaryIO, at_once: int) -> tuple[bytes, str, int]:
-    """The first bytes, the hash, and the length of the longest line, which is exact where it is beyond `at_once`."""
+@dataclass(frozen=True)
+class Skimmed:
+    """What one pass over a file tells: its first bytes, its hash, its longest line, and whether it is `tidy` text.
+
+    The length of the line is exact where it is beyond the bytes that are read at once.
+    """
+
+    first: bytes
+    sha256: str
+    longest: int
+    tidy: bool
+
+
+def _skim(stream: BinaryIO, at_once: int, *, is_text: bool) -> Skimmed:
     digest, first, longest, line = hashlib.sha256(), b"", 0, 0
+    tidy, decoder, returns, last = is_text, codecs.getincrementaldecoder("utf-8")(), 0, b""
     while chunk := stream.read(at_once):
         if len(first) < LOOKED_AT:
             first += bytes(chunk[: LOOKED_AT - len(first)])
@@ -138,7 +156,18 @@ def _hashed(stream: BinaryIO, at_once: int) -> tuple[bytes, str, int]:
         ends = [place for place in (chunk.find(b"\n"), chunk.find(b"\r")) if place >= 0]
         longest = max(longest, line + (min(ends) if ends else len(chunk)))
         line = len(chunk) - max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) - 1 if ends else line + len(chunk)
-    return first, digest.hexdigest(), longest
+        tidy = tidy and _decodes(decoder, chunk)
+        returns += chunk.count(b"\r") - chunk.count(b"\r\n") - (last == b"\r" and chunk[:1] == b"\n")
+        last = bytes(chunk[-1:])
+    return Skimmed(first, digest.hexdigest(), longest, tidy and returns == 0 and _decodes(decoder, b"", final=True))
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
+    try:
+        decoder.decode(chunk, final)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _refusal(file: Listed, first: bytes, extension: str, packing: str) -> str | None:

@@ -1,16 +1,17 @@
 """Records of files with the number that a person would count, however Spark splits the files."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from urllib.parse import unquote
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.ingestion.sources.line_parsers import TEXT
 from lakeloop.ingestion.sources.protocol import POSITION
 
+WHOLE = 48 << 20  # a larger file is not held in memory, and Spark may split it
 GLOB_CHARACTERS = re.compile(r"([\[\]{}*?\\])")
 OWN = ("_file", "_split", "_id")
 
@@ -18,6 +19,28 @@ OWN = ("_file", "_split", "_id")
 def literal_path(path: str) -> str:
     """A path that Spark does not take for a pattern."""
     return GLOB_CHARACTERS.sub(r"\\\1", path)
+
+
+def read_whole(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+    r"""The same as `read_lines` of files that end lines by \n or \r\n and are small enough to be a row each.
+
+    Numbers come with the lines then, so the files are read once.
+    """
+    texts = spark.read.text([literal_path(path) for path in paths], wholetext=True)
+    # A projection of its own, or it would be computed for each line.
+    files = texts.select("value", origin_of_file().alias("origin"))
+    lines = files.select("origin", F.posexplode(F.split("value", "\n")).alias("place", TEXT))
+    place = F.struct("origin", (F.col("place") + 1).cast("bigint").alias("record"))
+    text = F.expr(f"trim(TRAILING '\r' FROM {TEXT})")
+    return lines.select(text.alias(TEXT), place.alias(POSITION)).where(F.trim(TEXT) != "")
+
+
+def origin_of_file() -> Column:
+    """The path that was given to Spark, in a frame of a file source, from the encoded URI that it reports."""
+    uri = F.col("_metadata.file_path")
+    is_plain = ~F.contains(uri, F.lit("%")) & ~F.contains(uri, F.lit("+")) & F.startswith(uri, F.lit("file:///"))
+    decoded = F.regexp_replace(F.url_decode(F.replace(uri, F.lit("+"), F.lit("%2B"))), "^file:/+", "/")
+    return F.when(is_plain, F.expr("substring(_metadata.file_path, 8)")).otherwise(decoded)
 
 
 def read_lines(spark: SparkSession, files: Mapping[str, str]) -> DataFrame:

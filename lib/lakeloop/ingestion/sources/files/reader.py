@@ -26,7 +26,7 @@ from lakeloop.ingestion.sources.files.columnar import read_columns, union_by_nam
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.inspection import Inspected, inspect_files
 from lakeloop.ingestion.sources.files.listing import list_files, stat_files, wait_until_settled
-from lakeloop.ingestion.sources.files.numbering import read_lines
+from lakeloop.ingestion.sources.files.numbering import WHOLE, read_lines, read_whole
 from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.files.unpack import Unpacker, unpack
 from lakeloop.ingestion.sources.files.unreadable import find_unreadable
@@ -43,7 +43,10 @@ COLUMNAR = ("parquet", "orc", "avro")
 
 @dataclass(frozen=True)
 class Route:
-    """How files are read together: by Spark as `csv`, `jsonl`, `parquet`, `orc` or `avro`, else unpacked in Python."""
+    """How files are read together: by Spark as `csv`, `jsonl`, `parquet`, `orc` or `avro`, else unpacked in Python.
+
+    `whole` files of lines are a row each before they are cut.
+    """
 
     way: str
     header: tuple[str, ...] = ()
@@ -51,6 +54,7 @@ class Route:
     csv: CsvFormat | None = None
     schema: str = ""
     lacks: tuple[str, ...] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,12 +167,14 @@ class FilesReader:
                 self.spec.formats.by_extension, tuple(fields), self.spec.limits, aliases, lacks=route.lacks
             )
             return unpack(self.spark, [(f.path, f.packing, f.encoding, f.extension) for f in files], unpacker)
-        if route.csv is not None:
-            lines = read_lines(self.spark, {path: path for path in paths})
+        if route.way in ("csv", "jsonl"):
+            lines = (
+                read_whole(self.spark, paths) if route.whole else read_lines(self.spark, {path: path for path in paths})
+            )
+            if route.csv is None:
+                return parse_json(lines, fields, aliases, route.lacks, is_utf8=route.whole)
             below = lines.where(F.col(POSITION)["record"] > route.header_line)
-            return parse_csv(below, route.header, fields, route.csv, aliases)
-        if route.way == "jsonl":
-            return parse_json(read_lines(self.spark, {path: path for path in paths}), fields, aliases, route.lacks)
+            return parse_csv(below, route.header, fields, route.csv, aliases, is_utf8=route.whole)
         return read_columns(self.spark, route.way, paths, fields, aliases)
 
     def _unchanged(self, plan: Plan) -> Iterator[Inspected]:
@@ -197,10 +203,12 @@ def route_of(file: Inspected, formats: Formats) -> Route:
     if isinstance(declared, ParquetFormat | OrcFormat | AvroFormat):
         return Route(type(declared).__name__.removesuffix("Format").lower(), schema=file.schema)
     by_line = file.encoding in UTF_8 and not file.unwieldy
+    whole = file.tidy and file.encoding == "utf-8" and file.size <= WHOLE
     if isinstance(declared, CsvFormat) and by_line and not declared.multiline:
-        return Route("csv", file.header, file.header_line, declared.model_copy(update={"delimiter": file.delimiter}))
+        csv = declared.model_copy(update={"delimiter": file.delimiter})
+        return Route("csv", file.header, file.header_line, csv, whole=whole)
     if isinstance(declared, JsonLinesFormat) and by_line:
-        return Route("jsonl")
+        return Route("jsonl", whole=whole)
     return Route("unpack")
 
 

@@ -1,0 +1,51 @@
+"""What a record table holds of one batch, counted without Spark from the few columns that tell it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable, QueryBuilder
+
+from lakeloop.core.run_record import RowCounts
+from lakeloop.lake.ops_tables import uri_of
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """Rows of a batch by origin, by the reasons they have, and, per hidden column of outcomes, by outcome.
+
+    A row of two reasons counts under both; that of a dropped row counts under none.
+    """
+
+    by_origin: Mapping[str | None, RowCounts] = field(default_factory=dict)
+    by_reason: Mapping[str, int] = field(default_factory=dict)
+    outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> RowCounts:
+        """All of them together."""
+        total = RowCounts()
+        for counts in self.by_origin.values():
+            total += counts
+        return total
+
+
+def count_batch(root: str, record_table: str, batch_id: int, outcomes: Sequence[str] = ()) -> BatchCounts:
+    """Count the rows of a batch; `outcomes` are hidden columns to count the values of, where the table has them."""
+    table = DeltaTable(uri_of(root, record_table))
+    there = [name for name in outcomes if name in {field.name for field in table.schema().fields}]
+    builder = QueryBuilder().register("record", table)
+
+    def grouped(columns: str, rows: str = "record") -> list[tuple[Any, ...]]:
+        sql = f"SELECT {columns}, count(*) AS n FROM {rows} WHERE _batch_id = {int(batch_id)} GROUP BY ALL"
+        return [tuple(row.values()) for row in pa.table(builder.execute(sql).read_all()).to_pylist()]
+
+    by_origin: dict[str | None, RowCounts] = {}
+    for origin, verdict, rows in grouped("_position['origin'] AS origin, _verdict"):
+        counted = RowCounts(rows, **{verdict: rows})
+        by_origin[origin] = by_origin.get(origin, RowCounts()) + counted
+    reasons = "(SELECT _batch_id, unnest(_reasons) AS reason FROM record WHERE _verdict <> 'dropped')"
+    by_reason = dict(grouped("reason['rule'] AS rule", reasons))
+    by_outcome = {name: {value: rows for value, rows in grouped(f'"{name}"') if value is not None} for name in there}
+    return BatchCounts(by_origin, by_reason, by_outcome)
