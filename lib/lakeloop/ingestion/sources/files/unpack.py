@@ -39,6 +39,7 @@ from lakeloop.lake.storage import filesystem
 
 BATCH_BYTES = 4 << 20
 TASKS = 200
+HEADERS = 1_000  # names of records that are kept; those of a file hardly differ
 FRAME = ("_origin", "_record", ORIGINAL, RESCUED, MALFORMED, MISSING)
 Row = tuple[str | int | None, ...]
 
@@ -61,6 +62,7 @@ class Unpacker:
 
         What breaks inside a member of an archive leaves the members behind it as they are.
         """
+        known: dict[tuple[str, ...], dict[str, str]] = {}
         try:
             system, inner = filesystem(path)
             size = system.get_file_info(inner).size or 0
@@ -71,11 +73,11 @@ class Unpacker:
                     try:
                         for record in self._records(part, encoding, extension):
                             place = record.place
-                            yield self.row(origin, record)
+                            yield self.row(origin, record, known)
                     except BREAKS as error:
-                        yield self.row(origin, _break(place + 1, packing, error))
+                        yield self.row(origin, _break(place + 1, packing, error), known)
         except BREAKS as error:
-            yield self.row(path, _break(1, packing, error))
+            yield self.row(path, _break(1, packing, error), known)
 
     def sample(
         self, path: str, packing: str, encoding: str, extension: str, most_bytes: int
@@ -134,18 +136,22 @@ class Unpacker:
             case _:
                 yield Record(0, "", {}, f"the archive holds a file of a format that is not declared: .{inside}")
 
-    def row(self, origin: str, record: Record) -> Row:
-        """A record as a row of the declared fields and FRAME."""
-        names = match_names(tuple(record.values), self.declared, self.aliases)
+    def row(self, origin: str, record: Record, known: dict[tuple[str, ...], dict[str, str]]) -> Row:
+        """A record as a row of the declared fields and FRAME; `known` keeps which names matched before."""
+        header = tuple(record.values)
+        if (names := known.get(header)) is None:
+            if len(known) >= HEADERS:
+                known.clear()
+            names = known[header] = match_names(header, self.declared, self.aliases)
         taken = set(names.values())
-        extra = {name: value for name, value in record.values.items() if name not in taken}
+        extra = [name for name in header if name not in taken] if len(taken) < len(header) else []
         values = [record.values.get(names[name]) if name in names else None for name in self.declared]
         if record.header:
             absent = [name for name in self.declared if name not in names] if not record.error else []
         else:
             absent = [name for name in self.lacks if record.values.get(names.get(name, "")) is None]
         missing = ",".join(absent) or None
-        rescued = json.dumps(extra, ensure_ascii=False) if extra else None
+        rescued = json.dumps({name: record.values[name] for name in extra}, ensure_ascii=False) if extra else None
         return (*values, origin, record.place, record.original, rescued, record.error, missing)
 
 

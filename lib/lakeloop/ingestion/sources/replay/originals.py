@@ -56,8 +56,10 @@ class Reparser:
     def rows(self, originals: Iterable[tuple[str | None, int | None, str]]) -> Iterator[Row]:
         """A row for each (origin, record, original)."""
         unpacker = Unpacker({}, self.fields, self.limits, self.aliases)
+        known: dict[tuple[str, ...], dict[str, str]] = {}
         for origin, place, original in originals:
-            *values, _origin, _place, _original, rescued, error, missing = unpacker.row("", self.record(original))
+            record = self.record(original)
+            *values, _origin, _place, _original, rescued, error, missing = unpacker.row("", record, known)
             yield (*values, origin, place, original, rescued, error, missing)
 
     def record(self, original: str) -> Record:
