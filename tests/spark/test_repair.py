@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,10 +109,10 @@ def sound(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop
 
 
 @pytest.fixture
-def shop(sound: Shop, tmp_path: Path) -> Iterator[Shop]:
+def shop(sound: Shop, tmp_path: Path) -> Shop:
     """A copy to damage. Delta remembers logs by their path, and this one is new to it."""
     shutil.copytree(sound.folder, tmp_path / "lake")
-    yield Shop(sound.spark, sound.drop, tmp_path / "lake")
+    return Shop(sound.spark, sound.drop, tmp_path / "lake")
 
 
 def lose(path: Path) -> None:
@@ -193,11 +193,8 @@ def test_a_damage_is_named_and_repaired_to_the_row(shop: Shop, name: str) -> Non
     with pytest.raises(DamageError, match=said) as caught:
         shop.run()
     assert "`lakeloop repair" in str(caught.value)
-    without_runs = {path for path in before if "/ops/runs/" not in path}
     planned = shop.repair(dry_run=True)
-    assert {path: now for path, now in state(shop.folder).items() if path in without_runs} == {
-        path: before[path] for path in without_runs
-    }
+    assert state(shop.folder) == before
     assert any(finding.state == "damaged" for finding in planned)
     assert {finding.state for finding in shop.repair()} == {"mended"}
     shop.run()

@@ -10,6 +10,7 @@ from pyspark.errors import PySparkException
 from lakeloop.core import logs
 from lakeloop.core.errors import (
     AccountingError,
+    DamageError,
     EngineError,
     LakeloopError,
     RuleFailedError,
@@ -75,7 +76,8 @@ class Pipeline:
             refused = isinstance(error, AccountingError | RuleFailedError)
             outcome: Outcome = "withdrawn" if refused else "failed"
             batch_id = None if batch is None else batch.batch_id
-            ledger.record(run, RunEntry(name, table, outcome, started_at, str(error), batch_id))
+            if not isinstance(error, DamageError):  # a damaged ledger is left as it is for `lakeloop repair`
+                ledger.record(run, RunEntry(name, table, outcome, started_at, str(error), batch_id))
             if refused and batch is not None:
                 self.source.release(batch.plan)
             raise error from problem

@@ -33,15 +33,16 @@ def lost_data_files(bench: Bench, facts: Facts) -> Iterator[Ailment]:
     if not lost:
         return
     added = pa.table(DeltaTable(uri_of(bench.root, table)).get_add_actions(flatten=True)).to_pylist()
-    numbers = {row[f"{end}._batch_id"] for row in added if row["path"] in lost for end in ("min", "max")}
-    batches = sorted(numbers)
+    ranges = [(row["min._batch_id"], row["max._batch_id"]) for row in added if row["path"] in lost]
+    batches = [number for number in facts.succeeded if any(a is None or a <= number <= b for a, b in ranges)]
 
     def mend() -> None:
         for batch_id in batches:
             note(bench, facts, batch_id, "data files of the batch were lost")
         let_go(bench, table, list(lost))
 
-    cure = f"the table goes on without them; what {batches_in_words(batches)} lost is said below"
+    said = f"; what {batches_in_words(batches)} lost is said below" if batches else ""
+    cure = f"the table goes on without them{said}"
     yield Ailment(table, "; ".join(lost.values()), cure, mend)
 
 
@@ -53,25 +54,26 @@ def record_ailments(bench: Bench, facts: Facts) -> Iterator[Ailment]:
             rows = facts.counts(batch_id).read
             what = f"batch {batch_id} was withdrawn, but {rows:,} rows of it are there"
             yield Ailment(table, what, "they are taken out again", partial(take_out, bench, facts, batch_id))
-    wanted = [number for number, end in facts.ends.items() if end["outcome"] == "succeeded" and number in facts.planned]
-    if spec.sink.mode == "overwrite":
-        wanted = wanted and [max(wanted)]
-    suspects = {row["batch_id"] for row in facts.runs if row["verb"] == REPAIR}
-    lacking = [
-        (number, lack)
-        for number in sorted(wanted)
-        if (lack := _lack(facts, number)).read and (number in suspects or not facts.has_commit(number))
-    ]
+    wanted = facts.succeeded[-1:] if spec.sink.mode == "overwrite" else facts.succeeded
+    noted = {row["batch_id"] for row in facts.runs if row["verb"] == REPAIR and row["outcome"] == "failed"}
+    lacking = {
+        number: lack
+        for number in wanted
+        if (lack := _lack(facts, number)).read and (number in noted or not facts.has_commit(number))
+    }
     orphans = orphan_batches(bench.root, table) if lacking else {}
     left: dict[int, tuple[Commit, list[OrphanFile]]] = {}
-    for batch_id, lack in lacking:
+    for batch_id, lack in lacking.items():
         groups = [(run_id, files) for (number, run_id), files in orphans.items() if number == batch_id]
         fitting = [(run_id, files) for run_id, files in groups if rows_of(files) == lack]
         if fitting:
             run_id, files = next((each for each in fitting if each[0] == facts.ends[batch_id]["run_id"]), fitting[0])
             left[batch_id] = Commit(facts.planned[batch_id]["writer"], batch_id, run_id), files
-    yield from _adoptions(bench, table, left, dict(lacking))
-    yield from _losses(bench, facts, {batch_id: lack for batch_id, lack in lacking if batch_id not in left})
+    yield from _adoptions(bench, table, left, lacking)
+    # Where `keep` lets rows go, only the youngest and those whose files were lost are sure to have been damaged.
+    newest = max(facts.commits, default=-1)
+    sure = {number for number in lacking if not spec.keep or number in noted or number > newest}
+    yield from _losses(bench, facts, {number: lacking[number] for number in sorted(sure - left.keys())})
 
 
 def _adoptions(
@@ -88,7 +90,7 @@ def _adoptions(
 
 
 def _losses(bench: Bench, facts: Facts, lacking: dict[int, RowCounts]) -> Iterator[Ailment]:
-    table, obstacles = facts.spec.record_table, {number: _obstacle(bench, facts, number) for number in lacking}
+    table, obstacles = facts.spec.record_table, {n: _obstacle(bench, facts, n, set(lacking)) for n in lacking}
     again = [number for number, obstacle in obstacles.items() if obstacle is None]
 
     def mend() -> None:
@@ -123,8 +125,8 @@ def _lack(facts: Facts, batch_id: int) -> RowCounts:
     return RowCounts(sum(parts), *parts) if min(parts) >= 0 else RowCounts()
 
 
-def _obstacle(bench: Bench, facts: Facts, batch_id: int) -> str | None:
-    """Why a batch cannot be read again, and what to do; None where it can."""
+def _obstacle(bench: Bench, facts: Facts, batch_id: int, lacking: set[int]) -> str | None:
+    """Why a batch cannot be read again, and what to do; None where it can. `lacking` are the others like it."""
     spec, plan = facts.spec, facts.plan(batch_id)
     if spec.sink.mode == "overwrite":
         return None
@@ -134,7 +136,7 @@ def _obstacle(bench: Bench, facts: Facts, batch_id: int) -> str | None:
     if read_rows(bench.root, QUARANTINE, mine, ["row_id"]):
         return "Rows of it have been replayed since and would come twice; restore the table from a backup"
     if not isinstance(spec.source, FilesSource):
-        later = [number for number, end in facts.ends.items() if number > batch_id and end["outcome"] == "succeeded"]
+        later = [number for number in facts.succeeded if number > batch_id and number not in lacking]
         return "Later batches of its source have been read since; restore the table from a backup" if later else None
     gone = [row for row in facts.files[batch_id] if row["outcome"] == "read" and not is_there(row)]
     if not gone:
@@ -164,12 +166,8 @@ def is_there(row: Mapping[str, Any]) -> bool:
 def _reopen(bench: Bench, facts: Facts, batch_id: int) -> None:
     """Let the next run read a batch again: its files forgotten, its end withdrawn, its last rows taken out."""
     spec = facts.spec
-    forgotten: dict[str, Any] = {
-        "outcome": "forgotten",
-        "reason": "read again after a repair",
-        "run_id": bench.run.run_id,
-    }
-    forgotten |= {"taken_at": now(), "user": bench.run.user, "batch_id": None}
+    forgotten: dict[str, Any] = {"outcome": "forgotten", "reason": "read again after a repair", "batch_id": None}
+    forgotten |= {"run_id": bench.run.run_id, "taken_at": now(), "user": bench.run.user}
     rows = [tuple((row | forgotten)[name] for name in FILE_SCHEMA.names) for row in facts.files[batch_id]]
     if rows:
         append_rows(bench.root, FILES, rows, FILE_SCHEMA)
