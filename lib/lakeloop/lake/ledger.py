@@ -18,7 +18,16 @@ from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.ops_tables import TIME, append_against, append_rows, created, has_table, read_rows, uri_of
+from lakeloop.lake.ops_tables import (
+    TIME,
+    append_against,
+    append_rows,
+    created,
+    files_of_table,
+    has_table,
+    read_rows,
+    uri_of,
+)
 from lakeloop.lake.tables import Commit
 
 BATCHES = "ops.batches"
@@ -139,7 +148,7 @@ class Ledger:
         if not batches or not has_table(self.root, BATCHES):
             return
         wanted = (pc.field("pipeline") == pipeline) & pc.field("batch_id").isin(list(batches))
-        rows = DeltaTable(uri_of(self.root, BATCHES)).to_pyarrow_dataset()
+        rows = DeltaTable(uri_of(self.root, BATCHES)).to_pyarrow_dataset(filesystem=files_of_table(self.root, BATCHES))
         for found in rows.to_batches(columns=["batch_id", "plan"], filter=wanted, batch_size=16):
             for row in found.to_pylist():
                 yield row["batch_id"], Plan(**json.loads(row["plan"]))
@@ -155,7 +164,8 @@ class Ledger:
         uri = created(self.root, BATCHES, BATCH_SCHEMA)
         while True:
             table = DeltaTable(uri)
-            known = table.to_pyarrow_table(columns=["batch_id"], filters=[("pipeline", "=", pipeline)])
+            mine, files = [("pipeline", "=", pipeline)], files_of_table(self.root, BATCHES)
+            known = table.to_pyarrow_table(columns=["batch_id"], filters=mine, filesystem=files)
             if known.num_rows != before.batches:
                 raise ConcurrentRunError(
                     f"{pipeline}: another run has begun batch {batch_id} meanwhile; let it end, then run again"

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
+from pyarrow import fs
 
 from lakeloop.core.errors import DamageError
 
@@ -40,11 +41,20 @@ def read_rows(
         return []
     wanted = list(columns) if columns else None
     try:
-        found = DeltaTable(uri_of(root, table)).to_pyarrow_table(columns=wanted, filters=list(filters) or None)
+        delta, files = DeltaTable(uri_of(root, table)), files_of_table(root, table)
+        found = delta.to_pyarrow_table(columns=wanted, filters=list(filters) or None, filesystem=files)
     except UNREADABLE as error:
         raise unreadable(table, error) from error
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
+
+
+def files_of_table(root: str, table: str) -> fs.FileSystem | None:
+    """Arrow's own way to the files of a local table, None for one elsewhere, which delta-rs finds.
+
+    The way that delta-rs gives to Arrow runs Python in Arrow's threads, and a process that ends at that moment aborts.
+    """
+    return None if "://" in root else fs.SubTreeFileSystem(uri_of(root, table), fs.LocalFileSystem())
 
 
 def unreadable(table: str, error: Exception) -> DamageError:

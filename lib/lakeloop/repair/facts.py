@@ -18,7 +18,7 @@ from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.delta_log import list_log, said_of
 from lakeloop.lake.file_catalog import FILES
 from lakeloop.lake.ledger import BATCHES, RUNS, Plan
-from lakeloop.lake.ops_tables import read_rows, uri_of
+from lakeloop.lake.ops_tables import files_of_table, read_rows, uri_of
 from lakeloop.lake.tables import Commit
 from lakeloop.lake.views import View, find_view
 from lakeloop.repair.logs import PLACEHOLDER
@@ -68,7 +68,8 @@ class Facts:
         if not self._has_record:
             return found
         wanted = {"batch": pc.field("_batch_id"), "verdict": pc.field("_verdict")}
-        rows = DeltaTable(uri_of(self.root, self.spec.record_table)).to_pyarrow_dataset()
+        table = self.spec.record_table
+        rows = DeltaTable(uri_of(self.root, table)).to_pyarrow_dataset(filesystem=files_of_table(self.root, table))
         for part in rows.to_batches(columns=wanted | {"origin": pc.field("_position", "origin")}):
             grouped = pa.table(part).group_by(["batch", "origin", "verdict"]).aggregate([([], "count_all")])
             for row in grouped.to_pylist():

@@ -15,20 +15,11 @@ from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 @dataclass(frozen=True)
 class Repaired:
-    """What was found, in the order in which it was mended, the tables without a finding, and where damaged files lie.
-
-    `examined` are the pipelines whose tables were looked at.
-    """
+    """What was found, in the order in which it was mended, tables without a finding, and where damaged files lie."""
 
     found: tuple[Finding, ...]
     sound: tuple[str, ...]
     folder: str
-    examined: tuple[str, ...]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether everything is sound now."""
-        return all(finding.state == "mended" for finding in self.found)
 
 
 def repair(
@@ -51,7 +42,9 @@ def repair(
     tables, found = set(ops_tables(root)), list(examine_lake(bench))
     for spec in specs:
         progress(f"examining {spec.pipeline}")
-        found += examine_pipeline(bench, spec, folders[spec.pipeline], partial(open_lake, project))
-        tables |= {spec.record_table, spec.sink.table} & set(table_names(root))
+        of_pipeline = list(examine_pipeline(bench, spec, folders[spec.pipeline], partial(open_lake, project)))
+        if all(finding.state != "unknown" for finding in of_pipeline):
+            tables |= {spec.record_table, spec.sink.table} & set(table_names(root))
+        found += of_pipeline
     sound = sorted(tables - {finding.table for finding in found})
-    return Repaired(tuple(found), tuple(sound), bench.folder, tuple(spec.pipeline for spec in specs))
+    return Repaired(tuple(found), tuple(sound), bench.folder)
