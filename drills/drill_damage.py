@@ -83,7 +83,7 @@ class DamageDrill(Drill):
             raise SystemExit(
                 f"{words}: lost {lost.total()}, too many {twice.total()}, not shown {hidden}, files {dict(files)}"
             )
-        console.print(f"{words}: {found.total():,} rows of {self.files} files, 0 lost, 0 twice")
+        console.print(f"{words}: {found.total():,} rows of {self.files} files, 0 lost, 0 twice", soft_wrap=True)
 
     def _run(self) -> None:
         if code := self._start("").wait(timeout=600):

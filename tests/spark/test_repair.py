@@ -3,8 +3,8 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -36,12 +36,14 @@ class Shop:
     drop: Path
     folder: Path
     sink: tuple[tuple[str, object], ...] = (("table", "silver.orders"),)
+    schema: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def spec(self) -> PipelineSpec:
+        source = {"files": "drop", "formats": {"csv": {}}, "settle": "0s", "files_per_batch": 1}
         return PipelineSpec.model_validate({
             "pipeline": "orders", "description": "Orders", "sink": dict(self.sink),
-            "source": {"files": "drop", "formats": {"csv": {}}, "settle": "0s", "files_per_batch": 1},
+            "source": source | {"schema": dict(self.schema)},
             "transforms": [{"cast": {"amount": "int"}}], "rules": [{"is_in_range": {"column": "amount", "min": 0}}],
         })  # fmt: skip
 
@@ -245,6 +247,23 @@ def test_rows_whose_files_are_gone_are_kept_and_named_until_the_files_are_back(s
     assert [finding.state for finding in own.repair()] == ["mended"]
     own.run()
     assert own.is_exact()
+
+
+def test_a_column_that_a_lost_commit_brought_comes_back_with_its_rows(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "drop").mkdir()
+    shop = Shop(spark, tmp_path / "drop", tmp_path / "lake", schema={"evolution": "evolve"})
+    write_file(shop.drop, 0)
+    shop.run()
+    (shop.drop / "1.csv").write_text("id,amount,colour\na1,1,red\nb1,1,\n")
+    shop.run()
+    before = sorted(map(tuple, shop.lake.read("silver.orders").select("id", "colour").collect()), key=str)
+    copied = Shop(spark, shop.drop, tmp_path / "copy", schema=shop.schema)
+    shutil.copytree(shop.folder, copied.folder)
+    lose_newest(copied, BRONZE)
+    assert [(finding.table, finding.state) for finding in copied.repair()] == [("bronze.orders", "mended")]
+    copied.run()
+    after = sorted(map(tuple, copied.lake.read("silver.orders").select("id", "colour").collect()), key=str)
+    assert after == before == [("a0", None), ("a1", "red"), ("b0", None), ("b1", None)]
 
 
 MERGED = (("table", "silver.orders"), ("mode", "merge"), ("keys", ("id",)))

@@ -9,12 +9,12 @@ from urllib.parse import unquote
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from lakeloop.core.errors import DamageError
+from lakeloop.core.errors import ConcurrentRunError, DamageError
 from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.delta_log import data_files, list_log
 from lakeloop.lake.file_catalog import FILES
-from lakeloop.lake.ledger import BATCHES, RUNS, History
+from lakeloop.lake.ledger import BATCHES, RUNS, History, Ledger
 from lakeloop.lake.ops_tables import UNREADABLE, read_rows, unreadable, uri_of
 from lakeloop.lake.quarantine import QUARANTINE, has_replayed
 from lakeloop.lake.schema_versions import SCHEMAS, SchemaVersions
@@ -27,7 +27,9 @@ def require_sound_logs(root: str, spec: PipelineSpec) -> None:
     """Raise DamageError where the log of a table that the pipeline reads or writes is not whole."""
     for table in (*LEDGER, spec.record_table, spec.sink.table):
         folder = uri_of(root, table)
-        log = list_log(folder)
+        if not list_log(folder).defects:
+            continue
+        log = list_log(folder)  # a second look: a listing may miss a commit that is made meanwhile
         if log.defects and (log.latest is not None or data_files(folder)):
             raise _damage(spec, f"{table} is damaged: {', '.join(log.defects[:3])}")
 
@@ -35,9 +37,12 @@ def require_sound_logs(root: str, spec: PipelineSpec) -> None:
 def require_agreement(root: str, spec: PipelineSpec, history: History, *, files: bool) -> None:
     """Raise DamageError where record, ledger, catalogs and view contradict each other.
 
-    With `files`, every data file of the record must be there in its size.
+    With `files`, every data file of the record must be there in its size. Raises ConcurrentRunError where `history` is
+    that of the ledger no longer.
     """
     for problem in _contradictions(root, spec, history):
+        if Ledger(root).history(spec.pipeline) != history:
+            raise ConcurrentRunError(f"{spec.pipeline}: another run is under way; let it end, then run again")
         raise _damage(spec, problem)
     for table in (spec.record_table, spec.sink.table) if files else ():
         for problem in lost_files(uri_of(root, table)).values():
