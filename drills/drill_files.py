@@ -86,7 +86,7 @@ class Drill:
         table = deltalake.DeltaTable(f"{self.folder}/lake/bronze/orders")
         bronze = table.to_pyarrow_table(columns=["id", "amount", "_verdict"])
         found = Counter((row["id"], row["amount"], row["_verdict"]) for row in bronze.to_pylist())
-        wanted = Counter(row for number in range(self.files) for row in _expected(number))
+        wanted = Counter(row for number in range(self.files) for row in expected(number))
         files = Counter(row["path"] for row in read_rows(f"{self.folder}/lake", "ops.files"))
         lost, twice = wanted - found, found - wanted
         if lost or twice or len(files) != self.files or set(files.values()) != {1}:
@@ -98,7 +98,7 @@ class Drill:
 
     def _drop(self, files: int) -> None:
         for number in range(self.files, self.files + files):
-            cells = ((id_ or "", "many" if amount is None else amount) for id_, amount, _ in _expected(number))
+            cells = ((id_ or "", "many" if amount is None else amount) for id_, amount, _ in expected(number))
             lines = ["id,amount", *(f"{id_},{amount}" for id_, amount in cells)]
             (self.folder / "drop" / f"{number:05d}.csv").write_text("\n".join([*lines, ""]))
         self.files += files
@@ -117,7 +117,7 @@ class Drill:
         console.print(f"killed {how}")
 
 
-def _expected(number: int) -> list[tuple[str | None, int | None, str]]:
+def expected(number: int) -> list[tuple[str | None, int | None, str]]:
     """The rows of a file with their verdicts: one without an id, one whose amount is no number, the rest good."""
     first = number * ROWS_PER_FILE
     good = [(f"o{place}", place, "good") for place in range(first, first + ROWS_PER_FILE - 2)]

@@ -8,6 +8,7 @@ from lakeloop.cli import app, terminal
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, now
 from lakeloop.lake.ledger import RunEntry
+from lakeloop.repair import Finding
 from lakeloop.verbs import lakes
 
 PIPELINE = """pipeline: {name}
@@ -119,3 +120,31 @@ def test_a_run_ends_with_a_table_and_the_failures(conf: Path, monkeypatch: pytes
 def test_a_run_without_failures_succeeds(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verbs, "run", lambda *_: verbs.RunSummary(()))
     assert lakeloop("run", "--conf-dir", conf).exit_code == 0
+
+
+def test_a_repair_says_table_by_table_what_was_done(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal.console, "width", 200)
+    sound = lakeloop("repair", "--conf-dir", conf)
+    assert (sound.exit_code, sound.output.splitlines()[-1]) == (0, "All is sound. Next: lakeloop run")
+    lost = Finding("bronze.usage", "lost", "3 rows of batch 1 are missing", "Put [a.csv] back")
+    mended = Finding("ops.runs", "mended", "commit 3 is torn", "it is set aside")
+
+    def told(*findings: Finding, options: tuple[str, ...] = ()) -> Result:
+        repaired = verbs.Repaired(findings, ("ops.batches",), "/lake/_damaged/r1")
+        monkeypatch.setattr(verbs, "repair", lambda *_, **__: repaired)
+        return lakeloop("repair", *options, "--conf-dir", conf)
+
+    done = told(mended)
+    assert done.exit_code == 0
+    assert [line.strip() for line in done.output.splitlines() if line.strip()] == [
+        "ops.runs     commit 3 is torn", "done: it is set aside", "ops.batches  sound",
+        "What was set aside: /lake/_damaged/r1", "All is mended. Next: lakeloop run",
+    ]  # fmt: skip
+    left = told(mended, lost)
+    assert ends_in_one_sentence(left)
+    assert "not mended: Put [a.csv] back" in left.output
+    assert "Not all could be mended: see above what is left to do." in left.output
+    planned = told(Finding("ops.runs", "damaged", "commit 3 is torn", "it is set aside"), options=("--dry-run",))
+    assert planned.exit_code == 0
+    assert "would be done: it is set aside" in planned.output
+    assert "Nothing was changed. Next: lakeloop repair" in planned.output

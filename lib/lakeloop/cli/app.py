@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lakeloop import __version__
-from lakeloop.cli import access, alerts, models, pipelines, quarantine, schemas, watching
+from lakeloop.cli import access, alerts, models, pipelines, quarantine, repairing, schemas, watching
 from lakeloop.cli.terminal import console
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ for command in (
     schemas.schema,
     access.query,
     access.retain,
+    repairing.repair,
 ):
     app.command()(command)
 app.add_typer(access.serve, name="serve")

@@ -36,6 +36,10 @@ class TableError(LakeloopError, LookupError):
     """A Delta table is missing, or has no column of that name."""
 
 
+class DamageError(LakeloopError, RuntimeError):
+    """A file of the lake is missing, torn or older than another says; the message names it and `lakeloop repair`."""
+
+
 class QueryError(LakeloopError, ValueError):
     """A SELECT that cannot be answered, or a statement that is none."""
 

@@ -6,11 +6,11 @@ from functools import partial
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import functions as F
 
 from lakeloop.core import logs
 from lakeloop.core.errors import (
     AccountingError,
+    DamageError,
     EngineError,
     LakeloopError,
     RuleFailedError,
@@ -21,6 +21,7 @@ from lakeloop.core.spark_failures import SPARK_FAILURES, said
 from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.publishing import publish
 from lakeloop.ingestion.recording import Recorder
+from lakeloop.ingestion.soundness import require_agreement, require_sound_logs
 from lakeloop.ingestion.sources.protocol import Ended, SiftingSource, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
@@ -75,7 +76,8 @@ class Pipeline:
             refused = isinstance(error, AccountingError | RuleFailedError)
             outcome: Outcome = "withdrawn" if refused else "failed"
             batch_id = None if batch is None else batch.batch_id
-            ledger.record(run, RunEntry(name, table, outcome, started_at, str(error), batch_id))
+            if not isinstance(error, DamageError):  # a damaged ledger is left as it is for `lakeloop repair`
+                ledger.record(run, RunEntry(name, table, outcome, started_at, str(error), batch_id))
             if refused and batch is not None:
                 self.source.release(batch.plan)
             raise error from problem
@@ -108,18 +110,16 @@ class Pipeline:
         return EngineError(f"{self.spec.pipeline}: Spark refuses the batch: {said(problem)}")
 
     def _next_batch(self, ledger: Ledger, run: RunContext, progress: Progress) -> tuple[Batch | None, bool]:
-        before = ledger.history(self.spec.pipeline)
+        name = self.spec.pipeline
+        require_sound_logs(self.lake.root, self.spec)
+        before = ledger.history(name)
+        require_agreement(self.lake.root, self.spec, before, files=not run.is_polling)
         interrupted = before.last if before.outcome is None else None
-        if interrupted and self.lake.find_commit(self.spec.record_table, interrupted.commit.withdrawal) is None:
-            progress("finishing a batch that was interrupted")
-            return replace(interrupted, commit=replace(interrupted.commit, run_id=run.run_id)), True
+        if interrupted:
+            if self.lake.find_commit(self.spec.record_table, interrupted.commit.withdrawal) is None:
+                progress("finishing a batch that was interrupted")
+                return replace(interrupted, commit=replace(interrupted.commit, run_id=run.run_id)), True
+            entry = RunEntry(name, self.spec.sink.table, "withdrawn", now(), "was withdrawn", interrupted.batch_id)
+            ledger.record(run, entry)
         plan = self.source.plan(before.finished, progress)
-        first = 0 if before.last or plan is None else self._first_number()
-        return (ledger.plan(self.spec.pipeline, plan, run, before, first=first) if plan else None), False
-
-    def _first_number(self) -> int:
-        """The number of a first batch: 0, unless the record is older than the ledger, which was lost then."""
-        if self.spec.sink.mode == "overwrite" or not self.lake.exists(self.spec.record_table):
-            return 0
-        greatest = self.lake.read(self.spec.record_table).agg(F.max("_batch_id")).collect()[0][0]
-        return 0 if greatest is None else int(greatest) + 1
+        return (ledger.plan(name, plan, run, before) if plan else None), False

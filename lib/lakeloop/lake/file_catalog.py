@@ -97,12 +97,14 @@ class FileCatalog:
         """The entries of this pipeline, in no order."""
         return read_rows(self.root, FILES, [("pipeline", "=", self.pipeline)], columns or None)
 
-    def record(self, run: RunContext, batch_id: int, files: Sequence[FileEntry]) -> None:
-        """Append the files of a batch; a batch that is on record already is left as it is."""
+    def record(
+        self, run: RunContext, batch_id: int, files: Sequence[FileEntry], taken_at: dt.datetime | None = None
+    ) -> None:
+        """Append the files of a batch, by default as taken now; a batch that is on record already is left as it is."""
         batch = [("pipeline", "=", self.pipeline), ("batch_id", "=", batch_id)]
         if not files or read_rows(self.root, FILES, batch, ["path"]):
             return
-        at = now()
+        at = taken_at or now()
         append_rows(self.root, FILES, [
             (self.pipeline, f.path, f.size, _time(f.modified_ns), f.modified_ns, f.sha256, f.same_content_as, f.format,
              f.encoding, f.outcome, f.reason, batch_id, run.run_id, at, f.counts.read, f.counts.good,

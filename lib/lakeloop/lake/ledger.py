@@ -18,7 +18,16 @@ from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.ops_tables import TIME, append_against, append_rows, created, has_table, read_rows, uri_of
+from lakeloop.lake.ops_tables import (
+    TIME,
+    append_against,
+    append_rows,
+    created,
+    files_of_table,
+    has_table,
+    read_rows,
+    uri_of,
+)
 from lakeloop.lake.tables import Commit
 
 BATCHES = "ops.batches"
@@ -75,14 +84,19 @@ class Batch:
 class History:
     """The batches of a pipeline so far: how many, the last one and its outcome, and the last plan that succeeded.
 
-    `finished` is a plan of the source, never that of a replay. An `outcome` of None beside a `last` batch means
-    that it has not ended.
+    `finished` is a plan of the source, never that of a replay, and `finished_id` its number. An `outcome` of None
+    beside a `last` batch means that it has not ended. `succeeded` is the greatest number of a batch of the last one's
+    writer that succeeded, `ended` the greatest that any end names, `not_ended` are batches before the last without one.
     """
 
     batches: int
     last: Batch | None
     outcome: Outcome | None
     finished: Plan | None
+    finished_id: int | None = None
+    succeeded: int | None = None
+    ended: int | None = None
+    not_ended: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,12 +130,17 @@ class Ledger:
         finished = [row["batch_id"] for row, outcome in zip(planned, outcomes, strict=True) if outcome == "succeeded"]
         last = planned[-1] if planned else None
         plan = cache(partial(self._plan, pipeline))
-        plans = (plan(number) for number in reversed(finished))
+        finished_id = next((number for number in reversed(finished) if plan(number).kind == "source"), None)
+        of_writer = {row["batch_id"] for row in planned if last and row["writer"] == last["writer"]}
         return History(
             len(planned),
             Batch(Commit(last["writer"], last["batch_id"], last["run_id"]), plan(last["batch_id"])) if last else None,
             outcomes[-1] if outcomes else None,
-            next((found for found in plans if found.kind == "source"), None),
+            None if finished_id is None else plan(finished_id),
+            finished_id,
+            max(of_writer & set(finished), default=None),
+            max((number for number in ends if number is not None), default=None),
+            tuple(row["batch_id"] for row, outcome in zip(planned[:-1], outcomes, strict=False) if outcome is None),
         )
 
     def plans(self, pipeline: str, batches: Collection[int]) -> Iterator[tuple[int, Plan]]:
@@ -129,23 +148,24 @@ class Ledger:
         if not batches or not has_table(self.root, BATCHES):
             return
         wanted = (pc.field("pipeline") == pipeline) & pc.field("batch_id").isin(list(batches))
-        rows = DeltaTable(uri_of(self.root, BATCHES)).to_pyarrow_dataset()
+        rows = DeltaTable(uri_of(self.root, BATCHES)).to_pyarrow_dataset(filesystem=files_of_table(self.root, BATCHES))
         for found in rows.to_batches(columns=["batch_id", "plan"], filter=wanted, batch_size=16):
             for row in found.to_pylist():
                 yield row["batch_id"], Plan(**json.loads(row["plan"]))
 
-    def plan(self, pipeline: str, plan: Plan, run: RunContext, before: History, *, first: int = 0) -> Batch:
-        """Write a batch ahead of reading it. `before` is what `history` returned, `first` the number after nothing.
+    def plan(self, pipeline: str, plan: Plan, run: RunContext, before: History) -> Batch:
+        """Write a batch ahead of reading it. `before` is what `history` returned.
 
         Raises ConcurrentRunError when another run has planned a batch of this pipeline since then.
         """
         writer = before.last.commit.writer if before.last else f"{pipeline}-{uuid.uuid4().hex[:12]}"
-        batch_id = before.last.batch_id + 1 if before.last else first
+        batch_id = before.last.batch_id + 1 if before.last else 0
         row = (pipeline, writer, batch_id, run.run_id, now(), json.dumps(asdict(plan)))
         uri = created(self.root, BATCHES, BATCH_SCHEMA)
         while True:
             table = DeltaTable(uri)
-            known = table.to_pyarrow_table(columns=["batch_id"], filters=[("pipeline", "=", pipeline)])
+            mine, files = [("pipeline", "=", pipeline)], files_of_table(self.root, BATCHES)
+            known = table.to_pyarrow_table(columns=["batch_id"], filters=mine, filesystem=files)
             if known.num_rows != before.batches:
                 raise ConcurrentRunError(
                     f"{pipeline}: another run has begun batch {batch_id} meanwhile; let it end, then run again"

@@ -10,10 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
+from pyarrow import fs
+
+from lakeloop.core.errors import DamageError
 
 TIME = pa.timestamp("us", tz="UTC")
 Filter = tuple[str, str, Any]
+UNREADABLE = (DeltaError, pa.ArrowException, OSError)  # what delta-rs and Arrow raise for files that are not whole
 
 
 def uri_of(root: str, table: str) -> str:
@@ -29,13 +33,34 @@ def has_table(root: str, table: str) -> bool:
 def read_rows(
     root: str, table: str, filters: Sequence[Filter] = (), columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """The rows that fulfil all filters (`(column, "=", value)`), in no order; none where the table does not exist."""
+    """The rows that fulfil all filters (`(column, "=", value)`), in no order; none where the table does not exist.
+
+    Raises DamageError for a table that is there and cannot be read.
+    """
     if not has_table(root, table):
         return []
     wanted = list(columns) if columns else None
-    found = DeltaTable(uri_of(root, table)).to_pyarrow_table(columns=wanted, filters=list(filters) or None)
+    try:
+        delta, files = DeltaTable(uri_of(root, table)), files_of_table(root, table)
+        found = delta.to_pyarrow_table(columns=wanted, filters=list(filters) or None, filesystem=files)
+    except UNREADABLE as error:
+        raise unreadable(table, error) from error
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
+
+
+def files_of_table(root: str, table: str) -> fs.FileSystem | None:
+    """Arrow's own way to the files of a local table, None for one elsewhere, which delta-rs finds.
+
+    The way that delta-rs gives to Arrow runs Python in Arrow's threads, and a process that ends at that moment aborts.
+    """
+    return None if "://" in root else fs.SubTreeFileSystem(uri_of(root, table), fs.LocalFileSystem())
+
+
+def unreadable(table: str, error: Exception) -> DamageError:
+    """The error for a table that is there and cannot be read."""
+    said = str(error).split("\n")[0].strip()
+    return DamageError(f"{table} cannot be read: {said}; where its storage answers, run `lakeloop repair`")
 
 
 def append_rows(root: str, table: str, rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> None:

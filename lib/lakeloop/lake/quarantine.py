@@ -15,7 +15,7 @@ from deltalake import DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from lakeloop.core.run_record import RunContext, now
-from lakeloop.lake.ops_tables import TIME, created, has_table, uri_of
+from lakeloop.lake.ops_tables import TIME, created, files_of_table, has_table, uri_of
 from lakeloop.lake.select import MEMORY, SPILL, Reach, Selected, explained
 
 QUARANTINE = "ops.quarantine"
@@ -144,8 +144,8 @@ def has_replayed(root: str, pipeline: str, batch_id: int) -> bool:
     if not has_table(root, QUARANTINE):
         return False
     is_mine = (pc.field("pipeline") == pipeline) & (pc.field("replayed_to") == batch_id)
-    rows = DeltaTable(uri_of(root, QUARANTINE)).to_pyarrow_dataset().scanner(filter=is_mine, columns=["row_id"])
-    return bool(rows.head(1).num_rows)
+    rows = DeltaTable(uri_of(root, QUARANTINE)).to_pyarrow_dataset(filesystem=files_of_table(root, QUARANTINE))
+    return bool(rows.scanner(filter=is_mine, columns=["row_id"]).head(1).num_rows)
 
 
 def decisions(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from pyarrow import fs
 
+from lakeloop.core.errors import DamageError
 from lakeloop.lake.storage import filesystem
 
 FILE = "_view.json"
@@ -22,12 +23,16 @@ class View:
 
 
 def find_view(path: str) -> View | None:
-    """The view in a folder or URI, if there is one."""
+    """The view in a folder or URI, if there is one. Raises DamageError where its file is not whole."""
     system, inner = filesystem(f"{path}/{FILE}")
     if system.get_file_info(inner).type is not fs.FileType.File:
         return None
     with system.open_input_stream(inner) as stream:
-        return View(**json.loads(stream.read()))
+        text = stream.read()
+    try:
+        return View(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise DamageError(f"the view {path}/{FILE} is damaged; run `lakeloop repair`, which writes it anew") from error
 
 
 def write_view(path: str, view: View) -> None:

@@ -19,6 +19,7 @@ from lakeloop.verbs.quarantine import (
     replay,
     settle_file,
 )
+from lakeloop.verbs.repairing import Repaired, repair
 from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.schemas import SchemaHistory, schema_history
@@ -29,6 +30,7 @@ __all__ = [
     "OpenQuarantine",
     "Progress",
     "Query",
+    "Repaired",
     "Replayed",
     "Retained",
     "RunSummary",
@@ -42,6 +44,7 @@ __all__ = [
     "pii_warnings",
     "quarantined_rows",
     "query",
+    "repair",
     "replay",
     "report_run",
     "retain",

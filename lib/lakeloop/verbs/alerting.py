@@ -9,7 +9,7 @@ from deltalake.exceptions import DeltaError
 from lakeloop.core import logs
 from lakeloop.core.config import Project
 from lakeloop.core.documents import propose
-from lakeloop.core.errors import ConfigError, DeliveryError, LakeloopError
+from lakeloop.core.errors import ConfigError, DamageError, DeliveryError, LakeloopError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
@@ -115,6 +115,6 @@ def _noted(notes: list[str], consequence: str, context: RunContext) -> Iterator[
     """Trouble with a table of `ops` becomes a note: a run whose rows are published has not failed."""
     try:
         yield
-    except (DeltaError, OSError) as error:
+    except (DamageError, DeltaError, OSError) as error:
         log.error("alerts go on without a table", run_id=context.run_id, consequence=consequence, exc_info=error)
         notes.append(f"{consequence}: {one_line(str(error))}")

@@ -6,7 +6,7 @@ from deltalake.exceptions import DeltaError
 
 from lakeloop.core import logs
 from lakeloop.core.config import Project
-from lakeloop.core.errors import LakeloopError
+from lakeloop.core.errors import DamageError, LakeloopError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
@@ -34,7 +34,7 @@ def report_run(project: Project, context: RunContext, summary: RunSummary) -> st
         ]
         sections = run_sections(project.lake_root, context.run_id, specs, moment, failed)
         write_page(page, render_page(f"Run {context.run_id}", subtitle, sections))
-    except (DeltaError, OSError) as error:
+    except (DamageError, DeltaError, OSError) as error:
         log.error("no report", run_id=context.run_id, exc_info=error)
         return f"No report was written: {error}"
     link = page if "://" in page else Path(page).as_uri()
