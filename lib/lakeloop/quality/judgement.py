@@ -65,9 +65,10 @@ def judge(
             (F.lit("another row of this key was kept") if because is None else because).alias("message"),
         )
     )
-    return frame.withColumn(VERDICT, F.when(is_dropped, DROPPED).when(bad, QUARANTINED).otherwise(GOOD)).withColumn(
-        REASONS, F.when(is_dropped, twice.cast(REASON_TYPE)).when(any_bit, reasons.cast(REASON_TYPE))
-    )
+    verdict = F.when(is_dropped, DROPPED).when(bad, QUARANTINED).otherwise(GOOD)
+    messages = F.when(F.col(VERDICT) == DROPPED, twice.cast(REASON_TYPE)).when(any_bit, reasons.cast(REASON_TYPE))
+    # Made of the verdict, so that Spark leaves the messages to the projection that its user selects last.
+    return frame.withColumn(VERDICT, verdict).withColumn(REASONS, messages)
 
 
 def has_failed(index: int) -> Column:

@@ -41,17 +41,20 @@ def parse_csv(
     csv: CsvFormat,
     aliases: Mapping[str, Sequence[str]] | None = None,
     *,
+    quotes: bool = True,
     is_utf8: bool = False,
 ) -> DataFrame:
     """Lines of files that share a header. Columns are matched by name; a line with more or fewer cells is malformed.
 
-    A cell without characters is NULL. Columns that are not declared go to `_rescued`. `is_utf8` says that no line need
-    be looked through for bytes that are not UTF-8.
+    A cell without characters is NULL. Columns that are not declared go to `_rescued`. Without `quotes`
+    no line has one, and with `is_utf8` none has bytes that are not UTF-8, so that none is looked through for them.
     """
     has_quotes = F.contains(F.col(TEXT), F.lit(csv.quote))
-    parsed = lines.withColumn("_cells", _cells(header, csv, has_quotes))
+    split = _split(header, csv)
+    parsed = lines.withColumn("_cells", F.when(has_quotes, _cells(header, csv)).otherwise(split) if quotes else split)
     begins = F.col(TEXT).rlike(rf"(^|\Q{csv.delimiter}\E)\Q{csv.quote}\E")
-    message = F.when(has_quotes & begins & (_count_of(csv.quote) % 2 == 1), "a quote is not closed on the line").when(
+    is_torn = has_quotes & begins & (_count_of(csv.quote) % 2 == 1) if quotes else F.lit(False)
+    message = F.when(is_torn, "a quote is not closed on the line").when(
         F.coalesce(F.size("_cells"), F.lit(-1)) != len(header),
         f"the line does not have the {len(header)} cells of the header",
     )
@@ -65,13 +68,14 @@ def parse_csv(
     return _finish(parsed, values, malformed=message, missing=missing, rescued=rescued, is_utf8=is_utf8)
 
 
-def _cells(header: Sequence[str], csv: CsvFormat, has_quotes: Column) -> Column:
-    """The cells of a line as an array, NULL where Spark's parser finds another number of them than the header has.
-
-    A line without a quote is split, which takes a fifth of the parser's time.
-    """
+def _split(header: Sequence[str], csv: CsvFormat) -> Column:
+    """The cells of a line without a quote, at a fifth of the parser's time."""
     special = "" if csv.delimiter.isalnum() or csv.delimiter in ",;\t " else "\\"
-    split = F.split(F.col(TEXT), special + csv.delimiter, len(header) + 1)
+    return F.split(F.col(TEXT), special + csv.delimiter, len(header) + 1)
+
+
+def _cells(header: Sequence[str], csv: CsvFormat) -> Column:
+    """The cells of a line with quotes, NULL where Spark's parser finds another number of them than the header has."""
     schema = ", ".join(f"{quoted(name)} STRING" for name in [*header, CORRUPT])
     options = {
         "sep": csv.delimiter,
@@ -80,10 +84,9 @@ def _cells(header: Sequence[str], csv: CsvFormat, has_quotes: Column) -> Column:
         "mode": "PERMISSIVE",
         "columnNameOfCorruptRecord": CORRUPT,
     }
-    readable = F.when(has_quotes & (_count_of(csv.delimiter) < MAX_CELLS), F.col(TEXT))
+    readable = F.when(_count_of(csv.delimiter) < MAX_CELLS, F.col(TEXT))
     fields = F.from_csv(readable, schema, options)
-    parsed = F.when(readable.isNotNull() & fields[CORRUPT].isNull(), F.array(*(fields[name] for name in header)))
-    return F.when(has_quotes, parsed).otherwise(split)
+    return F.when(readable.isNotNull() & fields[CORRUPT].isNull(), F.array(*(fields[name] for name in header)))
 
 
 def parse_json(

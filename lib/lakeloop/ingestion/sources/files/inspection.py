@@ -38,7 +38,7 @@ class Inspected:
     """What a plan says of a file. `refused` tells why it cannot be read as a whole; the header is that of a CSV.
 
     `unwieldy` has lines too long or columns too many for Spark. `tidy` is UTF-8 from start to end, and no line of it
-    ends by a carriage return alone.
+    ends by a carriage return alone. Only a CSV with `quotes` may have a quote in it.
     """
 
     path: str
@@ -54,6 +54,7 @@ class Inspected:
     schema: str = ""
     unwieldy: bool = False
     tidy: bool = False
+    quotes: bool = True
     refused: str | None = None
 
     @property
@@ -86,9 +87,10 @@ def inspect(file: Listed, spec: FilesSource, folder: str) -> Inspected:
         system, path = filesystem(file.path)
         with system.open_input_stream(path, compression=None) as stream:
             is_text = isinstance(declared, TextFormat) and not packing
-            skimmed = _skim(stream, min(CHUNK, spec.limits.record_bytes), is_text=is_text)
+            quote = declared.quote if isinstance(declared, CsvFormat) else ""
+            skimmed = _skim(stream, min(CHUNK, spec.limits.record_bytes), is_text=is_text, quote=quote.encode())
         first, unwieldy = skimmed.first, skimmed.longest > spec.limits.record_bytes
-        known = replace(known, sha256=skimmed.sha256, unwieldy=unwieldy, tidy=skimmed.tidy)
+        known = replace(known, sha256=skimmed.sha256, unwieldy=unwieldy, tidy=skimmed.tidy, quotes=skimmed.quotes)
         refused = _refusal(file, first, extension, packing)
         if refused is None and not packing:
             schema, refused = _look_at_schema(file, declared)
@@ -135,7 +137,7 @@ def find_encoding(first: bytes, declared: str) -> str:
 
 @dataclass(frozen=True)
 class Skimmed:
-    """What one pass over a file tells: its first bytes, its hash, its longest line, and whether it is `tidy` text.
+    """What one pass over a file tells: its first bytes, its hash, its longest line, whether it is `tidy`, its `quotes`.
 
     The length of the line is exact where it is beyond the bytes that are read at once.
     """
@@ -144,10 +146,11 @@ class Skimmed:
     sha256: str
     longest: int
     tidy: bool
+    quotes: bool
 
 
-def _skim(stream: BinaryIO, at_once: int, *, is_text: bool) -> Skimmed:
-    digest, first, longest, line = hashlib.sha256(), b"", 0, 0
+def _skim(stream: BinaryIO, at_once: int, *, is_text: bool, quote: bytes) -> Skimmed:
+    digest, first, longest, line, quotes = hashlib.sha256(), b"", 0, 0, len(quote) > 1
     tidy, decoder, returns, last = is_text, codecs.getincrementaldecoder("utf-8")(), 0, b""
     while chunk := stream.read(at_once):
         if len(first) < LOOKED_AT:
@@ -159,7 +162,9 @@ def _skim(stream: BinaryIO, at_once: int, *, is_text: bool) -> Skimmed:
         tidy = tidy and _decodes(decoder, chunk)
         returns += chunk.count(b"\r") - chunk.count(b"\r\n") - (last == b"\r" and chunk[:1] == b"\n")
         last = bytes(chunk[-1:])
-    return Skimmed(first, digest.hexdigest(), longest, tidy and returns == 0 and _decodes(decoder, b"", final=True))
+        quotes = quotes or (quote != b"" and quote in chunk)
+    tidy = tidy and returns == 0 and _decodes(decoder, b"", final=True)
+    return Skimmed(first, digest.hexdigest(), longest, tidy, quotes or not tidy)
 
 
 def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:

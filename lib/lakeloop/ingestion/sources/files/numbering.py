@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from lakeloop.ingestion.sources.line_parsers import TEXT
 from lakeloop.ingestion.sources.protocol import POSITION
 
-WHOLE = 48 << 20  # a larger file is not held in memory, and Spark may split it
+WHOLE = 4 << 20  # the text of a larger file weighs on the garbage collector, and Spark may split it
 GLOB_CHARACTERS = re.compile(r"([\[\]{}*?\\])")
 OWN = ("_file", "_split", "_id")
 

@@ -54,6 +54,8 @@ class Route:
     csv: CsvFormat | None = None
     schema: str = ""
     lacks: tuple[str, ...] = ()
+    tidy: bool = False
+    quotes: bool = True
     whole: bool = False
 
 
@@ -172,9 +174,9 @@ class FilesReader:
                 read_whole(self.spark, paths) if route.whole else read_lines(self.spark, {path: path for path in paths})
             )
             if route.csv is None:
-                return parse_json(lines, fields, aliases, route.lacks, is_utf8=route.whole)
+                return parse_json(lines, fields, aliases, route.lacks, is_utf8=route.tidy)
             below = lines.where(F.col(POSITION)["record"] > route.header_line)
-            return parse_csv(below, route.header, fields, route.csv, aliases, is_utf8=route.whole)
+            return parse_csv(below, route.header, fields, route.csv, aliases, quotes=route.quotes, is_utf8=route.tidy)
         return read_columns(self.spark, route.way, paths, fields, aliases)
 
     def _unchanged(self, plan: Plan) -> Iterator[Inspected]:
@@ -206,9 +208,9 @@ def route_of(file: Inspected, formats: Formats) -> Route:
     whole = file.tidy and file.encoding == "utf-8" and file.size <= WHOLE
     if isinstance(declared, CsvFormat) and by_line and not declared.multiline:
         csv = declared.model_copy(update={"delimiter": file.delimiter})
-        return Route("csv", file.header, file.header_line, csv, whole=whole)
+        return Route("csv", file.header, file.header_line, csv, tidy=file.tidy, quotes=file.quotes, whole=whole)
     if isinstance(declared, JsonLinesFormat) and by_line:
-        return Route("jsonl", whole=whole)
+        return Route("jsonl", tidy=file.tidy, whole=whole)
     return Route("unpack")
 
 
