@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pyarrow import fs
 
 from lakeloop.lake.storage import filesystem
+from lakeloop.lake.storage_failures import storage_explained
 
 FILE = "_view.json"
 
@@ -24,16 +25,18 @@ class View:
 def find_view(path: str) -> View | None:
     """The view in a folder or URI, if there is one."""
     system, inner = filesystem(f"{path}/{FILE}")
-    if system.get_file_info(inner).type is not fs.FileType.File:
-        return None
-    with system.open_input_stream(inner) as stream:
-        return View(**json.loads(stream.read()))
+    with storage_explained(path):
+        if system.get_file_info(inner).type is not fs.FileType.File:
+            return None
+        with system.open_input_stream(inner) as stream:
+            return View(**json.loads(stream.read()))
 
 
 def write_view(path: str, view: View) -> None:
     """Create a view, or let it show more batches. Readers see the old one or the new one, never a part."""
     system, inner = filesystem(path)
-    system.create_dir(inner, recursive=True)
-    with system.open_output_stream(f"{inner}/{FILE}.new") as stream:
-        stream.write(json.dumps(asdict(view)).encode())
-    system.move(f"{inner}/{FILE}.new", f"{inner}/{FILE}")
+    with storage_explained(path):
+        system.create_dir(inner, recursive=True)
+        with system.open_output_stream(f"{inner}/{FILE}.new") as stream:
+            stream.write(json.dumps(asdict(view)).encode())
+        system.move(f"{inner}/{FILE}.new", f"{inner}/{FILE}")

@@ -1,0 +1,140 @@
+"""`make drill-files`: files into a table on disks that are full; once there is space, every row must be there once.
+
+The disks are real and small: each is a tmpfs, mounted over a folder of the lake for this process and its children only.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+from rich.console import Console
+
+from drills.drill_files import ROOT, Drill
+
+SIZE = "256m"
+BLOCK = 4096
+# What is left of each disk, in blocks: nothing, and so little that a later step of the run is the one that fails.
+CASES: dict[str, tuple[int, ...]] = {
+    "lake": (0, 4, 16, 24),
+    "lake/bronze": (0, 2, 4),
+    "lake/bronze/orders/_delta_log": (0, 1),
+    "lake/ops": (0, 2, 4, 8),
+    "lake/silver": (0,),
+    "spill": (0,),
+}
+SHUFFLE = "spill, once the batch is planned"
+RULES = "rules: [{is_not_null: id}, {is_unique: id}]"  # a second pass, which shuffles
+console = Console()
+
+
+def main() -> None:
+    """Fill each disk in turn; raise unless each failure is told in one sentence and the next run makes up for it."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--folder", type=Path, help="(set by the drill itself, inside its own mounts)")
+    parser.add_argument("--cases", nargs="*", default=[*CASES, SHUFFLE], help="Folders to fill; none named: all")
+    arguments = parser.parse_args()
+    if arguments.folder is None:
+        with tempfile.TemporaryDirectory(prefix="lakeloop-drill-") as folder:
+            raise SystemExit(start(Path(folder), arguments.cases))
+    for case in arguments.cases:
+        DiskDrill(arguments.folder / re.sub(r"\W+", "-", case), case).run()
+
+
+def start(folder: Path, cases: list[str]) -> int:
+    """The drill in a process whose mounts nobody else sees, and that end with it; needs root or user namespaces."""
+    own_mounts = ["unshare", "--mount", "--propagation", "private", *([] if os.getuid() == 0 else ["--map-root-user"])]
+    command = [sys.executable, "-m", "drills.drill_disk", "--folder", str(folder), "--cases", *cases]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}"}
+    return subprocess.run([*own_mounts, *command], env=environment, check=False).returncode
+
+
+class DiskDrill(Drill):
+    """A lake with one small disk, which is filled again and again."""
+
+    def __init__(self, folder: Path, case: str) -> None:
+        folder.mkdir()
+        super().__init__(folder, seed=7)
+        self.case, self.disk, self.failed = case, folder / case.split(",", maxsplit=1)[0], 0
+        (folder / "spill").mkdir()
+        pipeline = folder / "conf/base/pipelines/orders.yml"
+        pipeline.write_text(re.sub(r"rules: .*", RULES, pipeline.read_text()))
+        with (folder / "conf/base/spark.properties").open("a") as properties:
+            properties.write(f"\nspark.local.dir {folder}/spill\n")
+
+    def run(self) -> None:
+        """A first run on large disks, then one on a full disk and one with space, for each size."""
+        if self.case.startswith("lake/"):
+            self._drop(2)
+            self._lakeloop()
+        self._mount()
+        try:
+            if self.case == "lake":
+                self._drop(2)
+                self._lakeloop()
+            for blocks in CASES.get(self.case, (0,)):
+                self._fail(blocks)
+                self.finish()
+            console.print(f"{self.case}: {self.failed} runs on a full disk, each told in one sentence and made up for")
+        finally:
+            subprocess.run(["umount", "--lazy", str(self.disk)], check=True)
+
+    def _fail(self, blocks: int) -> None:
+        self._drop(2)
+        if self.case == SHUFFLE:
+            planned = len(self._plans())
+            filling = Thread(target=self._fill_when, args=(lambda: len(self._plans()) > planned,))
+            filling.start()
+            said = self._lakeloop(fails=True)
+            filling.join()
+        else:
+            self._fill(blocks)
+            said = self._lakeloop(fails=True)
+        self.failed += 1
+        (self.disk / "filling").unlink()
+        sentence = re.search(r"orders failed: .*|.*the disk of .* is full.*", said)
+        if "Traceback" in said or sentence is None or f"the disk of {self.disk}" not in sentence[0]:
+            raise SystemExit(f"{self.case}, {blocks} blocks free: the run said\n{said}")
+        console.print(f"  {blocks} blocks free: {sentence[0].strip()}", soft_wrap=True, highlight=False)
+
+    def _lakeloop(self, *, fails: bool = False) -> str:
+        ended = subprocess.run(
+            [sys.executable, "-m", "lakeloop.cli", "run", "--conf-dir", str(self.folder / "conf")],
+            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            env={**os.environ, "COLUMNS": "400"},
+        )  # fmt: skip
+        if ended.returncode != int(fails):
+            raise SystemExit(f"{self.case}: the run ended with {ended.returncode} and said\n{ended.stdout}")
+        return ended.stdout
+
+    def _plans(self) -> list[Path]:
+        return list((self.folder / "lake/ops/batches/_delta_log").glob("*.json"))
+
+    def _mount(self) -> None:
+        """A small disk over the folder, with what the folder holds."""
+        self.disk.mkdir(parents=True, exist_ok=True)
+        small = self.folder / "small"
+        small.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(small)], check=True)
+        subprocess.run(["cp", "-a", f"{self.disk}/.", str(small)], check=True)
+        subprocess.run(["mount", "--move", str(small), str(self.disk)], check=True)
+
+    def _fill_when(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            time.sleep(0.01)
+        self._fill(0)
+
+    def _fill(self, blocks: int) -> None:
+        disk = os.statvfs(self.disk)
+        with (self.disk / "filling").open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - blocks * BLOCK)
+
+
+if __name__ == "__main__":
+    main()
