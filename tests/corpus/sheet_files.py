@@ -11,7 +11,7 @@ from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from tests.corpus.cases import Case
-from tests.corpus.packed_files import archive
+from tests.corpus.packed_files import archive, gz
 
 
 def book(fill: Callable[[Workbook, Worksheet], object]) -> bytes:
@@ -69,6 +69,15 @@ def encrypted() -> bytes:
     return header + struct.pack("<109I", *[free] * 109) + table + entries
 
 
+def locked(workbook: bytes) -> bytes:
+    """The workbook as Excel would save it with a password; other bytes each time, since the key is drawn."""
+    from msoffcrypto.format.ooxml import OOXMLFile
+
+    target = io.BytesIO()
+    OOXMLFile(io.BytesIO(workbook)).encrypt("correct horse", target)
+    return target.getvalue()
+
+
 def bomb() -> bytes:
     """A workbook whose sheet is a bomb."""
     with zipfile.ZipFile(io.BytesIO(cells([1, "x"]))) as good:
@@ -114,7 +123,20 @@ CASES = (
         {2: ("x", None)},
     ),
     Case("macro.xlsm", "a macro, which is not looked at", book(macro), {2: ("1", "x")}),
-    Case("password.xlsx", "a password", encrypted(), 0, ((1, CANNOT),)),
+    Case("password.xlsx", "the least file that a password makes", encrypted(), refused="the workbook is encrypted"),
+    Case(
+        "encrypted.xlsx",
+        "a workbook that is encrypted indeed",
+        lambda path: path.write_bytes(locked(GOOD)),
+        refused="the workbook is encrypted",
+    ),
+    Case(
+        "encrypted.xlsx.gz",
+        "the same, packed",
+        lambda path: path.write_bytes(gz(locked(GOOD))),
+        0,
+        ((1, "the workbook is encrypted"),),
+    ),
     Case(
         "bomb.xlsx",
         "a sheet that is a bomb",

@@ -15,12 +15,14 @@ from lakeloop.ingestion.files_spec import (
     AnyFormat,
     AvroFormat,
     CsvFormat,
+    ExcelFormat,
     FilesSource,
     OrcFormat,
     ParquetFormat,
     TextFormat,
 )
 from lakeloop.ingestion.sources.files import headers
+from lakeloop.ingestion.sources.files.encryption import COMPOUND, LOCKED, is_encrypted
 from lakeloop.ingestion.sources.files.listing import Listed, leads_out, split_extension
 from lakeloop.lake.storage import filesystem
 
@@ -85,6 +87,9 @@ def inspect(file: Listed, spec: FilesSource, folder: str) -> Inspected:
             first, sha256, longest = _hashed(stream, min(CHUNK, spec.limits.record_bytes))
         known = replace(known, sha256=sha256, unwieldy=longest > spec.limits.record_bytes)
         refused = _refusal(file, first, extension, packing)
+        if refused is None and isinstance(declared, ExcelFormat) and not packing:
+            with system.open_input_stream(path, compression=None) as stream:
+                refused = LOCKED if first.startswith(COMPOUND) and is_encrypted(stream) else None
         if refused is None and not packing:
             schema, refused = _look_at_schema(file, declared)
             known = replace(known, schema=schema)
