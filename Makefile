@@ -31,8 +31,9 @@ test: $(READY) ## the tests without the slow ones
 test-all: $(READY) ## every test
 	$(BIN)/python -m pytest
 
-drill-files: $(READY) ## runs killed at every step and 25 times at random; every row must be there once
+drill-files: $(READY) ## runs killed at every step and at random, then run on full disks; every row must be there once
 	@$(BIN)/python -m drills.drill_files
+	@$(BIN)/python -m drills.drill_disk
 
 bench: $(READY) ## every benchmarks/bench_*.py
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done

@@ -1,1 +1,1 @@
-"""Drills: real processes killed by SIGKILL again and again; then every row must be there once."""
+"""Drills: real processes killed by SIGKILL again and again, or run on full disks; then every row must be there once."""

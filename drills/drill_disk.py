@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -39,20 +39,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--folder", type=Path, help="(set by the drill itself, inside its own mounts)")
     parser.add_argument("--cases", nargs="*", default=[*CASES, SHUFFLE], help="Folders to fill; none named: all")
+    parser.add_argument("--least", action="store_true", help="Each disk once, without any space")
     arguments = parser.parse_args()
     if arguments.folder is None:
         with tempfile.TemporaryDirectory(prefix="lakeloop-drill-") as folder:
-            raise SystemExit(start(Path(folder), arguments.cases))
+            raise SystemExit(start(Path(folder), arguments.cases, least=arguments.least))
     for case in arguments.cases:
-        DiskDrill(arguments.folder / re.sub(r"\W+", "-", case), case).run()
+        sizes = CASES.get(case, (0,))
+        DiskDrill(arguments.folder / re.sub(r"\W+", "-", case), case).run(sizes[:1] if arguments.least else sizes)
 
 
-def start(folder: Path, cases: list[str]) -> int:
-    """The drill in a process whose mounts nobody else sees, and that end with it; needs root or user namespaces."""
-    own_mounts = ["unshare", "--mount", "--propagation", "private", *([] if os.getuid() == 0 else ["--map-root-user"])]
-    command = [sys.executable, "-m", "drills.drill_disk", "--folder", str(folder), "--cases", *cases]
+def start(folder: Path, cases: list[str], *, least: bool = False) -> int:
+    """The drill in a process whose mounts nobody else sees, and that end with it; gives its exit code."""
+    options = ["--folder", str(folder), *(["--least"] if least else []), "--cases", *cases]
+    command = [*own_mounts(), sys.executable, "-m", "drills.drill_disk", *options]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}"}
-    return subprocess.run([*own_mounts, *command], env=environment, check=False).returncode
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def own_mounts() -> list[str]:
+    """The beginning of a command that may mount for itself; needs root, or a kernel that lets users have namespaces."""
+    return ["unshare", "--mount", "--propagation", "private", *([] if os.getuid() == 0 else ["--map-root-user"])]
 
 
 class DiskDrill(Drill):
@@ -68,7 +75,7 @@ class DiskDrill(Drill):
         with (folder / "conf/base/spark.properties").open("a") as properties:
             properties.write(f"\nspark.local.dir {folder}/spill\n")
 
-    def run(self) -> None:
+    def run(self, sizes: Sequence[int]) -> None:
         """A run on a large disk, then for each size one on a full disk and one with space, and the account."""
         if self.case.startswith("lake/"):
             self._drop(2)
@@ -78,7 +85,7 @@ class DiskDrill(Drill):
             if self.case == "lake":
                 self._drop(2)
                 self._lakeloop()
-            for blocks in CASES.get(self.case, (0,)):
+            for blocks in sizes:
                 self._drop(2)
                 self._run_on_full_disk(blocks)
                 if self._lakeloop()[0]:

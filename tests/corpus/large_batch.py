@@ -26,6 +26,7 @@ JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # else the peak tells when th
 LARGE = 100
 FORMATS = {"csv": {}, "jsonl": {}, "json_array": {}, "xml": {"row_tag": "c"}}
 
+CELL = "y" * (4 * MIB)
 FILES = {  # before, what is repeated to 100 MiB, after
     "line.csv": ("a,b\n1,x\n2,", "y", "\n3,z\n"),
     "line.jsonl": ('{"a": 1}\n{"a": "', "y", '"}\n{"a": 3}\n'),
@@ -33,14 +34,19 @@ FILES = {  # before, what is repeated to 100 MiB, after
     "deep.json": ('[{"a": 1}, ', "[", ""),
     "header.csv": ("", "y", "\n1,x\n"),
     "text.xml": ("<r>\n<c><a>1</a></c>\n<c><a>", "y", "</a></c></r>"),
+    "cells.csv": ("a,b\n1,x\n", f"2,{CELL}\n", ""),
+    "cells.jsonl": ('{"a": 1, "b": "x"}\n', f'{{"a": 2, "b": "{CELL}"}}\n', ""),
+    "cells.json": ('[{"a": 1, "b": "x"}', f', {{"a": 2, "b": "{CELL}"}}', "]"),
     "siblings.xml": ("<r>\n<c><a>1</a></c>\n", "<d/>", "</r>"),
 }
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, only: str) -> None:
     """Write the files a MiB at a time."""
     folder.mkdir()
     for name, (before, middle, after) in FILES.items():
+        if not name.startswith(only):
+            continue
         with (folder / name).open("w") as file:
             file.write(before)
             piece = middle * max(1, MIB // len(middle))
@@ -60,9 +66,9 @@ def peaks() -> Iterator[tuple[str, int]]:
                 yield status["Name"], int(status["VmHWM"].split()[0]) >> 10
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, only: str = "") -> None:
     """Run the batch and print what came of it."""
-    write(folder / "drop")
+    write(folder / "drop", only)
     settings = load_properties([CONF / "base/spark.properties", CONF / "local/spark.properties"])
     spark = build_session(
         settings
@@ -89,4 +95,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -19,7 +19,7 @@ def said(failure: PySparkException | Py4JJavaError) -> str:
     return text.strip().splitlines()[0]
 
 
-def all_said(failure: PySparkException | Py4JJavaError) -> str:
+def all_said(failure: Exception) -> str:
     """The failure with all its causes: what stopped a task on an executor stands somewhere between."""
     causes = getattr(failure, "_stackTrace", None) or ""  # PySpark keeps Java's words there and shows them on request
     return f"{failure}\n{causes}"

@@ -1,27 +1,21 @@
 """A batch that a full disk stopped: which disk, what of the batch stands, and what to do."""
 
-import os
-import tempfile
-
+from lakeloop.core.disk import full_disk, is_full, spill_folders
 from lakeloop.core.errors import DiskFullError
 from lakeloop.core.spark_failures import SPARK_FAILURES, all_said
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Batch
-from lakeloop.lake.storage_failures import full_disk, is_full
 from lakeloop.lake.tables import Lake
-
-SPILL = "spark.local.dir"
 
 
 def explain_full_disk(problem: Exception, spec: PipelineSpec, lake: Lake, batch: Batch | None) -> DiskFullError | None:
     """The error for a run that ended so; None where no disk was full."""
-    said = all_said(problem) if isinstance(problem, SPARK_FAILURES) else str(problem)
-    if not (isinstance(problem, DiskFullError) or is_full(said)):
+    if not (isinstance(problem, DiskFullError) or is_full(all_said(problem))):
         return None
     tables = [lake.path(name) for name in (spec.record_table, spec.sink.table)]
-    spills = os.environ.get("SPARK_LOCAL_DIRS") or lake.spark.conf.get(SPILL, None) or tempfile.gettempdir()
     logs = [f"{table}/_delta_log" for table in tables]
-    disk = full_disk([*tables, *logs, f"{lake.root}/ops", *spills.split(",")])
+    spills = spill_folders(lake.spark.conf.get("spark.local.dir", None))
+    disk = full_disk([*tables, *logs, f"{lake.root}/ops", *spills])
     return DiskFullError(
         f"{spec.pipeline}: {disk}, so {_landed(spec, lake, batch)}; free some space there and run again: the next run "
         "goes on where this one stopped, and no row is lost or comes twice"
