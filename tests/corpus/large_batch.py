@@ -41,12 +41,10 @@ FILES = {  # before, what is repeated to 100 MiB, after
 }
 
 
-def write(folder: Path, only: str) -> None:
+def write(folder: Path) -> None:
     """Write the files a MiB at a time."""
     folder.mkdir()
     for name, (before, middle, after) in FILES.items():
-        if not name.startswith(only):
-            continue
         with (folder / name).open("w") as file:
             file.write(before)
             piece = middle * max(1, MIB // len(middle))
@@ -66,9 +64,9 @@ def peaks() -> Iterator[tuple[str, int]]:
                 yield status["Name"], int(status["VmHWM"].split()[0]) >> 10
 
 
-def main(folder: Path, only: str = "") -> None:
+def main(folder: Path) -> None:
     """Run the batch and print what came of it."""
-    write(folder / "drop", only)
+    write(folder / "drop")
     settings = load_properties([CONF / "base/spark.properties", CONF / "local/spark.properties"])
     spark = build_session(
         settings
@@ -95,4 +93,4 @@ def main(folder: Path, only: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]))

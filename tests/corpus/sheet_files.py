@@ -53,9 +53,9 @@ def macro(workbook: Workbook, sheet: Worksheet) -> None:
 def encrypted() -> bytes:
     """A compound file with the streams that a password makes, which hold nothing."""
     free, end, fat = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
-    header = struct.pack("<8s16sHHHHH6sIIIIIIIIII", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"", 0x3E, 3,
+    header = struct.pack("<8s16sHHHHH6sIIIIIIIII", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"", 0x3E, 3,
                          0xFFFE, 9, 6, b"",
-                         0, 1, 1, 0, 4096, end, 0, end, 0, 0)  # fmt: skip
+                         0, 1, 1, 0, 4096, end, 0, end, 0)  # fmt: skip
     names = ("Root Entry", "EncryptionInfo", "EncryptedPackage", "")
     entries = b""
     for number, name in enumerate(names):

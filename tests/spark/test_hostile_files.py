@@ -302,6 +302,6 @@ def test_memory_stays_bounded_whatever_the_size_of_a_line(tmp_path: Path) -> Non
     found = json.loads(ended.stdout.strip().splitlines()[-1])
     assert found["outcomes"] == {  # good, quarantined
         "line.csv": [2, 1], "line.jsonl": [2, 1], "line.json": [1, 1], "deep.json": [1, 1], "header.csv": [0, 2],
-        "text.xml": [1, 1], "siblings.xml": [1, 0],
+        "text.xml": [1, 1], "siblings.xml": [1, 0], "cells.csv": [25, 0], "cells.jsonl": [25, 0], "cells.json": [25, 0],
     }  # fmt: skip
     assert sum(peak for _, peak in found["peaks"]) < 1536, found["peaks"]

@@ -23,11 +23,12 @@ from lakeloop.ingestion.files_spec import (
 )
 from lakeloop.ingestion.sources.files import headers
 from lakeloop.ingestion.sources.files.encryption import COMPOUND, LOCKED, is_encrypted
-from lakeloop.ingestion.sources.files.listing import Listed, leads_out, split_extension
+from lakeloop.ingestion.sources.files.listing import Listed, leads_out, said_by_store, split_extension
 from lakeloop.lake.storage import filesystem
 
 LOOKED_AT = 64 << 10
 CHUNK = 4 << 20
+LONG_LINE = 1 << 20  # Spark's parsers hold a line a dozen times, and two to a character
 THREADS = 8
 MAX_COLUMNS = 1_000  # a plan of more columns takes Spark longer than the rows take Python
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -85,7 +86,7 @@ def inspect(file: Listed, spec: FilesSource, folder: str) -> Inspected:
         system, path = filesystem(file.path)
         with system.open_input_stream(path, compression=None) as stream:
             first, sha256, longest = _hashed(stream, min(CHUNK, spec.limits.record_bytes))
-        known = replace(known, sha256=sha256, unwieldy=longest > spec.limits.record_bytes)
+        known = replace(known, sha256=sha256, unwieldy=longest > min(LONG_LINE, spec.limits.record_bytes))
         refused = _refusal(file, first, extension, packing)
         if refused is None and isinstance(declared, ExcelFormat) and not packing:
             with system.open_input_stream(path, compression=None) as stream:
@@ -94,7 +95,7 @@ def inspect(file: Listed, spec: FilesSource, folder: str) -> Inspected:
             schema, refused = _look_at_schema(file, declared)
             known = replace(known, schema=schema)
     except OSError as error:
-        return replace(known, refused=f"it cannot be read: {error.strerror or error}")
+        return replace(known, refused=f"it cannot be read: {said_by_store(error)}")
     if refused:
         return replace(known, refused=refused)
     if not isinstance(declared, TextFormat) or packing:

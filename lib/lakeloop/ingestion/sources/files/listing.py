@@ -1,6 +1,7 @@
 """Which files lie in a folder, in the order in which they are wanted."""
 
 import fnmatch
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ def _below(system: fs.FileSystem, path: str, folder: str) -> list[fs.FileInfo]:
 
 def said_by_store(error: OSError) -> str:
     """What a file system says, on one line."""
-    return str(error.strerror or error).strip().splitlines()[0]
+    return os.strerror(error.errno) if error.errno else str(error).strip().splitlines()[0]
 
 
 def leads_out(path: str, folder: str) -> bool:
