@@ -31,9 +31,10 @@ test: $(READY) ## the tests without the slow ones
 test-all: $(READY) ## every test
 	$(BIN)/python -m pytest
 
-drill-files: $(READY) ## runs killed 35 times, then ledger and record damaged in 11 ways; every row must be there once
+drill-files: $(READY) ## runs killed 35 times, tables damaged in 11 ways, full disks; every row must be there once
 	@$(BIN)/python -m drills.drill_files
 	@$(BIN)/python -m drills.drill_damage
+	@$(BIN)/python -m drills.drill_disk
 
 bench: $(READY) ## every benchmarks/bench_*.py
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done

@@ -1,1 +1,1 @@
-"""Drills: real processes killed by SIGKILL and tables damaged, again and again; then every row must be there once."""
+"""Drills: real processes killed by SIGKILL, damaged tables, full disks; then every row must be there once."""

@@ -83,6 +83,10 @@ class Drill:
         """A run to the end, then the account: each row in bronze and in silver once, each file in the catalog once."""
         if self._start("").wait(timeout=600):
             raise SystemExit("the last run failed")
+        console.print(f"{self.killed} kills: {self.account()}")
+
+    def account(self) -> str:
+        """What stands in the tables, in words; raises unless it is what was dropped."""
         table = deltalake.DeltaTable(f"{self.folder}/lake/bronze/orders")
         bronze = table.to_pyarrow_table(columns=["id", "amount", "_verdict"])
         found = Counter((row["id"], row["amount"], row["_verdict"]) for row in bronze.to_pylist())
@@ -91,10 +95,8 @@ class Drill:
         lost, twice = wanted - found, found - wanted
         if lost or twice or len(files) != self.files or set(files.values()) != {1}:
             raise SystemExit(f"lost {lost.total()}, too many {twice.total()}, files {len(files)} of {self.files}")
-        console.print(
-            f"{self.killed} kills: {found.total():,} rows of {self.files} files, 0 lost, 0 twice, "
-            f"{sum(count for (_, _, verdict), count in found.items() if verdict == 'quarantined'):,} in quarantine"
-        )
+        bad = sum(count for (_, _, verdict), count in found.items() if verdict == "quarantined")
+        return f"{found.total():,} rows of {self.files} files, 0 lost, 0 twice, {bad:,} in quarantine"
 
     def _drop(self, files: int) -> None:
         for number in range(self.files, self.files + files):

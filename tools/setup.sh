@@ -74,7 +74,9 @@ step "lakeloop itself" .venv/bin/uv pip install --python .venv/bin/python --no-d
 # A session that starts has resolved its jars; Ivy keeps them, so that later runs need no network.
 step "Spark's jars, by a first session" .venv/bin/python -c '
 from pathlib import Path
-from lakeloop.core.session import build_session, load_properties
-build_session(load_properties([Path("conf/base/spark.properties"), Path("conf/local/spark.properties")])).stop()
+from lakeloop.core.config import Project
+from lakeloop.core.session import build_session
+from lakeloop.verbs.lakes import session_properties
+build_session(session_properties(Project(Path("conf")))).stop()
 '
 touch .venv/.ready

@@ -1,6 +1,7 @@
 """JSON lines, which Spark parses, and JSON documents, which Python parses."""
 
 from tests.corpus.cases import Case
+from tests.corpus.packed_files import gz
 
 NO_OBJECT = "the text is not one JSON object"
 TWICE = "a key stands twice in the object"
@@ -59,6 +60,24 @@ LINES = (
         lines('{"a": 1, "a": 2}', '{"": 1, "a": 2}', '{"A": 1, "a": 2}', '{"a": {"x": 1, "x": 2}}'),
         {2: ("2", None), 3: ("2", None), 4: ('{"x":1,"x":2}', None)},
         ((1, TWICE),),
+    ),
+    Case(
+        "cases.jsonl",
+        "keys whose case changes from line to line",
+        lines('{"a": 1, "b": "x"}', '{"A": 2, "B": "y"}', '{"a": 3, "B": "z"}', '{"A": null, "b": "w"}'),
+        {1: ("1", "x"), 2: ("2", "y"), 3: ("3", "z"), 4: (None, "w")},
+    ),
+    Case(
+        "late_case.jsonl",
+        "a key whose case changes far behind the lines that are looked at first",
+        lines(*['{"a": 1, "b": "x"}'] * 100_000, '{"A": 2, "B": "y"}'),
+        100_001,
+    ),
+    Case(
+        "cases.jsonl.gz",
+        "keys whose case changes from line to line, packed",
+        gz(lines('{"a": 1, "b": "x"}', '{"A": 2, "B": "y"}', '{"a": 3, "B": "z"}')),
+        {1: ("1", "x"), 2: ("2", "y"), 3: ("3", "z")},
     ),
     Case(
         "forms.jsonl",

@@ -26,6 +26,7 @@ JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # else the peak tells when th
 LARGE = 100
 FORMATS = {"csv": {}, "jsonl": {}, "json_array": {}, "xml": {"row_tag": "c"}}
 
+CELL = "y" * (4 * MIB)
 FILES = {  # before, what is repeated to 100 MiB, after
     "line.csv": ("a,b\n1,x\n2,", "y", "\n3,z\n"),
     "line.jsonl": ('{"a": 1}\n{"a": "', "y", '"}\n{"a": 3}\n'),
@@ -33,6 +34,9 @@ FILES = {  # before, what is repeated to 100 MiB, after
     "deep.json": ('[{"a": 1}, ', "[", ""),
     "header.csv": ("", "y", "\n1,x\n"),
     "text.xml": ("<r>\n<c><a>1</a></c>\n<c><a>", "y", "</a></c></r>"),
+    "cells.csv": ("a,b\n1,x\n", f"2,{CELL}\n", ""),
+    "cells.jsonl": ('{"a": 1, "b": "x"}\n', f'{{"a": 2, "b": "{CELL}"}}\n', ""),
+    "cells.json": ('[{"a": 1, "b": "x"}', f', {{"a": 2, "b": "{CELL}"}}', "]"),
     "siblings.xml": ("<r>\n<c><a>1</a></c>\n", "<d/>", "</r>"),
 }
 

@@ -11,7 +11,7 @@ from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from tests.corpus.cases import Case
-from tests.corpus.packed_files import archive
+from tests.corpus.packed_files import archive, gz
 
 
 def book(fill: Callable[[Workbook, Worksheet], object]) -> bytes:
@@ -53,9 +53,9 @@ def macro(workbook: Workbook, sheet: Worksheet) -> None:
 def encrypted() -> bytes:
     """A compound file with the streams that a password makes, which hold nothing."""
     free, end, fat = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
-    header = struct.pack("<8s16sHHHHH6sIIIIIIIIII", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"", 0x3E, 3,
+    header = struct.pack("<8s16sHHHHH6sIIIIIIIII", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"", 0x3E, 3,
                          0xFFFE, 9, 6, b"",
-                         0, 1, 1, 0, 4096, end, 0, end, 0, 0)  # fmt: skip
+                         0, 1, 1, 0, 4096, end, 0, end, 0)  # fmt: skip
     names = ("Root Entry", "EncryptionInfo", "EncryptedPackage", "")
     entries = b""
     for number, name in enumerate(names):
@@ -67,6 +67,15 @@ def encrypted() -> bytes:
         )
     table = struct.pack("<128I", fat, end, *[free] * 126)
     return header + struct.pack("<109I", *[free] * 109) + table + entries
+
+
+def locked(workbook: bytes) -> bytes:
+    """The workbook as Excel would save it with a password; other bytes each time, since the key is drawn."""
+    from msoffcrypto.format.ooxml import OOXMLFile
+
+    target = io.BytesIO()
+    OOXMLFile(io.BytesIO(workbook)).encrypt("correct horse", target)
+    return target.getvalue()
 
 
 def bomb() -> bytes:
@@ -114,7 +123,20 @@ CASES = (
         {2: ("x", None)},
     ),
     Case("macro.xlsm", "a macro, which is not looked at", book(macro), {2: ("1", "x")}),
-    Case("password.xlsx", "a password", encrypted(), 0, ((1, CANNOT),)),
+    Case("password.xlsx", "the least file that a password makes", encrypted(), refused="the workbook is encrypted"),
+    Case(
+        "encrypted.xlsx",
+        "a workbook that is encrypted indeed",
+        lambda path: path.write_bytes(locked(GOOD)),
+        refused="the workbook is encrypted",
+    ),
+    Case(
+        "encrypted.xlsx.gz",
+        "the same, packed",
+        lambda path: path.write_bytes(gz(locked(GOOD))),
+        0,
+        ((1, "the workbook is encrypted"),),
+    ),
     Case(
         "bomb.xlsx",
         "a sheet that is a bomb",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from lakeloop.ingestion.pipeline import Pipeline
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.file_catalog import FileCatalog
-from lakeloop.lake.ledger import Ledger, RunEntry
+from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.lake.tables import Lake
 from tests.corpus.cases import CANARY, Case, Surroundings, Values
 from tests.corpus.columnar_files import PLAIN, damaged
@@ -242,6 +243,55 @@ def test_a_batch_without_its_damaged_file_is_what_the_ledger_holds(spark: SparkS
     assert pipeline.run(RunContext("third", "test"), lambda text: None).outcome == "nothing_new"
 
 
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """This process as a user whom permissions bind, which they do not bind root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+class BoundReader(FilesReader):
+    """A reader that lists and looks into files as a user whom permissions bind."""
+
+    def plan(self, *arguments: Any) -> Plan | None:
+        with unprivileged():
+            return super().plan(*arguments)
+
+
+def test_a_file_without_permission_is_refused_and_taken_once_it_may_be_read(spark: SparkSession) -> None:
+    with TemporaryDirectory(prefix="lakeloop-") as name:  # others than root may enter, unlike the folder of pytest
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "drop").mkdir()
+        for file in ("first.csv", "locked.csv"):
+            (folder / "drop" / file).write_text("a,b\n1,x\n1,x\n,\n")
+        (folder / "drop/locked.csv").chmod(0)
+        usual = pipeline_of(spark, folder, "plain")
+        assert isinstance(usual.source, FilesReader)
+        reader = BoundReader(spark, usual.source.folder, usual.source.spec, usual.source.catalog)
+        pipeline = replace(usual, source=reader)
+        entry = pipeline.run(RunContext("first", "test"), lambda text: None)
+        assert (entry.counts.read, entry.message) == (3, "2 new files, 1 refused")
+        refused = [(row["path"], row["reason"]) for row in reader.catalog.refused()]
+        assert refused == [(f"{folder}/drop/locked.csv", "it cannot be read: Permission denied")]
+        assert pipeline.run(RunContext("second", "test"), lambda text: None).outcome == "nothing_new"
+        (folder / "drop/locked.csv").chmod(0o644)
+        entry = pipeline.run(RunContext("third", "test"), lambda text: None)
+        assert (entry.counts.read, entry.message) == (
+            3, "1 new file, 1 with the content of another, 1 that could not be opened before",
+        )  # fmt: skip
+        assert reader.catalog.refused() == []
+        assert pipeline.run(RunContext("fourth", "test"), lambda text: None).outcome == "nothing_new"
+        origins = pipeline.lake.read("bronze.plain").groupBy("_position.origin").count().collect()
+        assert {Path(row["origin"]).name: row["count"] for row in origins} == {"first.csv": 3, "locked.csv": 3}
+
+
 @pytest.mark.slow
 def test_memory_stays_bounded_whatever_the_size_of_a_line(tmp_path: Path) -> None:
     """Lines, texts, depth and cells of 100 MiB with a heap of 1 GiB; the driver and its JVM together."""
@@ -252,6 +302,6 @@ def test_memory_stays_bounded_whatever_the_size_of_a_line(tmp_path: Path) -> Non
     found = json.loads(ended.stdout.strip().splitlines()[-1])
     assert found["outcomes"] == {  # good, quarantined
         "line.csv": [2, 1], "line.jsonl": [2, 1], "line.json": [1, 1], "deep.json": [1, 1], "header.csv": [0, 2],
-        "text.xml": [1, 1], "siblings.xml": [1, 0],
+        "text.xml": [1, 1], "siblings.xml": [1, 0], "cells.csv": [25, 0], "cells.jsonl": [25, 0], "cells.json": [25, 0],
     }  # fmt: skip
     assert sum(peak for _, peak in found["peaks"]) < 1536, found["peaks"]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from lakeloop.core.errors import SchemaChangedError
 from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.schemas.columns import NESTED, Column, Found, PlannedSchema, Schema
-from lakeloop.ingestion.schemas.decision import decide, refuse
+from lakeloop.ingestion.schemas.decision import decide, match, refuse
 from lakeloop.ingestion.schemas.declaration import SchemaRules
 from lakeloop.ingestion.schemas.inference import fits, infer_type, join_types
 from lakeloop.ingestion.transforms import Transform, read_as_text
@@ -158,6 +158,16 @@ def test_a_rename_is_proposed_by_place_or_name(names: Any, types: Any, proposed:
     proposal = f"if '{proposed}' is the new name of 'name', declare renames: {{name: {proposed}}}"
     assert sum(proposal in detail for detail in details) == (2 if proposed else 0)
     assert sum("renames" in detail for detail in details) == (2 if proposed else 0)
+
+
+def test_records_may_write_a_key_in_several_cases() -> None:
+    found = Found("f", ("id", "ID", "name", "Name", "at", "other"), for_all_rows=False)
+    assert [(change.case, change.column) for change in decide(KNOWN, found, SchemaRules())] == [("added", "other")]
+
+
+def test_a_key_without_characters_is_no_column() -> None:
+    found = Found("f", ("", "id", "name"), for_all_rows=False)
+    assert match(KNOWN.columns, found.names, SchemaRules()) == {"id": "id", "name": "name"}
 
 
 def test_a_declared_rename_is_the_column() -> None:

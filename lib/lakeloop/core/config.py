@@ -1,6 +1,7 @@
 """A project: the `conf/` folder of one environment, with every declaration validated where it stands."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field, Secret, model_validator
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration, Document, propose
-from lakeloop.core.errors import ConfigError
+from lakeloop.core.errors import ConfigError, SecretMissingError
 from lakeloop.core.secrets import SecretReference
 
 Declared = TypeVar("Declared", bound=BaseModel)
@@ -111,7 +112,7 @@ class Project:
     def lake_root(self) -> str:
         """The lake as a URI or an absolute path."""
         root = self.platform.lake
-        return root if "://" in root else str(Path(root).expanduser().resolve())
+        return root.rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
 
     @property
     def secrets_folder(self) -> Path | None:
@@ -163,6 +164,15 @@ class Project:
     def connection_names(self) -> list[str]:
         """The systems that `connections.yml` declares."""
         return list(self.connections.values)
+
+    def drop_folders(self) -> Iterator[str]:
+        """Where connections of files lead, without those whose variables are not set here."""
+        if (document := self.optional("connections.yml")) is None:
+            return
+        for name, declared in document.values.items():
+            if isinstance(declared, dict) and isinstance(declared.get("files"), dict):
+                with suppress(SecretMissingError):
+                    yield document.parse(FilesConnection, at=(name, "files")).path
 
     def _load(self, relative: str) -> Document:
         layers = [self.folder / layer / relative for layer in ("base", self.environment)]

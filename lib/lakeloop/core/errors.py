@@ -32,6 +32,14 @@ class SchemaChangedError(LakeloopError, ValueError):
     """A file has other columns than the schema of its source, and that is declared to stop the run."""
 
 
+class StorageError(LakeloopError, OSError):
+    """The folder or object store of the lake cannot be reached, or refuses."""
+
+
+class DiskFullError(StorageError):
+    """A disk has no space left; what had been committed stands, and the next run resumes."""
+
+
 class TableError(LakeloopError, LookupError):
     """A Delta table is missing, or has no column of that name."""
 

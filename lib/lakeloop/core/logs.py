@@ -1,9 +1,26 @@
 """Structured logs: JSON lines with the run's id. Only entry points call `configure`; the library just logs."""
 
+import errno
 import logging
+import sys
 from pathlib import Path
 
 import structlog
+
+
+class LogFile(logging.FileHandler):
+    """A log whose lines go where its disk is full, which is said once on standard error; the run goes on."""
+
+    is_full = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of `logging`
+        """Say what kept a line from the log."""
+        error = sys.exc_info()[1]
+        if not (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+            super().handleError(record)
+        elif not self.is_full:
+            self.is_full = True
+            sys.stderr.write(f"The disk of {self.baseFilename} is full; lines are missing in this log.\n")
 
 
 def configure(file: Path | None = None) -> None:
@@ -11,7 +28,7 @@ def configure(file: Path | None = None) -> None:
     handler: logging.Handler = logging.StreamHandler()
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(file, encoding="utf-8")
+        handler = LogFile(file, encoding="utf-8")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     logging.getLogger("lakeloop").setLevel(logging.INFO)
     structlog.configure(

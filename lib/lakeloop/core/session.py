@@ -10,8 +10,10 @@ from pathlib import Path
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from lakeloop.core.errors import ConfigError, LakeloopError
+from lakeloop.core.disk import full_disk, is_full, spill_folders
+from lakeloop.core.errors import ConfigError, DiskFullError, LakeloopError
 from lakeloop.core.java import ensure_java
+from lakeloop.core.spark_failures import SPARK_FAILURES, all_said
 
 # spark-submit leaves the port of its JVM here; the session inside is not created yet, but its settings are decided.
 SUBMITTED = "PYSPARK_GATEWAY_PORT"
@@ -48,6 +50,7 @@ def build_session(
 
     Raises:
         JavaMissingError: No Java 17 was found.
+        DiskFullError: There is no space where Spark would spill.
         LakeloopError: Spark did not start, most often because its jars could not be fetched.
     """
     if SUBMITTED in os.environ or SparkSession.getActiveSession() is not None:
@@ -61,8 +64,11 @@ def build_session(
     try:
         with _output_to(log_file):
             return SparkSession.builder.appName(app_name).config(map=dict(properties)).getOrCreate()
-    except PySparkRuntimeError as error:
-        if error.getErrorClass() != "JAVA_GATEWAY_EXITED":
+    except (OSError, *SPARK_FAILURES) as error:
+        if is_full(all_said(error)):
+            disk = full_disk(spill_folders(properties.get("spark.local.dir")))
+            raise DiskFullError(f"Spark cannot start: {disk}; free some space there and run again") from error
+        if not isinstance(error, PySparkRuntimeError) or error.getErrorClass() != "JAVA_GATEWAY_EXITED":
             raise
         place = f"in {log_file}" if log_file else "above"
         jars = properties.get("spark.jars.packages", "none")

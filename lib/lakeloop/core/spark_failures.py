@@ -17,3 +17,9 @@ def said(failure: PySparkException | Py4JJavaError) -> str:
     else:
         text = str(failure)
     return text.strip().splitlines()[0]
+
+
+def all_said(failure: Exception) -> str:
+    """The failure with all its causes: what stopped a task on an executor stands somewhere between."""
+    causes = getattr(failure, "_stackTrace", None) or ""  # PySpark keeps Java's words there and shows them on request
+    return f"{failure}\n{causes}"

@@ -1,6 +1,7 @@
 """One batch of one pipeline: plan → extract → conform → enrich → check → record in bronze → publish → ledger."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
@@ -11,6 +12,7 @@ from lakeloop.core import logs
 from lakeloop.core.errors import (
     AccountingError,
     DamageError,
+    DiskFullError,
     EngineError,
     LakeloopError,
     RuleFailedError,
@@ -18,6 +20,7 @@ from lakeloop.core.errors import (
 )
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.core.spark_failures import SPARK_FAILURES, said
+from lakeloop.ingestion.disk_full import explain_full_disk
 from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.publishing import publish
 from lakeloop.ingestion.recording import Recorder
@@ -71,20 +74,24 @@ class Pipeline:
             progress(f"publishing {judged.counts.good:,} rows")
             publish(self.lake, self.spec, batch)
             self.source.finish(Ended(batch.plan, batch.batch_id, run, partial(recorder.by_origin, batch)))
-        except (LakeloopError, *SPARK_FAILURES) as problem:
-            error = problem if isinstance(problem, LakeloopError) else self._explained(problem)
+        except (LakeloopError, OSError, *SPARK_FAILURES) as problem:
+            error = self._explained(problem, batch)
             refused = isinstance(error, AccountingError | RuleFailedError)
             outcome: Outcome = "withdrawn" if refused else "failed"
             batch_id = None if batch is None else batch.batch_id
             if not isinstance(error, DamageError):  # a damaged ledger is left as it is for `lakeloop repair`
-                ledger.record(run, RunEntry(name, table, outcome, started_at, str(error), batch_id))
+                with suppress(DiskFullError):  # the same disk may hold the ledger
+                    ledger.record(run, RunEntry(name, table, outcome, started_at, str(error), batch_id))
             if refused and batch is not None:
                 self.source.release(batch.plan)
             raise error from problem
         message = "; ".join([batch.plan.failure or batch.plan.summary, *judged.notes])
         entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts)
-        ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), judged.results)
-        ledger.record(run, entry)
+        try:
+            ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), judged.results)
+            ledger.record(run, entry)
+        except DiskFullError as problem:
+            raise self._explained(problem, batch) from problem
         self.source.release(batch.plan)
         log.info("batch ended", run_id=run.run_id, pipeline=name, batch_id=batch.batch_id, rows=asdict(judged.counts))
         if batch.plan.failure:
@@ -105,9 +112,17 @@ class Pipeline:
         self.source.release(batch.plan)
         return ledger.plan(name, plan, run, ledger.history(name))
 
-    def _explained(self, problem: PySparkException | Py4JJavaError) -> EngineError:
-        log.error("Spark failed", pipeline=self.spec.pipeline, exc_info=problem)
-        return EngineError(f"{self.spec.pipeline}: Spark refuses the batch: {said(problem)}")
+    def _explained(self, problem: Exception, batch: Batch | None) -> LakeloopError:
+        """What a run ends with; raises a problem again that is a defect."""
+        if (full := explain_full_disk(problem, self.spec, self.lake, batch)) is not None:
+            log.error("a disk is full", pipeline=self.spec.pipeline, exc_info=problem)
+            return full
+        if isinstance(problem, SPARK_FAILURES):
+            log.error("Spark failed", pipeline=self.spec.pipeline, exc_info=problem)
+            return EngineError(f"{self.spec.pipeline}: Spark refuses the batch: {said(problem)}")
+        if isinstance(problem, LakeloopError):
+            return problem
+        raise problem
 
     def _next_batch(self, ledger: Ledger, run: RunContext, progress: Progress) -> tuple[Batch | None, bool]:
         name = self.spec.pipeline

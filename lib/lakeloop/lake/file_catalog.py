@@ -45,10 +45,15 @@ class KnownFiles:
 
     taken: frozenset[tuple[str, int, int]]
     names: Mapping[str, str]  # the first path of each hash
+    barred: frozenset[tuple[str, int, int]] = frozenset()  # those taken that could not be opened
 
     def is_new(self, path: str, size: int, modified_ns: int) -> bool:
         """Whether no batch has taken this file as it is."""
         return (path, size, modified_ns) not in self.taken
+
+    def was_barred(self, path: str, size: int, modified_ns: int) -> bool:
+        """Whether the file was taken and refused without a look into it, which may be permitted by now."""
+        return (path, size, modified_ns) in self.barred
 
     def other_names(self, files: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Of (path, hash), the path of an earlier file with the same content under another name, by path."""
@@ -71,11 +76,10 @@ class FileCatalog:
         """What has been taken and was not forgotten since."""
         columns = ("path", "size", "modified_ns", "sha256", "outcome", "taken_at")
         rows = sorted(self.rows(*columns), key=lambda row: row["taken_at"])
-        latest: dict[tuple[str, int, int], str] = {}
-        for row in rows:
-            latest[row["path"], row["size"], row["modified_ns"]] = row["outcome"]
-        taken = frozenset(file for file, outcome in latest.items() if outcome != "forgotten")
-        return KnownFiles(taken, {row["sha256"]: row["path"] for row in reversed(rows) if row["sha256"]})
+        latest = {(row["path"], row["size"], row["modified_ns"]): (row["outcome"], row["sha256"]) for row in rows}
+        taken = frozenset(file for file, (outcome, _) in latest.items() if outcome != "forgotten")
+        barred = frozenset(file for file, ending in latest.items() if ending == ("refused", ""))
+        return KnownFiles(taken, {row["sha256"]: row["path"] for row in reversed(rows) if row["sha256"]}, barred)
 
     def refused(self) -> list[dict[str, Any]]:
         """The files that could not be read as a whole and that nobody has decided on since, oldest first."""

@@ -12,6 +12,7 @@ from pyarrow import fs
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TableError
 from lakeloop.lake.storage import filesystem
+from lakeloop.lake.storage_failures import storage_explained
 from lakeloop.lake.tables import REFERENCE
 from lakeloop.lake.views import FILE, View, find_view
 
@@ -40,12 +41,13 @@ def table_names(root: str) -> list[str]:
     """Every table and view under a lake's root, sorted; none where there is no lake yet."""
     system, inner = filesystem(root)
     found = []
-    for schema in _folders(system, inner):
-        for folder in _folders(system, schema):
-            name = f"{schema.rsplit('/', 1)[-1]}.{folder.rsplit('/', 1)[-1]}"
-            marks = system.get_file_info([f"{folder}/_delta_log", f"{folder}/{FILE}"])
-            if REFERENCE.fullmatch(name) and any(mark.type is not fs.FileType.NotFound for mark in marks):
-                found.append(name)
+    with storage_explained(root):
+        for schema in _folders(system, inner):
+            for folder in _folders(system, schema):
+                name = f"{schema.rsplit('/', 1)[-1]}.{folder.rsplit('/', 1)[-1]}"
+                marks = system.get_file_info([f"{folder}/_delta_log", f"{folder}/{FILE}"])
+                if REFERENCE.fullmatch(name) and any(mark.type is not fs.FileType.NotFound for mark in marks):
+                    found.append(name)
     return sorted(found)
 
 

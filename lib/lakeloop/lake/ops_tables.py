@@ -14,6 +14,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from pyarrow import fs
 
 from lakeloop.core.errors import DamageError
+from lakeloop.lake.storage_failures import storage_explained
 
 TIME = pa.timestamp("us", tz="UTC")
 Filter = tuple[str, str, Any]
@@ -27,7 +28,8 @@ def uri_of(root: str, table: str) -> str:
 
 def has_table(root: str, table: str) -> bool:
     """Whether the table has been written at least once."""
-    return DeltaTable.is_deltatable(uri_of(root, table))
+    with storage_explained(uri_of(root, table)):
+        return DeltaTable.is_deltatable(uri_of(root, table))
 
 
 def read_rows(
@@ -41,8 +43,9 @@ def read_rows(
         return []
     wanted = list(columns) if columns else None
     try:
-        delta, files = DeltaTable(uri_of(root, table)), files_of_table(root, table)
-        found = delta.to_pyarrow_table(columns=wanted, filters=list(filters) or None, filesystem=files)
+        with storage_explained(uri_of(root, table)):
+            delta, files = DeltaTable(uri_of(root, table)), files_of_table(root, table)
+            found = delta.to_pyarrow_table(columns=wanted, filters=list(filters) or None, filesystem=files)
     except UNREADABLE as error:
         raise unreadable(table, error) from error
     rows: list[dict[str, Any]] = found.to_pylist()
@@ -65,14 +68,16 @@ def unreadable(table: str, error: Exception) -> DamageError:
 
 def append_rows(root: str, table: str, rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> None:
     """Append rows, whose values stand in the order of `schema`, in one commit; creates the table."""
-    write_deltalake(created(root, table, schema), table_of(rows, schema), mode="append")
+    with storage_explained(uri_of(root, table)):
+        write_deltalake(created(root, table, schema), table_of(rows, schema), mode="append")
 
 
 def append_against(table: DeltaTable, rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> bool:
     """Append rows to the very version that `table` has; False when somebody else has committed since."""
     try:
         only_once = CommitProperties(max_commit_retries=0)
-        write_deltalake(table, table_of(rows, schema), mode="append", commit_properties=only_once)
+        with storage_explained(table.table_uri):
+            write_deltalake(table, table_of(rows, schema), mode="append", commit_properties=only_once)
     except CommitFailedError:
         return False
     return True
@@ -81,10 +86,10 @@ def append_against(table: DeltaTable, rows: Sequence[tuple[Any, ...]], schema: p
 def created(root: str, table: str, schema: pa.Schema) -> str:
     """Where a table is, which exists from now on."""
     uri = uri_of(root, table)
-    if not DeltaTable.is_deltatable(uri):
+    if not has_table(root, table):
         if "://" not in uri:
             Path(uri).mkdir(parents=True, exist_ok=True)
-        with suppress(CommitFailedError):  # another run was first
+        with suppress(CommitFailedError), storage_explained(uri):  # another run was first
             DeltaTable.create(uri, schema, mode="ignore")
     return uri
 

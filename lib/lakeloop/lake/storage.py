@@ -1,18 +1,36 @@
-"""Folders outside of tables, local or in an object store, by the same URIs that Spark takes."""
+"""Folders outside of tables, local or in an object store, by the same URIs that Spark takes.
 
+S3 is reached by the variables of the AWS tools, which delta-rs and Spark's connector read too: credentials, AWS_REGION
+and, for a store that is not Amazon's, AWS_ENDPOINT_URL.
+"""
+
+import os
+from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from pyarrow import fs
 
+ENDPOINT = "AWS_ENDPOINT_URL"
+
 
 def absolute(location: str) -> str:
-    """A URI as it is, a path from the folder that the command runs in as an absolute one."""
-    return location if "://" in location else str(Path(location).expanduser().absolute())
+    """A URI as it is, a path from the folder that the command runs in as an absolute one; no slash at the end."""
+    return location.rstrip("/") if "://" in location else str(Path(location).expanduser().absolute())
 
 
 def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system of a path or URI (s3a:// and abfss:// as Spark writes them) and the path inside it."""
-    if "://" not in uri:
+    scheme, separator, path = uri.partition("://")
+    if not separator:
         return fs.LocalFileSystem(), uri
-    opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(uri.replace("s3a://", "s3://", 1))
+    if scheme in ("s3", "s3a"):  # a key may hold what a URI would have to escape
+        return _s3(os.environ.get(ENDPOINT)), path.rstrip("/")
+    escaped = uri if scheme == "file" else quote(uri, safe=":/@")
+    opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(escaped)
     return opened
+
+
+@cache
+def _s3(endpoint: str | None) -> fs.S3FileSystem:
+    return fs.S3FileSystem(endpoint_override=endpoint or None)

@@ -10,6 +10,7 @@ from pyarrow import fs
 
 from lakeloop.core.errors import DamageError
 from lakeloop.lake.storage import filesystem
+from lakeloop.lake.storage_failures import storage_explained
 
 FILE = "_view.json"
 
@@ -25,10 +26,11 @@ class View:
 def find_view(path: str) -> View | None:
     """The view in a folder or URI, if there is one. Raises DamageError where its file is not whole."""
     system, inner = filesystem(f"{path}/{FILE}")
-    if system.get_file_info(inner).type is not fs.FileType.File:
-        return None
-    with system.open_input_stream(inner) as stream:
-        text = stream.read()
+    with storage_explained(path):
+        if system.get_file_info(inner).type is not fs.FileType.File:
+            return None
+        with system.open_input_stream(inner) as stream:
+            text = stream.read()
     try:
         return View(**json.loads(text))
     except (ValueError, TypeError) as error:
@@ -38,7 +40,8 @@ def find_view(path: str) -> View | None:
 def write_view(path: str, view: View) -> None:
     """Create a view, or let it show more batches. Readers see the old one or the new one, never a part."""
     system, inner = filesystem(path)
-    system.create_dir(inner, recursive=True)
-    with system.open_output_stream(f"{inner}/{FILE}.new") as stream:
-        stream.write(json.dumps(asdict(view)).encode())
-    system.move(f"{inner}/{FILE}.new", f"{inner}/{FILE}")
+    with storage_explained(path):
+        system.create_dir(inner, recursive=True)
+        with system.open_output_stream(f"{inner}/{FILE}.new") as stream:
+            stream.write(json.dumps(asdict(view)).encode())
+        system.move(f"{inner}/{FILE}.new", f"{inner}/{FILE}")

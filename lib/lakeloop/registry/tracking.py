@@ -10,6 +10,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from pyspark.sql.types import StructType
 
+from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.storage import filesystem
 from lakeloop.training.spec import ModelSpec
@@ -30,7 +31,12 @@ TYPES = {
 
 
 def connect(tracking_uri: str, lake_root: str, experiment: str) -> None:
-    """Point MLflow at its server, or at SQLite and a folder inside the lake when no URI is given."""
+    """Point MLflow at its server, or at SQLite and a folder inside the lake when no URI is given.
+
+    Raises ConfigError where the lake is in an object store, which can hold no SQLite.
+    """
+    if not tracking_uri and "://" in lake_root:
+        raise ConfigError(f"models cannot be tracked inside {lake_root}; set mlflow.tracking_uri in platform.yml")
     for noisy in ("alembic", "mlflow", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     given = os.environ.get(TRACKING_URI)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lakeloop.core.config import Project
+from lakeloop.core.object_store import with_s3
 from lakeloop.core.session import build_session, load_properties
 from lakeloop.lake.tables import Lake
 
@@ -21,4 +22,9 @@ def open_lake(project: Project) -> Lake:
     """
     root = project.lake_root
     log_file = None if "://" in root else Path(root) / "_logs" / "spark.log"
-    return Lake(build_session(load_properties(project.spark_properties), log_file=log_file), root)
+    return Lake(build_session(session_properties(project), log_file=log_file), root)
+
+
+def session_properties(project: Project) -> dict[str, str]:
+    """The Spark settings of a project, with the connector of the object store that its folders are in."""
+    return with_s3(load_properties(project.spark_properties), [project.lake_root, *project.drop_folders()])

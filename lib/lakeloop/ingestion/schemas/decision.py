@@ -76,6 +76,9 @@ def decide(schema: Schema, found: Found, rules: SchemaRules) -> tuple[Change, ..
     """
     matched = match(schema.columns, found.names, rules)
     unknown = [name for name in found.names if name not in matched.values()]
+    if not found.for_all_rows:  # each record writes its own keys, one in this case and one in that
+        cases = {known.lower() for known in matched}
+        unknown = [name for name in unknown if name.lower() not in cases]
     absent = [column.name for column in schema.columns if column.name not in matched] if found.is_whole else []
     pairs = likely_renames(schema, found, absent, unknown)
     known_of = {new: known for known, new in pairs.items()}
@@ -103,9 +106,9 @@ def match(columns: Sequence[Column], names: Sequence[str], rules: SchemaRules) -
     by_case = {name.lower(): name for name in names}
     matched: dict[str, str] = {}
     for column in columns:
-        renamed = rules.renames.get(column.name, "")
         in_file = column.name if column.name in names else by_case.get(column.name.lower())
-        in_file = in_file or by_case.get(renamed.lower())
+        if in_file is None and column.name in rules.renames:
+            in_file = by_case.get(rules.renames[column.name].lower())
         if in_file is not None:
             matched[column.name] = in_file
     return matched

@@ -21,6 +21,7 @@ from lakeloop.ingestion.sources.line_parsers import form_findings, parse_json
 from lakeloop.ingestion.sources.protocol import Ended, Extract, Progress
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.storage import filesystem
+from lakeloop.lake.storage_failures import storage_explained
 
 RETRIED = (429, 500, 502, 503, 504)
 
@@ -161,10 +162,11 @@ def _meaning(cursor: str) -> tuple[int, Any]:
 
 def _land(folder: str, number: int, records: list[dict[str, Any]]) -> str:
     system, path = filesystem(folder)
-    system.create_dir(path, recursive=True)
     name = f"page-{number:06d}.jsonl"
-    with system.open_output_stream(f"{path}/{name}") as stream:
-        # A lone surrogate is no text: it is written as bytes that make its record malformed.
-        text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        stream.write(text.encode(errors="surrogatepass"))
+    # A lone surrogate is no text: it is written as bytes that make its record malformed.
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    with storage_explained(folder):
+        system.create_dir(path, recursive=True)
+        with system.open_output_stream(f"{path}/{name}") as stream:
+            stream.write(text.encode(errors="surrogatepass"))
     return f"{folder}/{name}"

@@ -16,17 +16,19 @@ from lakeloop.ingestion.files_spec import (
     AnyFormat,
     AvroFormat,
     CsvFormat,
+    ExcelFormat,
     FilesSource,
     OrcFormat,
     ParquetFormat,
     TextFormat,
 )
 from lakeloop.ingestion.sources.files import headers
-from lakeloop.ingestion.sources.files.listing import Listed, leads_out, split_extension
+from lakeloop.ingestion.sources.files.encryption import COMPOUND, LOCKED, is_encrypted
+from lakeloop.ingestion.sources.files.listing import Listed, leads_out, said_by_store, split_extension
 from lakeloop.lake.storage import filesystem
 
 LOOKED_AT = 64 << 10
-CHUNK = 4 << 20
+LONG_LINE = 1 << 20  # Spark's parsers hold a line a dozen times, and two to a character
 THREADS = 8
 MAX_COLUMNS = 1_000  # a plan of more columns takes Spark longer than the rows take Python
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -88,15 +90,18 @@ def inspect(file: Listed, spec: FilesSource, folder: str) -> Inspected:
         with system.open_input_stream(path, compression=None) as stream:
             is_text = isinstance(declared, TextFormat) and not packing
             quote = declared.quote if isinstance(declared, CsvFormat) else ""
-            skimmed = _skim(stream, min(CHUNK, spec.limits.record_bytes), is_text=is_text, quote=quote.encode())
-        first, unwieldy = skimmed.first, skimmed.longest > spec.limits.record_bytes
+            skimmed = _skim(stream, min(LONG_LINE, spec.limits.record_bytes), is_text=is_text, quote=quote.encode())
+        first, unwieldy = skimmed.first, skimmed.longest > min(LONG_LINE, spec.limits.record_bytes)
         known = replace(known, sha256=skimmed.sha256, unwieldy=unwieldy, tidy=skimmed.tidy, quotes=skimmed.quotes)
         refused = _refusal(file, first, extension, packing)
+        if refused is None and isinstance(declared, ExcelFormat) and not packing:
+            with system.open_input_stream(path, compression=None) as stream:
+                refused = LOCKED if first.startswith(COMPOUND) and is_encrypted(stream) else None
         if refused is None and not packing:
             schema, refused = _look_at_schema(file, declared)
             known = replace(known, schema=schema)
     except OSError as error:
-        return replace(known, refused=f"it cannot be read: {error.strerror or error}")
+        return replace(known, refused=f"it cannot be read: {said_by_store(error)}")
     if refused:
         return replace(known, refused=refused)
     if not isinstance(declared, TextFormat) or packing:

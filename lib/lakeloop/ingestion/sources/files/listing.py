@@ -1,6 +1,7 @@
 """Which files lie in a folder, in the order in which they are wanted."""
 
 import fnmatch
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -29,29 +30,54 @@ class Listed:
 
 
 def list_files(folder: str, spec: FilesSource) -> list[Listed]:
-    """The files below a folder that the source takes, by name or by time. Raises SourceError when it is not there.
+    """The files below a folder that the source takes, by name or by time.
 
-    Left out are names that begin with a dot or an underscore, at any depth, extensions of no declared format, names
-    that are not UTF-8 (with a warning), and links to files that are listed under their own name.
+    Raises SourceError when it is not there or cannot be listed. In an object store a folder is what lies in it: where
+    there is nothing, nothing is new. Left out are names that begin with a dot or an underscore, at any depth,
+    extensions of no declared format, names that are not UTF-8 and keys with an empty part (with a warning), and links
+    to files that are listed under their own name.
     """
     system, path = filesystem(folder)
-    if system.get_file_info(path).type is not fs.FileType.Directory:
-        raise SourceError(f"the folder {folder} does not exist; create it or mend the connection's path")
-    prefix = folder[: -len(path)] if folder.endswith(path) else ""
     found, nameless = [], 0
-    for info in system.get_file_info(fs.FileSelector(path, recursive=True)):
+    for info in _below(system, path, folder):
         try:
-            inside = info.path.removeprefix(path).strip("/")
+            inside = info.path.removeprefix(path).removeprefix("/")
         except UnicodeDecodeError:
             nameless += 1
             continue
-        hidden = any(part[0] in "._" for part in inside.split("/"))
+        parts = inside.split("/")
+        if "" in parts and info.is_file:
+            log.warning("file left alone: no folder has the empty name in its key", folder=folder, key=inside)
+            continue
+        hidden = any(part[:1] in "._" for part in parts)
         if info.is_file and not hidden and fnmatch.fnmatchcase(inside, spec.pattern) and _extension(inside, spec):
-            found.append(Listed(prefix + info.path, info.size, info.mtime_ns))
+            found.append(Listed(f"{folder.rstrip('/')}/{inside}", info.size, info.mtime_ns))
     if nameless:
         log.warning("files left alone: their names are not UTF-8; rename them", folder=folder, files=nameless)
     once = found if "://" in folder else _once_each(found, folder)
     return sorted(once, key=lambda file: (file.modified, file.path) if spec.order == "time" else (file.path,))
+
+
+def _below(system: fs.FileSystem, path: str, folder: str) -> list[fs.FileInfo]:
+    try:
+        if system.get_file_info(path).type is fs.FileType.Directory:
+            listed: list[fs.FileInfo] = system.get_file_info(fs.FileSelector(path, recursive=True))
+            return listed
+        bucket = system.get_file_info(path.split("/", 1)[0]).type if "://" in folder else fs.FileType.NotFound
+    except OSError as error:
+        raise SourceError(
+            f"the folder {folder} cannot be listed: {said_by_store(error)}; mend the connection's path, "
+            "the credentials or what they permit"
+        ) from error
+    if bucket is fs.FileType.Directory:
+        log.warning("nothing lies in this folder", folder=folder)
+        return []
+    raise SourceError(f"the folder {folder} does not exist; create it or mend the connection's path")
+
+
+def said_by_store(error: OSError) -> str:
+    """What a file system says, on one line."""
+    return os.strerror(error.errno) if error.errno else str(error).strip().splitlines()[0]
 
 
 def leads_out(path: str, folder: str) -> bool:
@@ -78,10 +104,14 @@ def _once_each(files: list[Listed], folder: str) -> list[Listed]:
 
 
 def stat_files(files: list[Listed]) -> Iterator[Listed | None]:
-    """The same files as they are now; None for one that is gone."""
+    """The same files as they are now; None for one that is gone, and as it was one that may not be looked at."""
     for file in files:
         system, path = filesystem(file.path)
-        info = system.get_file_info(path)
+        try:
+            info = system.get_file_info(path)
+        except OSError:
+            yield file
+            continue
         yield Listed(file.path, info.size, info.mtime_ns) if info.is_file else None
 
 

@@ -1,6 +1,7 @@
 """A look at what columns new files have, and of what types, on the driver: a header, a footer, or the first records."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -75,7 +76,7 @@ class Looker:
                     break
                 if record.error is None:
                     for_all_rows = for_all_rows and record.header
-                    names |= dict.fromkeys(record.values)
+                    names |= dict.fromkeys(filter(_is_text, record.values))
                     for name, text in record.values.items() if self.values else ():
                         texts[name].append(text)
         except (*BREAKS, BombError):
@@ -107,6 +108,11 @@ def _header(file: Inspected, declared: AnyFormat | None) -> tuple[str, ...]:
             return (declared.field,)
         case _:
             return ()
+
+
+def _is_text(name: str) -> bool:
+    """Whether a key can be a name: half a surrogate pair makes its record malformed, and is in no table."""
+    return name.isascii() or not re.search("[\ud800-\udfff]", name)
 
 
 def _type_of(texts: Sequence[str | None], *, nests: bool) -> str:

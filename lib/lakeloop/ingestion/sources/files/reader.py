@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
@@ -73,18 +73,20 @@ class FilesReader:
     texts: frozenset[str] = frozenset()
 
     def plan(self, _last: Plan | None, progress: Progress, /) -> Plan | None:
-        """The next files, looked into. What cannot be read as a whole is in the plan too, and says why."""
+        """The next files, looked into. What cannot be read as a whole is in the plan too, and says why.
+
+        A file that could not be opened is tried again each time, and is in a plan again once it can be.
+        """
         progress("listing files")
         known = self.catalog.known()
-        listed = [
-            file for file in list_files(self.folder, self.spec) if known.is_new(file.path, file.size, file.modified)
-        ]
-        chosen = listed[: self.spec.files_per_batch]
+        listed = list_files(self.folder, self.spec)
+        chosen = [file for file in listed if known.is_new(*astuple(file))][: self.spec.files_per_batch]
         settled = wait_until_settled(chosen, self.spec.settle.total_seconds())
-        if not settled:
-            return None
-        inspected = inspect_files(settled, self.spec, progress, self.folder)
-        now = [file for file, there in zip(inspected, stat_files(settled), strict=True) if there == file.listed]
+        barred = [file for file in listed if known.was_barred(*astuple(file))]
+        opened = [file for file in inspect_files(barred, self.spec, progress, self.folder) if file.sha256]
+        inspected = [*opened, *inspect_files(settled, self.spec, progress, self.folder)]
+        there = stat_files([file.listed for file in inspected])
+        now = [file for file, found in zip(inspected, there, strict=True) if found == file.listed]
         if not now:
             return None
         same = known.other_names([(file.path, file.sha256) for file in now])
@@ -93,7 +95,8 @@ class FilesReader:
             _counted(sum(file.size == 0 for file in now), "empty"),
             _counted(sum(file.refused is not None for file in now), "refused"),
             _counted(len(same), "with the content of another"),
-            _counted(len(chosen) - len(now), "still being written, left for the next run"),
+            _counted(len(opened), "that could not be opened before"),
+            _counted(len(chosen) + len(opened) - len(now), "still being written, left for the next run"),
         ]
         schema = self._schemas.plan(now)
         details = {"files": [asdict(file) for file in now], "schema": schema.as_json}

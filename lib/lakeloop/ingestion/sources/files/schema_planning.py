@@ -125,8 +125,10 @@ class SchemaPlanner:
         }
         for each in found:
             for known, name in match(schema.columns, each.names, self.spec.schema_rules).items():
-                if not each.for_all_rows and name != known:
-                    others.setdefault(known, {})[name] = None
+                cases = [other for other in each.names if other.lower() == known.lower()]
+                for other in () if each.for_all_rows else (name, *cases):
+                    if other != known:
+                        others.setdefault(known, {})[other] = None
         return {column: tuple(names) for column, names in others.items()}
 
     def _lacks(self, schema: Schema, found: Sequence[Found]) -> dict[str, tuple[str, ...]]:

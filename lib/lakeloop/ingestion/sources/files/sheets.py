@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from lakeloop.ingestion.files_spec import ExcelFormat, Limits
+from lakeloop.ingestion.sources.files.encryption import LOCKED, is_encrypted
 from lakeloop.ingestion.sources.files.headers import distinct_names
 from lakeloop.ingestion.sources.files.packing import BombError
 from lakeloop.ingestion.sources.files.sheet_errors import lines_with_errors
@@ -22,6 +23,9 @@ def sheet_records(stream: BinaryIO, excel: ExcelFormat, limits: Limits) -> Itera
 
     content = stream.read(limits.expanded_bytes + 1)
     _check_size(content, limits)
+    if is_encrypted(io.BytesIO(content)):
+        yield Record(1, "", {}, LOCKED)
+        return
     try:
         workbook = load_workbook(io.BytesIO(content))
         name = excel.sheet if isinstance(excel.sheet, str) else workbook.sheet_names[excel.sheet]
