@@ -84,7 +84,7 @@ class Recorder:
                 REASONS,
                 F.lit(rules_version(self.spec.all_rules)).alias("_rules_version"),
                 POSITION,
-                F.when(F.col(VERDICT) != GOOD, _as_text(enriched.rows.frame)).alias(ORIGINAL),
+                _as_text(enriched.rows.frame).alias(ORIGINAL),
                 RESCUED,
                 F.lit(batch.plan.details.get("schema", {}).get("version")).cast("int").alias(SCHEMA_VERSION),
                 *enriched.outcomes,
@@ -189,7 +189,7 @@ class Recorder:
         )
         findings = [*conformed.findings, *findings]
         because = F.col(BECAUSE) if BECAUSE in checked.columns else None
-        return enriched, judge(checked, findings, dropped=dropped, because=because), findings
+        return enriched, judge(checked, findings, dropped=dropped, because=because, of_bad=[ORIGINAL]), findings
 
     def _summed(
         self, read: int, found: BatchCounts, severities: Mapping[str, str], notes: tuple[str, ...] = ()

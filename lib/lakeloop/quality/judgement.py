@@ -33,12 +33,18 @@ class Finding:
 
 
 def judge(
-    frame: DataFrame, findings: Sequence[Finding], *, dropped: Column | None = None, because: Column | None = None
+    frame: DataFrame,
+    findings: Sequence[Finding],
+    *,
+    dropped: Column | None = None,
+    because: Column | None = None,
+    of_bad: Sequence[str] = (),
 ) -> DataFrame:
     """Add `_verdict` (good, quarantined, dropped), `_reasons` (rule and message) and `_failed_0` on: bits by finding.
 
     Rows marked by `dropped` are dropped with the reason `dedupe` and the message `because`, and judged no further.
-    A column of bits holds 62 findings; the messages are built only for rows that have a bit set.
+    The columns `of_bad` become NULL in good rows. A column of bits holds 62 findings; the messages are built only for
+    rows that have a bit set.
     """
     is_dropped = F.coalesce(dropped, F.lit(False)) if dropped is not None else F.lit(False)
     violations = [_unblocked(finding, findings[:index]) for index, finding in enumerate(findings)]
@@ -67,8 +73,9 @@ def judge(
     )
     verdict = F.when(is_dropped, DROPPED).when(bad, QUARANTINED).otherwise(GOOD)
     messages = F.when(F.col(VERDICT) == DROPPED, twice.cast(REASON_TYPE)).when(any_bit, reasons.cast(REASON_TYPE))
-    # Made of the verdict, so that Spark leaves the messages to the projection that its user selects last.
-    return frame.withColumn(VERDICT, verdict).withColumn(REASONS, messages)
+    cleared = {name: F.when(is_dropped | bad, F.col(name)) for name in of_bad}
+    # Messages are made of the verdict, so that Spark leaves them to the projection that its user selects last.
+    return frame.withColumns({VERDICT: verdict, **cleared}).withColumn(REASONS, messages)
 
 
 def has_failed(index: int) -> Column:

@@ -38,13 +38,14 @@ class Cast(RootModel[Annotated[dict[str, SqlType], Field(min_length=1)]]):
         return self.root
 
     def apply(self, conformed: Conformed) -> Conformed:
-        """Cast the columns in place; the original value stands in the message."""
+        """Cast the columns in place; the original value stands in the message. What has its type stays as it is."""
         conformed.require(list(self.root), "cast")
-        schema = conformed.frame.schema
+        types = {column: conformed.frame.schema[column].dataType for column in self.root}
         return conformed.convert(
             {
-                column: Conversion(strict_cast(column, sql_type, schema[column].dataType), article(sql_type))
+                column: Conversion(strict_cast(column, sql_type, types[column]), article(sql_type))
                 for column, sql_type in self.root.items()
+                if types[column].simpleString() != sql_type.replace(" ", "")
             }
         )
 

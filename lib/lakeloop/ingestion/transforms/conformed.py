@@ -112,6 +112,8 @@ def convert_columns(frame: DataFrame, converted: Mapping[str, tuple[Column, str]
 
     Two projections, so that Spark computes each value once.
     """
+    if not converted:
+        return frame
     values = {column: value for column, (value, _) in converted.items()}
     before = {marker: text_of(frame, column) for column, (_, marker) in converted.items()}
     lost = {

@@ -52,8 +52,7 @@ def conform_to_schema(frame: DataFrame, planned: PlannedSchema, rules: SchemaRul
         types.append(_misfit(column.name, lost, wanted, mode))
     if texts:
         frame = frame.withColumns(texts)
-    if converted:
-        frame = convert_columns(frame, converted)
+    frame = convert_columns(frame, converted)
     if rescued:
         frame = frame.withColumn(RESCUED, _with_values(rescued))
     return Extract(frame, (*findings, *unknown, *types))
