@@ -25,7 +25,7 @@ def test_a_batch_is_counted_by_origin_reason_and_outcome(lake: Lake) -> None:
     lake.write("bronze.orders", lake.spark.createDataFrame(rows, RECORDED), mode="append", partition_by=["_verdict"])
     found = count_batch(lake.root, "bronze.orders", 1, ["_lookup_plan", "_lookup_of_later"])
     assert found == BatchCounts(
-        {"a.csv": RowCounts(4, 3, 1, 0), "b.csv": RowCounts(1, 0, 0, 1), None: RowCounts(1, 0, 1, 0)},
+        {"a.csv": RowCounts(4, 3, 1, 0), "b.csv": RowCounts(1, 0, 0, 1), "": RowCounts(1, 0, 1, 0)},
         {"late": 2, "empty": 2},
         {"_lookup_plan": {"matched": 3, "missing": 1}},
     )

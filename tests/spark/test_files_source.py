@@ -303,7 +303,7 @@ def test_a_plan_names_each_new_file_once(spark: SparkSession, tmp_path: Path) ->
     first = source.plan(None, lambda text: None)
     assert first is not None
     assert names(first) == ["1.csv"]
-    source.finish(Ended(Plan(json.loads(json.dumps(first.details)), first.summary), 0, RUN, dict))
+    source.finish(Ended(Plan(json.loads(json.dumps(first.details)), first.summary), 0, RUN, {}))
     assert source.plan(None, lambda text: None) is None
     (tmp_path / "1.csv").write_text("a,b\n1,2\n")
     (tmp_path / "2.csv").write_text("a,b\n")
@@ -351,7 +351,7 @@ def test_a_planned_file_that_was_replaced_is_left_to_the_next_plan(spark: SparkS
     assert plan is not None
     (tmp_path / "1.csv").write_text("a,b\n2,yy\n")
     assert source.read(plan).frame.count() == 0
-    source.finish(Ended(plan, 0, RUN, dict))
+    source.finish(Ended(plan, 0, RUN, {}))
     following = source.plan(None, lambda text: None)
     assert following is not None
     assert [row["a"] for row in source.read(following).frame.collect()] == ["2"]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -73,7 +72,7 @@ class Pipeline:
             recorder.accept(batch, judged)
             progress(f"publishing {judged.counts.good:,} rows")
             publish(self.lake, self.spec, batch)
-            self.source.finish(Ended(batch.plan, batch.batch_id, run, partial(recorder.by_origin, batch)))
+            self.source.finish(Ended(batch.plan, batch.batch_id, run, judged.by_origin))
         except (LakeloopError, OSError, *SPARK_FAILURES) as problem:
             error = self._explained(problem, batch)
             refused = isinstance(error, AccountingError | RuleFailedError)

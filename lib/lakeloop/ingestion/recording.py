@@ -41,20 +41,23 @@ from lakeloop.lake.batch_counts import BatchCounts, count_batch
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import Finding, findings_of, judge, rules_version
-from lakeloop.quality.judgement import DROPPED, GOOD, QUARANTINED, REASONS, VERDICT, has_failed
+from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, VERDICTS, has_failed
 
 STATS_COLUMNS = 30
-VERDICTS = (GOOD, QUARANTINED, DROPPED)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What one batch came to: its row counts and, per finding, (rule, severity, rows); how its look-ups fared."""
+    """What one batch came to: its row counts and, per finding, (rule, severity, rows); how its look-ups fared.
+
+    `by_origin` has the rows that were written, by the origin in their position.
+    """
 
     counts: RowCounts
     results: tuple[tuple[str, str, int], ...] = ()
     matches: tuple[MatchCount, ...] = ()
     notes: tuple[str, ...] = ()
+    by_origin: Mapping[str, RowCounts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,10 +166,6 @@ class Recorder:
             f"be read again; its rows and their reasons stand in {seen_in}"
         )
 
-    def by_origin(self, batch: Batch) -> dict[str, RowCounts]:
-        """The rows of a batch by the origin in their position."""
-        return {origin or "": rows for origin, rows in self._count(batch).by_origin.items()}
-
     @property
     def _goes_row_by_row(self) -> bool:
         """Whether rows are projected only; to count what was read beside what was written would say nothing then."""
@@ -199,7 +198,7 @@ class Recorder:
         matches = match_counts(there, found.outcomes)
         results = tuple((name, severity, found.by_reason.get(name, 0)) for name, severity in severities.items())
         counts = RowCounts(read, rows.good, rows.quarantined, rows.dropped)
-        return Judged(counts, results + unmarked(there, matches), matches, notes)
+        return Judged(counts, results + unmarked(there, matches), matches, notes, found.by_origin)
 
     def _conformed(self, rows: Conformed, known: StructType | None, batch: Batch) -> Conformed:
         def recorded() -> DataFrame | None:

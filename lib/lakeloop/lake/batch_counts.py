@@ -15,10 +15,11 @@ from lakeloop.lake.ops_tables import uri_of
 class BatchCounts:
     """Rows of a batch by origin, by the reasons they have, and, per hidden column of outcomes, by outcome.
 
-    A row of two reasons counts under both; that of a dropped row counts under none.
+    A row without an origin counts under the empty one, a row of two reasons under both; the reasons of dropped rows do
+    not count.
     """
 
-    by_origin: Mapping[str | None, RowCounts] = field(default_factory=dict)
+    by_origin: Mapping[str, RowCounts] = field(default_factory=dict)
     by_reason: Mapping[str, int] = field(default_factory=dict)
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -41,8 +42,8 @@ def count_batch(root: str, record_table: str, batch_id: int, outcomes: Sequence[
         sql = f"SELECT {columns}, count(*) AS n FROM {rows} WHERE _batch_id = {int(batch_id)} GROUP BY ALL"
         return [tuple(row.values()) for row in pa.table(builder.execute(sql).read_all()).to_pylist()]
 
-    by_origin: dict[str | None, RowCounts] = {}
-    for origin, verdict, rows in grouped("_position['origin'] AS origin, _verdict"):
+    by_origin: dict[str, RowCounts] = {}
+    for origin, verdict, rows in grouped("coalesce(_position['origin'], '') AS origin, _verdict"):
         counted = RowCounts(rows, **{verdict: rows})
         by_origin[origin] = by_origin.get(origin, RowCounts()) + counted
     reasons = "(SELECT _batch_id, unnest(_reasons) AS reason FROM record WHERE _verdict <> 'dropped')"

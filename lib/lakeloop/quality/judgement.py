@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 Severity = Literal["error", "warn", "fail"]
 
-GOOD, QUARANTINED, DROPPED = "good", "quarantined", "dropped"
+VERDICTS = GOOD, QUARANTINED, DROPPED = "good", "quarantined", "dropped"
 VERDICT, REASONS, FAILED = "_verdict", "_reasons", "_failed"
 REASON_TYPE = "array<struct<rule:string,message:string>>"
 BITS = 62

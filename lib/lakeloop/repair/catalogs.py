@@ -5,11 +5,10 @@ from functools import partial
 
 import pyarrow as pa
 
-from lakeloop.core.run_record import RowCounts
 from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.schemas.columns import PlannedSchema
-from lakeloop.ingestion.sources.files.reader import files_of
-from lakeloop.lake.file_catalog import FILE_SCHEMA, FILES, FileCatalog, FileEntry
+from lakeloop.ingestion.sources.files.reader import entries_of
+from lakeloop.lake.file_catalog import FILE_SCHEMA, FILES, FileCatalog
 from lakeloop.lake.ops_tables import append_rows, read_rows
 from lakeloop.lake.quarantine import DECISION_SCHEMA, QUARANTINE, append_decisions, has_replayed
 from lakeloop.lake.schema_versions import SCHEMAS, SchemaVersion, SchemaVersions
@@ -88,18 +87,5 @@ def _latest(rows: list[Row]) -> list[Row]:
 def _enter(bench: Bench, facts: Facts, numbers: list[int]) -> None:
     catalog = FileCatalog(bench.root, facts.spec.pipeline, facts.spec.owner)
     for number in numbers:
-        plan, counts = facts.plan(number), dict[str, RowCounts]()
-        for origin, found in facts.recorded.get(number, {}).items():
-            path = origin.split("!/")[0]
-            counts[path] = counts.get(path, RowCounts()) + found
-        files = files_of(plan)
-        same = catalog.known().other_names([(file.path, file.sha256) for file in files])
-        entries = [
-            FileEntry(
-                file.path, file.size, file.modified, file.sha256, file.extension, file.encoding,
-                "refused" if file.refused else "read", file.refused, counts.get(file.path, RowCounts()),
-                same.get(file.path), plan.details.get("schema", {}).get("version"),
-            )
-            for file in files
-        ]  # fmt: skip
+        entries = entries_of(facts.plan(number), facts.recorded.get(number, {}), catalog.known())
         catalog.record(bench.run, number, entries, facts.ends[number]["ended_at"])

@@ -4,14 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from lakeloop.core.errors import LakeloopError
+from lakeloop.ingestion.soundness import LEDGER
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.delta_log import data_files
-from lakeloop.lake.file_catalog import FILES
-from lakeloop.lake.ledger import BATCHES, RUNS
 from lakeloop.lake.open_tables import table_names
 from lakeloop.lake.ops_tables import UNREADABLE, uri_of
-from lakeloop.lake.quarantine import QUARANTINE
-from lakeloop.lake.schema_versions import SCHEMAS
 from lakeloop.repair.ailment import Ailment, Bench, Finding
 from lakeloop.repair.catalogs import decision_ailments, file_catalog_ailments, schema_ailments
 from lakeloop.repair.facts import Facts
@@ -20,7 +17,6 @@ from lakeloop.repair.logs import file_ailments, log_ailments
 from lakeloop.repair.readers import OpenLake, sink_ailments, sink_damage, view_ailments
 from lakeloop.repair.record import lost_data_files, record_ailments
 
-LEDGER = (BATCHES, RUNS, FILES, SCHEMAS, QUARANTINE)
 Examiner = Callable[[Bench, Facts], Iterable[Ailment]]
 EXAMINERS: tuple[Examiner, ...] = (
     lost_data_files,

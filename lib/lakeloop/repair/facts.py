@@ -25,7 +25,6 @@ from lakeloop.repair.logs import PLACEHOLDER
 
 Row = dict[str, Any]
 ENDS = ("succeeded", "withdrawn")
-VERDICTS = ("good", "quarantined", "dropped")
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 from lakeloop.core.run_record import RowCounts, now
 from lakeloop.ingestion.files_spec import FilesSource
-from lakeloop.ingestion.schemas.columns import Column, PlannedSchema, Schema
+from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.sources.files.inspection import inspect_files
 from lakeloop.ingestion.sources.files.listing import Listed, stat_files
+from lakeloop.ingestion.sources.files.schema_planning import schema_of
 from lakeloop.lake.ledger import BATCH_SCHEMA, BATCHES, RUN_SCHEMA, RUNS, Ledger, Outcome, Plan, RunEntry
 from lakeloop.lake.ops_tables import append_rows
 from lakeloop.lake.schema_versions import SchemaVersions
@@ -136,9 +137,7 @@ def _details(facts: Facts, number: int) -> dict[str, Any]:
     versions = {row["schema_version"] for row in facts.files.get(number, ())}
     recorded = SchemaVersions(facts.root, facts.spec.pipeline).all()
     if chosen := [each for each in recorded if not versions or each.version in versions]:
-        columns = tuple(Column(name, type_) for name, type_ in chosen[-1].columns)
-        schema = Schema(chosen[-1].version, chosen[-1].origin, columns, chosen[-1].file)  # type: ignore[arg-type]
-        details["schema"] = PlannedSchema(schema).as_json
+        details["schema"] = PlannedSchema(schema_of(chosen[-1])).as_json
     return details
 
 

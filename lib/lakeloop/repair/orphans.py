@@ -16,7 +16,7 @@ from lakeloop.lake.delta_log import data_files, list_log, named_files
 from lakeloop.lake.ops_tables import UNREADABLE, uri_of
 from lakeloop.lake.storage import filesystem
 from lakeloop.lake.tables import Commit
-from lakeloop.repair.facts import VERDICTS
+from lakeloop.quality.judgement import VERDICTS
 from lakeloop.repair.logs import SPARK_SCHEMA, footer
 
 

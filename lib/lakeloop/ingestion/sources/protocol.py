@@ -1,7 +1,7 @@
 """What every source promises."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -47,12 +47,12 @@ def require_names(columns: Sequence[str], origin: str, remedy: str) -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    """A batch that was published. `by_origin` counts its rows by the origin in `_position`, when it is asked."""
+    """A batch that was published, and its rows by the origin in `_position`."""
 
     plan: Plan
     batch_id: int
     run: RunContext
-    by_origin: Callable[[], dict[str, RowCounts]]
+    by_origin: Mapping[str, RowCounts]
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """Files dropped into a folder, each read once."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 
@@ -32,7 +32,7 @@ from lakeloop.ingestion.sources.files.unpack import Unpacker, unpack
 from lakeloop.ingestion.sources.files.unreadable import find_unreadable
 from lakeloop.ingestion.sources.line_parsers import parse_csv, parse_json
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
-from lakeloop.lake.file_catalog import FileCatalog, FileEntry
+from lakeloop.lake.file_catalog import FileCatalog, FileEntry, KnownFiles
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.schema_versions import SchemaVersions
 
@@ -119,22 +119,9 @@ class FilesReader:
         """Enter schema and files into their catalogs, then do with the files what `processed` says."""
         schema = PlannedSchema.of_json(ended.plan.details["schema"])
         self._schemas.record(schema, ended.run)
-        files = files_of(ended.plan)
-        counts: dict[str, RowCounts] = defaultdict(RowCounts)
-        if any(file.refused is None for file in files):
-            for origin, found in ended.by_origin().items():
-                counts[origin.split("!/")[0]] += found
-        same = self.catalog.known().other_names([(file.path, file.sha256) for file in files])
-        entries = [
-            FileEntry(
-                file.path, file.size, file.modified, file.sha256, file.extension, file.encoding,
-                "refused" if file.refused else "read", file.refused, counts[file.path], same.get(file.path),
-                schema.schema.version,
-            )
-            for file in files
-        ]  # fmt: skip
+        entries = entries_of(ended.plan, ended.by_origin, self.catalog.known())
         self.catalog.record(ended.run, ended.batch_id, entries)
-        for file in files:
+        for file in files_of(ended.plan):
             if file.refused is None:
                 disposal.dispose(file, self.folder, self.spec.processed)
 
@@ -220,6 +207,22 @@ def route_of(file: Inspected, formats: Formats) -> Route:
 def files_of(plan: Plan) -> list[Inspected]:
     """The files of a plan."""
     return [Inspected(**{**file, "header": tuple(file["header"])}) for file in plan.details["files"]]
+
+
+def entries_of(plan: Plan, by_origin: Mapping[str, RowCounts], known: KnownFiles) -> list[FileEntry]:
+    """What the catalog says of the files of a plan; the members of an archive count under its path."""
+    files, counts = files_of(plan), defaultdict[str, RowCounts](RowCounts)
+    for origin, found in by_origin.items():
+        counts[origin.split("!/")[0]] += found
+    same = known.other_names([(file.path, file.sha256) for file in files])
+    version = PlannedSchema.of_json(plan.details["schema"]).schema.version if "schema" in plan.details else None
+    return [
+        FileEntry(
+            file.path, file.size, file.modified, file.sha256, file.extension, file.encoding,
+            "refused" if file.refused else "read", file.refused, counts[file.path], same.get(file.path), version,
+        )
+        for file in files
+    ]  # fmt: skip
 
 
 def _counted(number: int, what: str) -> str:

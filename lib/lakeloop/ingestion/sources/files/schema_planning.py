@@ -75,7 +75,7 @@ class SchemaPlanner:
 
     def _known(self) -> tuple[Schema | None, Changes]:
         """The latest version, or the declaration where that has changed since; None where nothing says the columns."""
-        recorded = [_schema(version) for version in self.versions.all()]
+        recorded = [schema_of(version) for version in self.versions.all()]
         latest = recorded[-1] if recorded else None
         if self.spec.fields is None:
             return latest, []
@@ -143,7 +143,8 @@ class SchemaPlanner:
         return lacks
 
 
-def _schema(version: SchemaVersion) -> Schema:
+def schema_of(version: SchemaVersion) -> Schema:
+    """A recorded version as the schema that it was."""
     columns = tuple(Column(name, type_) for name, type_ in version.columns)
     return Schema(version.version, version.origin, columns, version.file)  # type: ignore[arg-type]  # it was one of them
 
