@@ -76,10 +76,11 @@ def strict_cast(column: str, sql_type: str, source: DataType) -> Column:
 def _names_a_day(text: Column) -> Column:
     """Whether a text that Spark reads as a timestamp begins with yyyy-MM-dd; it reads '2025' and '12:30' too.
 
-    Three places tell, since the rest is as Spark wants it; a regular expression would cost more than the cast.
+    Three places tell, since the rest is as Spark wants it; a regular expression would cost more than the cast, and a
+    `substring` counts the characters of the whole text.
     """
     day = F.substring(text, 10, 1)
-    return (F.substring(text, 5, 1) == "-") & (F.substring(text, 8, 1) == "-") & (day >= "0") & (day <= "9")
+    return (F.locate("-", text) == 5) & (F.locate("-", text, 8) == 8) & (day >= "0") & (day <= "9")
 
 
 def uncastable(name: str, column: str, lost: str, sql_type: str) -> Finding:
