@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from structlog.testing import capture_logs
 
-from lakeloop.core.config import RestConnection
+from lakeloop.core.connections import RestConnection
 from lakeloop.core.errors import ConfigError, RuleFailedError, TableError
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.enrichment.asking import NOT_ASKED, Answer, Asker, Failure
@@ -24,8 +24,8 @@ from lakeloop.ingestion.enrichment.enriching import Enriched, enrich
 from lakeloop.ingestion.enrichment.http_spec import HttpLookup
 from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.enrichment.spec import Enrichment
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import Conformed

@@ -12,11 +12,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from demo.postgres import EmbeddedPostgres
-from lakeloop.core.config import JdbcConnection
+from lakeloop.core.connections import JdbcConnection
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.source_spec import JdbcSource
+from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.sources.jdbc import JdbcReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Plan

@@ -10,11 +10,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from demo.usage_api import UsageApi
-from lakeloop.core.config import RestConnection
+from lakeloop.core.connections import RestConnection
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.source_spec import RestSource
+from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.sources.rest import RestReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Plan, RunEntry

@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from pyarrow import fs
 
 from lakeloop.core.errors import SourceError, StorageError
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.listing import list_files
 from lakeloop.lake.open_tables import table_names
 from lakeloop.lake.ops_tables import read_rows

@@ -14,8 +14,8 @@ from pyarrow import orc, parquet
 from pyspark.sql import SparkSession
 
 from lakeloop.core.run_record import RowCounts, RunContext
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.file_catalog import FILES, FileCatalog

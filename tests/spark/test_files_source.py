@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RunContext
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.protocol import Ended
 from lakeloop.lake.file_catalog import FileCatalog

@@ -14,9 +14,9 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import AccountingError, DamageError, EngineError, RuleFailedError, SourceError, TableError
 from lakeloop.core.run_record import RowCounts, RunContext
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
 from lakeloop.ingestion.recording import Recorder
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.protocol import Ended, Extract, Progress, Source
 from lakeloop.ingestion.spec import PipelineSpec

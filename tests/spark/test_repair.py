@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 
 from lakeloop.core.errors import DamageError
 from lakeloop.core.run_record import RunContext
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.file_catalog import FileCatalog

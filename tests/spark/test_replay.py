@@ -13,9 +13,9 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import ConfigError, RuleFailedError, TableError
 from lakeloop.core.run_record import RowCounts, RunContext
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.source_spec import JdbcSource
+from lakeloop.ingestion.source_specs import JdbcSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Extract, Progress, Source
 from lakeloop.ingestion.sources.replay import ReplayReader, Replays, WithReplays

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lakeloop.core.run_record import RunContext, now
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.file_catalog import FileCatalog

@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 
 from lakeloop.core.errors import RuleFailedError, SchemaChangedError
 from lakeloop.core.run_record import RowCounts, RunContext
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.protocol import Ended
 from lakeloop.ingestion.spec import PipelineSpec

@@ -10,9 +10,9 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.pipeline import Pipeline
 from lakeloop.ingestion.retention import due, remove
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.file_catalog import FileCatalog

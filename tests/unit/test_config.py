@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from lakeloop import verbs
-from lakeloop.core.config import Connection, FilesConnection, JdbcConnection, Platform, Project, RestConnection
+from lakeloop.core.config import Platform, Project
+from lakeloop.core.connections import Connection, FilesConnection, JdbcConnection, RestConnection
 from lakeloop.core.errors import ConfigError, LakeloopError
 
 PIPELINE = """pipeline: {name}

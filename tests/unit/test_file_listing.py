@@ -10,7 +10,7 @@ import pytest
 
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, RunContext
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.disposal import dispose
 from lakeloop.ingestion.sources.files.inspection import find_encoding, inspect
 from lakeloop.ingestion.sources.files.listing import Listed, list_files, split_extension, wait_until_settled

@@ -7,8 +7,8 @@ import pytest
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.files_spec import FilesSource
-from lakeloop.ingestion.source_spec import JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 
 CONF = Path(__file__).parents[2] / "conf"

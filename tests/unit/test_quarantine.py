@@ -20,7 +20,14 @@ from lakeloop.cli import app
 from lakeloop.core import run_record
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RowCounts, RunContext
-from lakeloop.ingestion.files_spec import CsvFormat, ExcelFormat, JsonArrayFormat, Limits, PlainTextFormat, XmlFormat
+from lakeloop.ingestion.source_specs.files import (
+    CsvFormat,
+    ExcelFormat,
+    JsonArrayFormat,
+    Limits,
+    PlainTextFormat,
+    XmlFormat,
+)
 from lakeloop.ingestion.sources.replay.forms import Form
 from lakeloop.ingestion.sources.replay.originals import NOT_ONE, Reparser
 from lakeloop.lake.audit import audit_entries

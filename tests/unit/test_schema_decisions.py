@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lakeloop.core.errors import SchemaChangedError
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.schemas.columns import NESTED, Column, Found, PlannedSchema, Schema
 from lakeloop.ingestion.schemas.decision import decide, match, refuse
 from lakeloop.ingestion.schemas.declaration import SchemaRules
 from lakeloop.ingestion.schemas.inference import fits, infer_type, join_types
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.transforms import Transform, read_as_text
 
 MODES = ("evolve", "freeze", "rescue", "fail")

@@ -12,8 +12,8 @@ from pyarrow import orc, parquet
 
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RunContext
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.schemas.columns import PlannedSchema
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.inspection import inspect_files
 from lakeloop.ingestion.sources.files.listing import list_files
 from lakeloop.ingestion.sources.files.looking import BYTES, RECORDS

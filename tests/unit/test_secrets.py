@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from lakeloop.core.config import Connection, JdbcConnection, Project
+from lakeloop.core.config import Project
+from lakeloop.core.connections import Connection, JdbcConnection
 from lakeloop.core.documents import Declaration, Document
 from lakeloop.core.errors import ConfigError, SecretMissingError
 from lakeloop.core.secrets import SecretReference, resolve

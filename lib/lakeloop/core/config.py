@@ -5,14 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, Field, Secret, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 
+from lakeloop.core.connections import Connection, FilesConnection
 from lakeloop.core.documents import Declaration, Document, propose
 from lakeloop.core.errors import ConfigError, SecretMissingError
-from lakeloop.core.secrets import SecretReference
 
 Declared = TypeVar("Declared", bound=BaseModel)
 
@@ -29,57 +28,6 @@ class Platform(Declaration):
     lake: str = Field(description="Folder or URI (s3a://…, abfss://…) that holds every table")
     mlflow: MlflowSettings = MlflowSettings()
     secrets_folder: str = Field(default="", description="Folder with one file per secret; empty: environment only")
-
-
-class JdbcConnection(Declaration):
-    """A database that Spark reaches by JDBC."""
-
-    url: str = Field(pattern=r"^jdbc:(postgresql):")
-    user: str
-    password: SecretReference
-
-    @property
-    def engine(self) -> str:
-        """The database's name in the url."""
-        return self.url.split(":")[1]
-
-
-class RestConnection(Declaration):
-    """An HTTP API that answers JSON."""
-
-    base_url: str = Field(pattern=r"^https?://")
-    bearer_token: SecretReference
-    timeout_seconds: float = Field(default=30, gt=0)
-    retries: int = Field(default=5, ge=0, le=20, description="Further tries after 429, 5xx or a broken connection")
-    backoff_seconds: float = Field(default=0.5, ge=0, description="First pause; doubled each time, with jitter")
-
-
-class FilesConnection(Declaration):
-    """A folder that files are dropped into."""
-
-    path: str
-
-
-class Connection(Declaration):
-    """One system; exactly one kind is given."""
-
-    jdbc: JdbcConnection | None = None
-    rest: RestConnection | None = None
-    files: FilesConnection | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one_kind(self) -> Self:
-        if [self.jdbc, self.rest, self.files].count(None) != 2:
-            raise PydanticCustomError("connection", "a connection has exactly one of the keys jdbc, rest, files")
-        return self
-
-    @property
-    def secrets(self) -> list[Secret[str]]:
-        """The references that must have a value before the system can be reached."""
-        return [
-            *([self.jdbc.password] if self.jdbc else []),
-            *([self.rest.bearer_token] if self.rest else []),
-        ]
 
 
 @dataclass(frozen=True)
@@ -133,9 +81,8 @@ class Project:
                 f"{wanted_by}: no connection '{name}' in {document.file}; {propose(name, list(document.values))}"
             )
         connection = document.parse(Connection, at=(name,))
-        for settings in (connection.jdbc, connection.rest, connection.files):
-            if isinstance(settings, kind):
-                return settings
+        if isinstance(connection.kind, kind):
+            return connection.kind
         raise ConfigError(f"{document.place((name,))}: {wanted_by} needs a {kind.__name__}, found another kind")
 
     def names(self, kind: str) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError, DamageError
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.delta_log import data_files, list_log
 from lakeloop.lake.file_catalog import FILES

@@ -11,8 +11,8 @@ from lakeloop.core.durations import Duration
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.field_names import FieldName
-from lakeloop.ingestion.source_spec import JdbcSource, QuerySource, Source, TableReference
-from lakeloop.ingestion.table_spec import ColumnSpec, Keep, refuse_unkeepable
+from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, Source
+from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.quality import Rule
 

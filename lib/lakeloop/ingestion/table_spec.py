@@ -1,12 +1,15 @@
 """What a pipeline may say of its tables beyond their rows: what columns mean, who may see them, how long rows stay."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration
 from lakeloop.lake.masks import Mask
+from lakeloop.lake.tables import REFERENCE
+
+TableReference = Annotated[str, Field(pattern=REFERENCE.pattern)]
 
 
 class ColumnSpec(Declaration):

@@ -5,8 +5,8 @@ from functools import partial
 
 import pyarrow as pa
 
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.schemas.columns import PlannedSchema
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.reader import entries_of
 from lakeloop.lake.file_catalog import FILE_SCHEMA, FILES, FileCatalog
 from lakeloop.lake.ops_tables import append_rows, read_rows

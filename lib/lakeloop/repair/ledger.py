@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from lakeloop.core.run_record import RowCounts, now
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.schemas.columns import PlannedSchema
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.inspection import inspect_files
 from lakeloop.ingestion.sources.files.listing import Listed, stat_files
 from lakeloop.ingestion.sources.files.schema_planning import schema_of

@@ -9,7 +9,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
 
 from lakeloop.core.run_record import RowCounts, now
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.lake.delta_log import list_log
 from lakeloop.lake.file_catalog import FILE_SCHEMA, FILES
 from lakeloop.lake.ledger import Ledger, RunEntry

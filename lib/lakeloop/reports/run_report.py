@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lakeloop.core.run_record import RowCounts
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.examples import quarantined_examples
 from lakeloop.lake.ledger import RULE_RESULTS, RUNS, RunEntry

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_spec import QuerySource
+from lakeloop.ingestion.source_specs import QuerySource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.masks import Mask

@@ -11,7 +11,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import ConfigError, DamageError, DeliveryError, LakeloopError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import REPLAY, RULE_RESULTS, RUNS
 from lakeloop.lake.ops_tables import read_rows

@@ -12,7 +12,7 @@ from lakeloop.core.documents import propose
 from lakeloop.core.errors import ConcurrentRunError, ConfigError, TableError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.enrichment.service import open_services
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.replay import ReplayReader, Replays, WithReplays, require_replayable
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.audit import AuditEntry, append_audit

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lakeloop.core.config import FilesConnection, Project
+from lakeloop.core.config import Project
+from lakeloop.core.connections import FilesConnection
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.open_tables import table_names

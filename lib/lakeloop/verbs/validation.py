@@ -5,7 +5,8 @@ from functools import partial
 
 from pydantic import Secret
 
-from lakeloop.core.config import Connection, Project
+from lakeloop.core.config import Project
+from lakeloop.core.connections import Connection
 from lakeloop.core.errors import ConfigError, SecretMissingError
 from lakeloop.core.secrets import resolve
 from lakeloop.core.session import load_properties

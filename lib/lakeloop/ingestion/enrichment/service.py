@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from lakeloop.core import secrets
-from lakeloop.core.config import Project, RestConnection
+from lakeloop.core.config import Project
+from lakeloop.core.connections import RestConnection
 from lakeloop.ingestion.spec import PipelineSpec
 
 

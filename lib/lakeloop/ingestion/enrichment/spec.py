@@ -10,7 +10,7 @@ from lakeloop.core.documents import Declaration, unknown_key
 from lakeloop.ingestion.enrichment.http_spec import HttpLookup
 from lakeloop.ingestion.enrichment.match_spec import Matching
 from lakeloop.ingestion.field_names import FieldName
-from lakeloop.ingestion.source_spec import TableReference
+from lakeloop.ingestion.table_spec import TableReference
 
 
 class AsOf(Declaration):

@@ -7,9 +7,9 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakeloop.core.config import JdbcConnection
+from lakeloop.core.connections import JdbcConnection
 from lakeloop.core.errors import SourceError
-from lakeloop.ingestion.source_spec import JdbcSource
+from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Extract, Progress, require_names
 from lakeloop.lake.ledger import Plan
 

@@ -12,7 +12,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakeloop.ingestion.files_spec import CsvFormat
+from lakeloop.ingestion.source_specs.files import CsvFormat
 from lakeloop.ingestion.sources.files.headers import CORRUPT, match_names
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
 from lakeloop.quality import Finding

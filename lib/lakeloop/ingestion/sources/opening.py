@@ -1,9 +1,10 @@
 """From a declared source to the reader that carries it out."""
 
 from lakeloop.core import secrets
-from lakeloop.core.config import FilesConnection, JdbcConnection, Project, RestConnection
-from lakeloop.ingestion.files_spec import FilesSource
-from lakeloop.ingestion.source_spec import JdbcSource, QuerySource, RestSource
+from lakeloop.core.config import Project
+from lakeloop.core.connections import FilesConnection, JdbcConnection, RestConnection
+from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import JdbcReader
 from lakeloop.ingestion.sources.protocol import Source

@@ -7,7 +7,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_spec import QuerySource
+from lakeloop.ingestion.source_specs import QuerySource
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Extract, Progress, require_names
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.tables import Lake

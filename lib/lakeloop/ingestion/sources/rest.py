@@ -13,9 +13,9 @@ from pyspark.sql import SparkSession
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from lakeloop.core.config import RestConnection
+from lakeloop.core.connections import RestConnection
 from lakeloop.core.errors import SourceError
-from lakeloop.ingestion.source_spec import RestSource
+from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.sources.files.numbering import read_lines
 from lakeloop.ingestion.sources.line_parsers import form_findings, parse_json
 from lakeloop.ingestion.sources.protocol import Ended, Extract, Progress

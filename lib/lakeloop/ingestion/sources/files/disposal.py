@@ -6,7 +6,7 @@ from pyarrow import fs
 
 from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
-from lakeloop.ingestion.files_spec import Move
+from lakeloop.ingestion.source_specs.files import Move
 from lakeloop.ingestion.sources.files.inspection import Inspected
 from lakeloop.ingestion.sources.files.listing import said_by_store
 from lakeloop.lake.storage import filesystem

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import pyarrow as pa
 from pyarrow import orc, parquet
 
-from lakeloop.ingestion.files_spec import (
+from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     AvroFormat,
     CsvFormat,

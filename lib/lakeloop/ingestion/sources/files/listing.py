@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.packing import PACKINGS
 from lakeloop.lake.storage import filesystem
 

@@ -11,7 +11,9 @@ from functools import partial
 import pyarrow as pa
 from pyarrow import orc, parquet
 
-from lakeloop.ingestion.files_spec import (
+from lakeloop.ingestion.schemas.columns import NESTED, Found
+from lakeloop.ingestion.schemas.inference import infer_type
+from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     AvroFormat,
     CsvFormat,
@@ -24,8 +26,6 @@ from lakeloop.ingestion.files_spec import (
     PlainTextFormat,
     XmlFormat,
 )
-from lakeloop.ingestion.schemas.columns import NESTED, Found
-from lakeloop.ingestion.schemas.inference import infer_type
 from lakeloop.ingestion.sources.files.inspection import THREADS, Inspected
 from lakeloop.ingestion.sources.files.packing import BREAKS, BombError
 from lakeloop.ingestion.sources.files.unpack import Unpacker

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from lakeloop.ingestion.files_spec import Limits
+from lakeloop.ingestion.source_specs.files import Limits
 
 PACKINGS = {"gz": "gzip", "bz2": "bzip2", "zip": "zip"}
 # What readers raise on bytes that nobody foresaw; a ValueError is that of Arrow's streams and of half a character too.

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts
-from lakeloop.ingestion.files_spec import (
+from lakeloop.ingestion.schemas.columns import PlannedSchema
+from lakeloop.ingestion.source_specs.files import (
     AvroFormat,
     CsvFormat,
     FilesSource,
@@ -20,7 +21,6 @@ from lakeloop.ingestion.files_spec import (
     OrcFormat,
     ParquetFormat,
 )
-from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.sources.files import disposal
 from lakeloop.ingestion.sources.files.columnar import read_columns, union_by_name
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema

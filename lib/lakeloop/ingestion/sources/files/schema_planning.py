@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RunContext
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.schemas.columns import NESTED, Column, Found, PlannedSchema, Schema
 from lakeloop.ingestion.schemas.decision import Change, decide, match, refuse
 from lakeloop.ingestion.schemas.inference import join_types
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.inspection import Inspected
 from lakeloop.ingestion.sources.files.looking import Looker
 from lakeloop.ingestion.sources.protocol import require_names

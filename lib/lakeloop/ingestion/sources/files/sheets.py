@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from lakeloop.ingestion.files_spec import ExcelFormat, Limits
+from lakeloop.ingestion.source_specs.files import ExcelFormat, Limits
 from lakeloop.ingestion.sources.files.encryption import LOCKED, is_encrypted
 from lakeloop.ingestion.sources.files.headers import distinct_names
 from lakeloop.ingestion.sources.files.packing import BombError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import BinaryIO
 
-from lakeloop.ingestion.files_spec import CsvFormat, FixedWidthFormat, PlainTextFormat
+from lakeloop.ingestion.source_specs.files import CsvFormat, FixedWidthFormat, PlainTextFormat
 from lakeloop.ingestion.sources.files.headers import find_header, sniff_delimiter
 
 LINES_OF_A_RECORD = 1_000  # a quote that is open for longer was torn

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakeloop.ingestion.files_spec import (
+from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     CsvFormat,
     ExcelFormat,

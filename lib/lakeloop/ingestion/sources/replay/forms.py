@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.files_spec import (
+from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     AvroFormat,
     CsvFormat,
@@ -17,7 +18,6 @@ from lakeloop.ingestion.files_spec import (
     OrcFormat,
     ParquetFormat,
 )
-from lakeloop.ingestion.source_spec import JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.sources.files.headers import find_header, sniff_delimiter
 from lakeloop.ingestion.sources.files.inspection import LOOKED_AT, Inspected, find_encoding
 from lakeloop.ingestion.sources.files.listing import stat_files

@@ -5,7 +5,7 @@ import re
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakeloop.ingestion.files_spec import FilesSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION
 from lakeloop.ingestion.sources.replay.forms import Form, form_of_source, forms_of
 from lakeloop.ingestion.sources.replay.originals import RECORD_DEFECTS

@@ -12,9 +12,9 @@ from pyarrow import dataset, fs
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakeloop.ingestion.files_spec import FilesSource
 from lakeloop.ingestion.schemas.columns import PlannedSchema
-from lakeloop.ingestion.source_spec import RestSource
+from lakeloop.ingestion.source_specs import RestSource
+from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.columnar import union_by_name
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner

@@ -1,0 +1,13 @@
+"""What a user may write of a source that reads tables of the lake."""
+
+from pydantic import Field
+
+from lakeloop.core.documents import Declaration
+from lakeloop.ingestion.table_spec import TableReference
+
+
+class QuerySource(Declaration):
+    """SQL over tables of the lake; read again whenever one of its inputs has a new version."""
+
+    inputs: dict[str, TableReference] = Field(min_length=1, description="View name in the query: table")
+    query: str
