@@ -12,7 +12,7 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.field_names import FieldName
 from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, Source
-from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, refuse_unkeepable
+from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.quality import Rule
 
@@ -45,6 +45,7 @@ class PipelineSpec(Declaration):
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str
     owner: str | None = None
+    tags: tuple[Tag, ...] = Field(default=(), description="Words that the catalog finds its tables by")
     source: Source
     trigger: Literal["once", "available_now"] | Duration = Field(
         default="once", description="One batch a run, all there is, or an interval for `lakeloop watch` (then all, too)"

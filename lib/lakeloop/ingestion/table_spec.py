@@ -1,14 +1,25 @@
 """What a pipeline may say of its tables beyond their rows: what columns mean, who may see them, how long rows stay."""
 
-from typing import Annotated, Literal, Self
+import difflib
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration
 from lakeloop.lake.masks import Mask
 from lakeloop.lake.tables import REFERENCE
 
+PII = "pii"
+
+
+def _no_misspelt_pii(tag: str) -> str:
+    if tag != PII and difflib.get_close_matches(tag.lower().replace("_", ""), [PII], cutoff=0.6):
+        raise ValueError(f"a tag '{tag}' would mask nothing; write {PII} for personal data, or another word")
+    return tag
+
+
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$"), AfterValidator(_no_misspelt_pii)]
 TableReference = Annotated[str, Field(pattern=REFERENCE.pattern)]
 
 
@@ -16,7 +27,7 @@ class ColumnSpec(Declaration):
     """A column of the sink and, under the same name, of the record in bronze."""
 
     description: str = ""
-    tags: tuple[Literal["pii"], ...] = ()
+    tags: tuple[Tag, ...] = Field(default=(), description="Words; pii marks personal data, which is masked")
     mask: Mask | None = Field(default=None, description="What readers without the right see of a pii column")
 
     @model_validator(mode="after")
@@ -28,7 +39,7 @@ class ColumnSpec(Declaration):
     @property
     def is_pii(self) -> bool:
         """Whether the column tells of a person."""
-        return "pii" in self.tags
+        return PII in self.tags
 
 
 class Keep(Declaration):

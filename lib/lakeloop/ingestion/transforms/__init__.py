@@ -4,6 +4,7 @@ A value that cannot be converted becomes NULL and a finding that quarantines its
 """
 
 from lakeloop.ingestion.transforms.casting import Cast, strict_cast, uncastable
+from lakeloop.ingestion.transforms.columns import Rename, Split
 from lakeloop.ingestion.transforms.conformed import BECAUSE, DROPPED, Conformed, Known, Step, convert_columns
 from lakeloop.ingestion.transforms.declaration import Transform, conform, declared_types, is_by_row, read_as_text
 from lakeloop.ingestion.transforms.duplicates import Dedupe
@@ -15,6 +16,8 @@ __all__ = [
     "Conformed",
     "Dedupe",
     "Known",
+    "Rename",
+    "Split",
     "Step",
     "Transform",
     "conform",

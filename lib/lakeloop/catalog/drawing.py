@@ -1,0 +1,174 @@
+"""The catalog of a project, drawn from its declarations and from the schemas of the tables that there are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from lakeloop.catalog.datasets import Catalog, CatalogColumn, DataSet, Relation, grouped
+from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into, origins_in_query, result_columns
+from lakeloop.core.config import Project
+from lakeloop.ingestion.source_specs import FilesSource, JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
+from lakeloop.ingestion.table_spec import ColumnSpec
+from lakeloop.lake.history import VERSION_COLUMNS
+from lakeloop.lake.open_tables import open_table, table_names
+from lakeloop.training.spec import ModelSpec
+
+RESULT = ""  # stands for the result of a query between its tables and its columns
+
+
+def load_catalog(project: Project) -> Catalog:
+    """Everything that is declared. Raises ConfigError for a declaration that is not valid; starts no Spark."""
+    specs = [load_pipeline(project, name) for name in project.names("pipelines")]
+    models = [project.document("models", name).parse(ModelSpec) for name in project.names("models")]
+    drawn = _Drawing(project.lake_root, {spec.sink.table: spec for spec in specs})
+    sets = {each.name: each for each in (*drawn.tables(), *drawn.models(models))}
+    sets |= {each.name: each for each in drawn.sources()}
+    feeds = grouped((origin, each.name) for each in sets.values() for origin in each.made_of)
+    linked = {name: replace(each, feeds=tuple(sorted(feeds.get(name, ())))) for name, each in sorted(sets.items())}
+    return Catalog(linked, tuple(dict.fromkeys(drawn.flows)))
+
+
+def external_name(spec: PipelineSpec) -> str | None:
+    """What the catalog calls the system that a pipeline reads; None for tables of the lake."""
+    match spec.source:
+        case FilesSource() as source:
+            return f"files:{source.files}"
+        case JdbcSource() as source:
+            return f"jdbc:{source.jdbc}/{source.table}"
+        case RestSource() as source:
+            return f"rest:{source.rest}{source.path}"
+    return None
+
+
+@dataclass
+class _Drawing:
+    """Columns and flows of the tables of a lake; each table is looked at once, after those that it is made of."""
+
+    root: str
+    writers: Mapping[str, PipelineSpec]
+    flows: list[Flow] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.there = set(table_names(self.root))
+        self.columns: dict[str, tuple[CatalogColumn, ...]] = {}
+
+    def tables(self) -> Iterator[DataSet]:
+        """The tables that pipelines write, with their records, and those in the lake that none writes."""
+        for table, spec in self.writers.items():
+            columns, record = self._columns_of(table), f"Every row that came in for {table}, with its verdict"
+            own = tuple(each for each in self._stored(spec.record_table) if each.name.startswith("_"))
+            data = tuple(each for each in columns if each.name not in VERSION_COLUMNS)
+            yield DataSet(
+                spec.record_table, "record", record, spec.owner, spec.tags, (*data, *own), pipeline=spec.pipeline,
+                made_of=_inputs(spec), exists=spec.record_table in self.there,
+            )  # fmt: skip
+            yield DataSet(
+                table, "table", spec.description, spec.owner, spec.tags, columns, tuple(_relations(spec)),
+                spec.pipeline, (spec.record_table,), exists=table in self.there, note=self.notes.get(table, ""),
+            )  # fmt: skip
+        declared = {name for spec in self.writers.values() for name in (spec.sink.table, spec.record_table)}
+        for table in sorted(self.there - declared):
+            yield DataSet(table, "table", "No pipeline writes it", columns=self._stored(table))
+
+    def models(self, specs: Sequence[ModelSpec]) -> Iterator[DataSet]:
+        """The models with the columns that they learn from, and the tables of their scores."""
+        for spec in specs:
+            name, label = f"model:{spec.model}", spec.label.column
+            self._columns_of(spec.table)
+            columns = (*spec.features.columns, label)
+            yield DataSet(
+                name, "model", spec.description, spec.owner, columns=tuple(map(CatalogColumn, columns)),
+                made_of=(spec.table,),
+            )  # fmt: skip
+            yield DataSet(
+                spec.scores, "table", f"What {spec.model} says of each {spec.key}", spec.owner,
+                columns=self._stored(spec.scores), made_of=(name,), exists=spec.scores in self.there,
+            )  # fmt: skip
+            for column in columns:
+                by = ("label",) if column == label else ("feature",)
+                self.flows.append(Flow(Field(spec.table, column), Field(name, column), by))
+
+    def sources(self) -> Iterator[DataSet]:
+        """The systems outside that tables are made of, with the columns that are read of them."""
+        read = grouped((flow.source.data_set, flow.source.column) for flow in self.flows)
+        readers = grouped((name, spec) for spec in self.writers.values() for name in _inputs(spec) if ":" in name)
+        for name, specs in readers.items():
+            said = specs[0].columns if len(specs) == 1 else {}
+            declared = getattr(specs[0].source, "fields", None) or ()
+            fields = dict.fromkeys([*declared, *sorted(read.get(name, ()))])
+            columns = tuple(_described(CatalogColumn(each), said) for each in fields)
+            used_by = ", ".join(spec.pipeline for spec in specs)
+            yield DataSet(name, "source", f"Read by {used_by}", specs[0].owner, columns=columns)
+
+    def _columns_of(self, table: str) -> tuple[CatalogColumn, ...]:
+        """The columns of a table, as it is or as its declaration will make it; notes the flows into it."""
+        if table not in self.columns:
+            self.columns[table] = self._stored(table)  # for a table that reads itself
+            if (spec := self.writers.get(table)) is not None:
+                made = self._made_by(spec)
+                columns = self.columns[table] or tuple(map(CatalogColumn, made))
+                self.columns[table] = tuple(_described(each, spec.columns) for each in columns)
+                self._flow(spec, made or [each.name for each in columns])
+        return self.columns[table]
+
+    def _made_by(self, spec: PipelineSpec) -> list[str]:
+        """The columns that a pipeline makes; where its source does not tell them, those of its record."""
+        if isinstance(spec.source, QuerySource):
+            arriving = result_columns(spec.source, self._inputs_of(spec.source))
+        else:
+            arriving = list(getattr(spec.source, "fields", None) or ())
+        if arriving:
+            return columns_after(arriving, spec)
+        return [each.name for each in self._stored(spec.record_table) if not each.name.startswith("_")]
+
+    def _flow(self, spec: PipelineSpec, columns: Sequence[str]) -> None:
+        record, sink = spec.record_table, spec.sink
+        flows = flows_into(spec, external_name(spec) or RESULT, columns)
+        if isinstance(spec.source, QuerySource):
+            origins, problem = origins_in_query(spec.source, self._inputs_of(spec.source))
+            if problem:
+                self.notes[sink.table] = problem
+            flows = [whole for flow in flows for whole in _through(flow, origins)]
+        how = () if sink.mode == "append" else (sink.history or sink.mode,)
+        self.flows += [*flows, *(Flow(Field(record, name), Field(sink.table, name), how) for name in columns)]
+
+    def _inputs_of(self, source: QuerySource) -> dict[str, list[str]]:
+        return {table: [each.name for each in self._columns_of(table)] for table in source.inputs.values()}
+
+    def _stored(self, table: str) -> tuple[CatalogColumn, ...]:
+        if table not in self.there:
+            return ()
+        return tuple(CatalogColumn(each.name, str(each.type)) for each in open_table(self.root, table).schema)
+
+
+def _through(flow: Flow, origins: Mapping[str, Sequence[Origin]]) -> list[Flow]:
+    """A flow from the result of a query as flows from what that is made of; any other one as it is."""
+    if flow.source.data_set != RESULT:
+        return [flow]
+    made_of = origins.get(flow.source.column, ())
+    return [flow._replace(source=each.field, by=each.by + flow.by) for each in made_of]
+
+
+def _described(column: CatalogColumn, declared: Mapping[str, ColumnSpec]) -> CatalogColumn:
+    said = declared.get(column.name)
+    return column if said is None else replace(column, description=said.description, tags=tuple(said.tags))
+
+
+def _inputs(spec: PipelineSpec) -> tuple[str, ...]:
+    """The data sets that a pipeline makes rows of."""
+    tables = {each.lookup.table for each in spec.enrich if each.lookup}
+    services = {f"rest:{each.http.rest}{each.http.path}" for each in spec.enrich if each.http}
+    read = set(spec.source.inputs.values()) if isinstance(spec.source, QuerySource) else {external_name(spec) or ""}
+    return tuple(sorted(tables | services | read))
+
+
+def _relations(spec: PipelineSpec) -> Iterator[Relation]:
+    if spec.sink.keys:
+        yield Relation("key", spec.sink.keys)
+    for rule in spec.rules:
+        if rule.table:
+            yield Relation("references", rule.columns, rule.table, tuple(rule.parameters.get("keys") or rule.columns))
+    for each in spec.enrich:
+        if each.lookup:
+            yield Relation("looks up", tuple(each.lookup.on), each.lookup.table, tuple(each.lookup.on.values()))
