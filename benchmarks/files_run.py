@@ -24,7 +24,10 @@ def main(way: str, kind: str, conf: Path, small: str, *drops: str) -> None:
     runs = []
     for number, drop in enumerate((small, small, *drops)):
         # The warm-up has lakes of its own, and twice the same work, so that compilers have done most of theirs.
-        os.environ |= {"ORDERS_DROP": drop, "LAKELOOP_LAKE": f"{lake_root}/warm_{number}" if number < 2 else lake_root}
+        os.environ |= {
+            "ORDERS_DROP": drop,
+            "LAKELOOP_LAKE": f"{lake_root}-warm-{os.getpid()}-{number}" if number < 2 else lake_root,
+        }
         started, cpu = time.monotonic(), cpu_seconds()
         rows = ours(conf) if way == "ours" else plain(lake.spark, kind, drop, os.environ["LAKELOOP_LAKE"])
         runs.append({"seconds": time.monotonic() - started, "cpu_seconds": cpu_seconds() - cpu, "rows": rows})

@@ -8,7 +8,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -160,7 +160,7 @@ class Ledger:
         """
         writer = before.last.commit.writer if before.last else f"{pipeline}-{uuid.uuid4().hex[:12]}"
         batch_id = before.last.batch_id + 1 if before.last else 0
-        row = (pipeline, writer, batch_id, run.run_id, now(), json.dumps(asdict(plan)))
+        row = (pipeline, writer, batch_id, run.run_id, now(), json.dumps(vars(plan)))
         uri = created(self.root, BATCHES, BATCH_SCHEMA)
         while True:
             table = DeltaTable(uri)

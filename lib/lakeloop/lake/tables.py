@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import deltalake
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -15,6 +16,7 @@ from pyspark.sql.types import StructType
 from lakeloop.core.errors import TableError
 from lakeloop.lake.views import View, find_view, write_view
 
+NEWEST = 20  # commits that are looked at before the whole history is
 REFERENCE = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
 
 
@@ -95,7 +97,9 @@ class Lake:
 
     def schema(self, table: str) -> StructType | None:
         """The table's schema, or None where it has no rows that would have to keep it."""
-        if not self.exists(table) or self.handle(table).detail().select("numFiles").collect()[0][0] == 0:
+        if not self.exists(table) or (
+            self.view(table) is None and not deltalake.DeltaTable(self.path(table)).file_uris()
+        ):
             return None
         return self.read(table).schema
 
@@ -117,12 +121,16 @@ class Lake:
         """The commit of this batch to the table, or None; looks through the history that Delta keeps."""
         if not self.exists(table):
             return None
-        said = F.from_json("userMetadata", "writer string, batch_id bigint, run_id string")
-        same = (F.col("said.writer") == commit.writer) & (F.col("said.batch_id") == commit.batch_id)
-        history = self.handle(table).history().withColumn("said", said).where(same)
-        rows = F.coalesce(F.col("operationMetrics.numOutputRows").cast("bigint"), F.lit(0))
-        found = history.select("said.run_id", rows.alias("rows")).first()
-        return None if found is None else Committed(found["run_id"], found["rows"])
+        delta, wanted = deltalake.DeltaTable(self.path(table)), (commit.writer, commit.batch_id)
+        for limit in (NEWEST, None):  # it is nearly always among the newest
+            for entry in delta.history(limit):
+                try:
+                    said = json.loads(entry.get("userMetadata") or "null")
+                except ValueError:  # another program's own words
+                    continue
+                if isinstance(said, dict) and (said.get("writer"), said.get("batch_id")) == wanted:
+                    return Committed(said["run_id"], int(entry.get("operationMetrics", {}).get("numOutputRows", 0)))
+        return None
 
     def write(
         self,

@@ -5,9 +5,9 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from pyarrow import fs
 
@@ -20,8 +20,7 @@ from lakeloop.lake.storage import filesystem
 log = logs.get(__name__)
 
 
-@dataclass(frozen=True, order=True)
-class Listed:
+class Listed(NamedTuple):
     """A file as the file system lists it: another size or time is another file. `modified` is in nanoseconds."""
 
     path: str
@@ -87,19 +86,19 @@ def leads_out(path: str, folder: str) -> bool:
 
 def _once_each(files: list[Listed], folder: str) -> list[Listed]:
     """Files without links to one another: a folder that holds a link to itself has no end of names."""
-    resolved = cache(Path.resolve)
-    top = Path(folder)
+    resolved = cache(os.path.realpath)
+    given, top = folder.rstrip("/"), resolved(folder)
 
-    def real(file: Listed) -> Path:
-        given = Path(file.path)
-        path: Path = resolved(given.parent) / given.name
-        return path.resolve() if path.is_symlink() else path
+    def real(path: str) -> str:
+        parent, name = path.rsplit("/", 1)
+        there = f"{resolved(parent)}/{name}"
+        return os.path.realpath(there) if Path(there).is_symlink() else there
 
-    real_paths = {file: real(file) for file in files}
-    names: dict[Path, Listed] = {}
-    own = {file: path == resolved(top) / Path(file.path).relative_to(top) for file, path in real_paths.items()}
-    for file in sorted(files, key=lambda file: (not own[file], len(file.path), file.path)):
-        names.setdefault(real_paths[file], file)
+    real_paths = {file.path: real(file.path) for file in files}
+    own = {path: there == top + path.removeprefix(given) for path, there in real_paths.items()}
+    names: dict[str, Listed] = {}
+    for file in sorted(files, key=lambda file: (not own[file.path], len(file.path), file.path)):
+        names.setdefault(real_paths[file.path], file)
     return list(names.values())
 
 

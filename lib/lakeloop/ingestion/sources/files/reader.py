@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
@@ -80,9 +80,9 @@ class FilesReader:
         progress("listing files")
         known = self.catalog.known()
         listed = list_files(self.folder, self.spec)
-        chosen = [file for file in listed if known.is_new(*astuple(file))][: self.spec.files_per_batch]
+        chosen = [file for file in listed if known.is_new(*file)][: self.spec.files_per_batch]
         settled = wait_until_settled(chosen, self.spec.settle.total_seconds())
-        barred = [file for file in listed if known.was_barred(*astuple(file))]
+        barred = [file for file in listed if known.was_barred(*file)]
         opened = [file for file in inspect_files(barred, self.spec, progress, self.folder) if file.sha256]
         inspected = [*opened, *inspect_files(settled, self.spec, progress, self.folder)]
         there = stat_files([file.listed for file in inspected])
@@ -99,7 +99,7 @@ class FilesReader:
             _counted(len(chosen) + len(opened) - len(now), "still being written, left for the next run"),
         ]
         schema = self._schemas.plan(now)
-        details = {"files": [asdict(file) for file in now], "schema": schema.as_json}
+        details = {"files": [dict(vars(file)) for file in now], "schema": schema.as_json}
         return Plan(details, ", ".join(filter(None, parts)))
 
     def read(self, plan: Plan) -> Extract:
@@ -136,7 +136,7 @@ class FilesReader:
             return None
         files = [replace(file, refused=broken.get(file.path, file.refused)) for file in files_of(plan)]
         summary = f"{plan.summary}, {len(broken)} refused while they were read"
-        return Plan({**plan.details, "files": [asdict(file) for file in files]}, summary)
+        return Plan({**plan.details, "files": [dict(vars(file)) for file in files]}, summary)
 
     def release(self, plan: Plan) -> None:
         """Nothing is held."""
