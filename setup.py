@@ -24,12 +24,14 @@ CORE = [
     "plotly>=5.24,<6",
     "rich>=13.9",
     "typer>=0.15",
+    "sqlglot>=26",
     "structlog>=25",
 ]
 
 EXTRAS = {
     "files": ["charset-normalizer>=3.4", "fastavro>=1.12", "python-calamine>=0.4"],
     "kafka": ["confluent-kafka>=2.6"],
+    "lineage": ["openlineage-python>=1.40"],
     "serving": ["fastapi>=0.115", "uvicorn>=0.34", "prometheus-client>=0.21"],
     "nlp": ["spark-nlp==5.5.3"],
     "vision": ["torch>=2.6", "torchvision>=0.21"],

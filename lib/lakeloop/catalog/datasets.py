@@ -9,7 +9,8 @@ from lakeloop.catalog.lineage import Field, Flow
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TableError
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 
 Kind = Literal["source", "record", "table", "model"]
 

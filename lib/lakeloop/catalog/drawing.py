@@ -23,6 +23,8 @@ def load_catalog(project: Project) -> Catalog:
     drawn = _Drawing(project.lake_root, {spec.sink.table: spec for spec in specs})
     sets = {each.name: each for each in (*drawn.tables(), *drawn.models(models))}
     sets |= {each.name: each for each in drawn.sources()}
+    named = {name for each in sets.values() for name in each.made_of} | {flow.source.data_set for flow in drawn.flows}
+    sets |= {name: DataSet(name, "table", "Nobody writes it", exists=False) for name in named - set(sets)}
     feeds = grouped((origin, each.name) for each in sets.values() for origin in each.made_of)
     linked = {name: replace(each, feeds=tuple(sorted(feeds.get(name, ())))) for name, each in sorted(sets.items())}
     return Catalog(linked, tuple(dict.fromkeys(drawn.flows)))
@@ -99,7 +101,7 @@ class _Drawing:
             fields = dict.fromkeys([*declared, *sorted(read.get(name, ()))])
             columns = tuple(_described(CatalogColumn(each), said) for each in fields)
             used_by = ", ".join(spec.pipeline for spec in specs)
-            yield DataSet(name, "source", f"Read by {used_by}", specs[0].owner, columns=columns)
+            yield DataSet(name, "source", f"Read by {used_by}", columns=columns)
 
     def _columns_of(self, table: str) -> tuple[CatalogColumn, ...]:
         """The columns of a table, as it is or as its declaration will make it; notes the flows into it."""

@@ -1,7 +1,7 @@
 """What each column of a table is made of, read from the declaration that makes it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import sqlglot
 from sqlglot import exp
@@ -90,8 +90,9 @@ def origins_in_query(
     schema = {view: columns for view, columns in fields.items() if columns}
     origins: dict[str, list[Origin]] = {}
     try:
+        sqlglot.parse_one(source.query, dialect="spark")
         for column in result_columns(source, columns_of):
-            node = lineage(column, source.query, schema=schema or None, dialect="spark")
+            node = lineage(column, source.query, schema=cast(dict[Any, Any], schema), dialect="spark")
             leaves = list(dict.fromkeys(_leaves(node, source.inputs)))
             by = () if _is_copied(node) else ("query",)
             origins[column] = [Origin(leaf, by) for leaf in leaves]

@@ -21,11 +21,11 @@ class Hit:
 def search(catalog: Catalog, words: Sequence[str]) -> list[Hit]:
     """Data sets that have each of the words in a name, description, owner or tag, of theirs or of a column.
 
-    Letters count whatever their case. The best fit comes first, then by name.
+    Letters count whatever their case. The best fit comes first; of equal ones a record comes after its table.
     """
     wanted = [word.lower() for word in words if word.strip()]
     hits = [hit for each in catalog.data_sets.values() if (hit := _hit(each, wanted)) is not None]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.data_set.name))
+    return sorted(hits, key=lambda hit: (-hit.score, hit.data_set.kind == "record", hit.data_set.name))
 
 
 def _hit(data_set: DataSet, words: Sequence[str]) -> Hit | None:

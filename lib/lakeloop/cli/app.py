@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lakeloop import __version__
-from lakeloop.cli import access, alerts, models, pipelines, quarantine, repairing, schemas, watching
+from lakeloop.cli import access, alerts, catalog, models, pipelines, quarantine, repairing, schemas, watching
 from lakeloop.cli.terminal import console
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ for command in (
     app.command()(command)
 app.add_typer(access.serve, name="serve")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(quarantine.app, name="quarantine")
 
 

@@ -53,7 +53,7 @@ def run(names: Names = None, conf_dir: ConfDir = Path("conf"), env: Env = "local
         console.print(entries_table(summary.entries))
         for pipeline, error in summary.failures.items():
             console.print(f"{pipeline} failed: {escape(str(error))}", style="red", soft_wrap=True)
-        for note in summary.alerts:
+        for note in summary.notes:
             console.print(escape(note), soft_wrap=True)
         console.print(f"Tables: {project.lake_root} · run {context.run_id} · next: lakeloop runs", soft_wrap=True)
         console.print(escape(report), soft_wrap=True)

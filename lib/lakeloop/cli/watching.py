@@ -37,7 +37,7 @@ def watch(
             console.print(entries_table([entry for entry in summary.entries if entry.outcome != "nothing_new"]))
             for pipeline, error in summary.failures.items():
                 console.print(f"{pipeline} failed: {escape(str(error))}", style="red", soft_wrap=True)
-            for note in summary.alerts:
+            for note in summary.notes:
                 console.print(escape(note), soft_wrap=True)
 
         with progress_bar() as progress:

@@ -5,13 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from lakeloop.core.connections import Connection, FilesConnection
 from lakeloop.core.documents import Declaration, Document, propose
 from lakeloop.core.errors import ConfigError, SecretMissingError
+from lakeloop.core.secrets import SecretReference
 
 Declared = TypeVar("Declared", bound=BaseModel)
 
@@ -22,11 +24,29 @@ class MlflowSettings(Declaration):
     tracking_uri: str = Field(default="", description="MLflow's tracking URI; empty: SQLite inside the lake")
 
 
+class LineageSettings(Declaration):
+    """Where OpenLineage's events go after each run: to a catalog's address, or to a file, one JSON object a line."""
+
+    url: str | None = Field(default=None, pattern=r"^https?://", description="Address of the catalog, without a path")
+    api_key: SecretReference | None = None
+    file: str | None = None
+    namespace: str = Field(default="lakeloop", description="What the catalog groups this project's jobs under")
+
+    @model_validator(mode="after")
+    def _has_one_target(self) -> Self:
+        if (self.url is None) == (self.file is None):
+            raise PydanticCustomError("lineage", "lineage has exactly one of the keys url, file")
+        if self.api_key and self.url is None:
+            raise PydanticCustomError("lineage", "api_key belongs to url")
+        return self
+
+
 class Platform(Declaration):
     """Settings of the whole project (`platform.yml`)."""
 
     lake: str = Field(description="Folder or URI (s3a://…, abfss://…) that holds every table")
     mlflow: MlflowSettings = MlflowSettings()
+    lineage: LineageSettings | None = None
     secrets_folder: str = Field(default="", description="Folder with one file per secret; empty: environment only")
 
 

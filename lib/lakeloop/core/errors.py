@@ -77,7 +77,7 @@ class ModelError(LakeloopError, LookupError):
 
 
 class DeliveryError(LakeloopError, OSError):
-    """An alert did not reach its channel; trying again may help."""
+    """An alert did not reach its channel, or an event its catalog; trying again may help."""
 
 
 class DeliveryRefusedError(DeliveryError):

@@ -4,6 +4,7 @@ Enters: a `Project` and the names that somebody typed. Leaves: what was done, fo
 room below; knows nothing of terminals.
 """
 
+from lakeloop.catalog import load_catalog
 from lakeloop.serving.policies import pii_warnings
 from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
@@ -39,6 +40,7 @@ __all__ = [
     "discard",
     "in_order",
     "incidents",
+    "load_catalog",
     "open_lake",
     "open_quarantine",
     "pii_warnings",

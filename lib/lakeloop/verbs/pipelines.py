@@ -16,6 +16,7 @@ from lakeloop.lake.ledger import RunEntry
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.verbs.alerting import alert
 from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lineage import emit_lineage
 
 if TYPE_CHECKING:
     from lakeloop.ingestion.pipeline import Pipeline
@@ -25,11 +26,11 @@ log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What `run` did: one entry per pipeline that ended, the errors of those that did not, and word of the alerts."""
+    """What `run` did: one entry per batch that ended, the errors of pipelines that failed, and notes for people."""
 
     entries: tuple[RunEntry, ...]
     failures: dict[str, LakeloopError] = field(default_factory=dict)
-    alerts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
@@ -74,7 +75,8 @@ def run(project: Project, names: Sequence[str], context: RunContext, progress: P
         except LakeloopError as error:
             log.error("pipeline failed", run_id=context.run_id, pipeline=spec.pipeline, error=str(error))
             failures[spec.pipeline] = error
-    return RunSummary(tuple(entries), failures, alert(project, alerts, specs, failures, context))
+    notes = alert(project, alerts, specs, failures, context) + emit_lineage(project, specs, entries, failures, context)
+    return RunSummary(tuple(entries), failures, notes)
 
 
 def _batches(pipeline: "Pipeline", context: RunContext, progress: Progress) -> Iterator[RunEntry]:
