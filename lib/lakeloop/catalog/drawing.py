@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from lakeloop.catalog.datasets import Catalog, CatalogColumn, DataSet, Relation, grouped
 from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into, origins_in_query, result_columns
@@ -11,13 +12,18 @@ from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.history import VERSION_COLUMNS
 from lakeloop.lake.open_tables import open_table, table_names
-from lakeloop.training.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from lakeloop.training.spec import ModelSpec
 
 RESULT = ""  # stands for the result of a query between its tables and its columns
 
 
 def load_catalog(project: Project) -> Catalog:
     """Everything that is declared. Raises ConfigError for a declaration that is not valid; starts no Spark."""
+    # Brings Spark's machine learning: a second that other commands should not wait for.
+    from lakeloop.training.spec import ModelSpec
+
     specs = [load_pipeline(project, name) for name in project.names("pipelines")]
     models = [project.document("models", name).parse(ModelSpec) for name in project.names("models")]
     drawn = _Drawing(project.lake_root, {spec.sink.table: spec for spec in specs})
@@ -73,7 +79,7 @@ class _Drawing:
         for table in sorted(self.there - declared):
             yield DataSet(table, "table", "No pipeline writes it", columns=self._stored(table))
 
-    def models(self, specs: Sequence[ModelSpec]) -> Iterator[DataSet]:
+    def models(self, specs: "Sequence[ModelSpec]") -> Iterator[DataSet]:
         """The models with the columns that they learn from, and the tables of their scores."""
         for spec in specs:
             name, label = f"model:{spec.model}", spec.label.column

@@ -49,6 +49,11 @@ class Platform(Declaration):
     lineage: LineageSettings | None = None
     secrets_folder: str = Field(default="", description="Folder with one file per secret; empty: environment only")
 
+    @property
+    def secrets(self) -> list[SecretReference]:
+        """The references that must have a value."""
+        return [self.lineage.api_key] if self.lineage and self.lineage.api_key else []
+
 
 @dataclass(frozen=True)
 class Project:

@@ -71,7 +71,7 @@ def _secret_checks(project: Project) -> Iterator[Check]:
     for name in _connections(project):
         for secret in _of(lambda name=name: project.connections.parse(Connection, at=(name,)).secrets):  # type: ignore[misc]
             yield partial(_resolve, project, secret)
-    for secret in _of(lambda: load_alerts(project).secrets):
+    for secret in [*_of(lambda: project.platform.secrets), *_of(lambda: load_alerts(project).secrets)]:
         yield partial(_resolve, project, secret)
     yield lambda: load_keys(project, load_access(project))
     yield lambda: masking_secret(project, load_access(project))
