@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lakeloop import __version__
-from lakeloop.cli import access, alerts, catalog, models, pipelines, quarantine, repairing, schemas, watching
+from lakeloop.cli import access, alerts, catalog, models, pipelines, quarantine, repairing, schemas, streams, watching
 from lakeloop.cli.terminal import console
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.add_typer(access.serve, name="serve")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(streams.app, name="stream")
 
 
 @app.callback(invoke_without_command=True)

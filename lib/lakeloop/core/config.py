@@ -45,6 +45,7 @@ class Platform(Declaration):
     """Settings of the whole project (`platform.yml`)."""
 
     lake: str = Field(description="Folder or URI (s3a://…, abfss://…) that holds every table")
+    parallel_pipelines: int = Field(default=2, ge=1, le=64, description="Pipelines that run side by side")
     mlflow: MlflowSettings = MlflowSettings()
     lineage: LineageSettings | None = None
     secrets_folder: str = Field(default="", description="Folder with one file per secret; empty: environment only")

@@ -60,6 +60,10 @@ class ConcurrentRunError(LakeloopError, RuntimeError):
     """Two runs of one pipeline at the same time; the one that came second gives up before it reads."""
 
 
+class StreamError(LakeloopError, ValueError):
+    """A pause, resumption or reset that would lose rows or bring them twice, or that changes nothing."""
+
+
 class RuleFailedError(LakeloopError, ValueError):
     """A rule of severity `fail` was violated, so nothing was published."""
 

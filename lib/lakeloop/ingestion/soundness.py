@@ -18,9 +18,10 @@ from lakeloop.lake.ledger import BATCHES, RUNS, History, Ledger
 from lakeloop.lake.ops_tables import UNREADABLE, read_rows, unreadable, uri_of
 from lakeloop.lake.quarantine import QUARANTINE, has_replayed
 from lakeloop.lake.schema_versions import SCHEMAS, SchemaVersions
+from lakeloop.lake.stream_decisions import STREAMS
 from lakeloop.lake.views import find_view
 
-LEDGER = (BATCHES, RUNS, FILES, SCHEMAS, QUARANTINE)
+LEDGER = (BATCHES, RUNS, FILES, SCHEMAS, QUARANTINE, STREAMS)
 
 
 def require_sound_logs(root: str, spec: PipelineSpec) -> None:

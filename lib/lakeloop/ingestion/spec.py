@@ -1,5 +1,6 @@
 """What a user may write in `pipelines/<name>.yml`."""
 
+import datetime as dt
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -39,6 +40,18 @@ class Sink(Declaration):
         return self
 
 
+class Retry(Declaration):
+    """Further tries of a run where source, storage or Spark failed; the pause before each is twice the one before."""
+
+    times: int = Field(ge=1, le=10)
+    wait: Duration = Field(default=dt.timedelta(seconds=30), description="The first pause")
+
+    @property
+    def waits(self) -> list[float]:
+        """The pauses in seconds."""
+        return [self.wait.total_seconds() * 2**number for number in range(self.times)]
+
+
 class PipelineSpec(Declaration):
     """One pipeline: source → transforms → enrich → rules → sink. Grain of the sink is what `description` says."""
 
@@ -50,6 +63,7 @@ class PipelineSpec(Declaration):
     trigger: Literal["once", "available_now"] | Duration = Field(
         default="once", description="One batch a run, all there is, or an interval for `lakeloop watch` (then all, too)"
     )
+    retry: Retry | None = Field(default=None, description="For `lakeloop run`; a watcher tries at its next turn anyway")
     transforms: tuple[Transform, ...] = ()
     enrich: Enrichments = ()
     rules: tuple[Rule, ...] = ()

@@ -90,12 +90,21 @@ class FileCatalog:
 
     def settle(self, run: RunContext, path: str, outcome: Literal["forgotten", "discarded"], why: str) -> int:
         """Let refused files of a path be read again (`forgotten`) or close them, and give how many there were."""
-        found = [row for row in self.refused() if row["path"] == path]
+        return self._decide([row for row in self.refused() if row["path"] == path], run, outcome, why)
+
+    def _decide(self, found: Sequence[dict[str, Any]], run: RunContext, outcome: str, why: str) -> int:
         decided = {"outcome": outcome, "reason": why, "batch_id": None, "run_id": run.run_id, "user": run.user}
         rows = [tuple((row | decided | {"taken_at": now()})[name] for name in FILE_SCHEMA.names) for row in found]
         if rows:
             append_rows(self.root, FILES, rows, FILE_SCHEMA)
         return len(rows)
+
+    def forget_all(self, run: RunContext, why: str) -> None:
+        """Let every file that was taken be new again; a second time changes nothing."""
+        latest: dict[tuple[str, int, int], dict[str, Any]] = {}
+        for row in sorted(self.rows(), key=lambda row: row["taken_at"]):
+            latest[row["path"], row["size"], row["modified_ns"]] = row
+        self._decide([row for row in latest.values() if row["outcome"] != "forgotten"], run, "forgotten", why)
 
     def rows(self, *columns: str) -> list[dict[str, Any]]:
         """The entries of this pipeline, in no order."""

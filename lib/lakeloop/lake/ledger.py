@@ -28,6 +28,7 @@ from lakeloop.lake.ops_tables import (
     read_rows,
     uri_of,
 )
+from lakeloop.lake.stream_decisions import last_reset
 from lakeloop.lake.tables import Commit
 
 BATCHES = "ops.batches"
@@ -35,7 +36,7 @@ RUNS = "ops.runs"
 RULE_RESULTS = "ops.rule_results"
 REPLAY = "quarantine replay"  # the verb of runs that bring no new data
 
-Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new"]
+Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new", "paused"]
 
 BATCH_SCHEMA = pa.schema({
     "pipeline": pa.string(), "writer": pa.string(), "batch_id": pa.int64(), "run_id": pa.string(), "planned_at": TIME,
@@ -84,9 +85,10 @@ class Batch:
 class History:
     """The batches of a pipeline so far: how many, the last one and its outcome, and the last plan that succeeded.
 
-    `finished` is a plan of the source, never that of a replay, and `finished_id` its number. An `outcome` of None
-    beside a `last` batch means that it has not ended. `succeeded` is the greatest number of a batch of the last one's
-    writer that succeeded, `ended` the greatest that any end names, `not_ended` are batches before the last without one.
+    `finished` is a plan of the source since the last reset, never that of a replay, and `finished_id` its number. An
+    `outcome` of None beside a `last` batch means that it has not ended. `succeeded` is the greatest number of a batch
+    of the last one's writer that succeeded, `ended` the greatest that any end names, `not_ended` are batches before
+    the last without one.
     """
 
     batches: int
@@ -130,7 +132,9 @@ class Ledger:
         finished = [row["batch_id"] for row, outcome in zip(planned, outcomes, strict=True) if outcome == "succeeded"]
         last = planned[-1] if planned else None
         plan = cache(partial(self._plan, pipeline))
-        finished_id = next((number for number in reversed(finished) if plan(number).kind == "source"), None)
+        since = last_reset(self.root, pipeline)
+        counting = (number for number in reversed(finished) if number > since)
+        finished_id = next((number for number in counting if plan(number).kind == "source"), None)
         of_writer = {row["batch_id"] for row in planned if last and row["writer"] == last["writer"]}
         return History(
             len(planned),

@@ -24,6 +24,7 @@ from lakeloop.verbs.repairing import Repaired, repair
 from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.schemas import SchemaHistory, schema_history
+from lakeloop.verbs.streams import Stream, find_stream, pause_stream, reset_stream, resume_stream
 from lakeloop.verbs.validation import validate
 from lakeloop.verbs.watching import watch
 
@@ -36,19 +37,24 @@ __all__ = [
     "Retained",
     "RunSummary",
     "SchemaHistory",
+    "Stream",
     "Trained",
     "discard",
+    "find_stream",
     "in_order",
     "incidents",
     "load_catalog",
     "open_lake",
     "open_quarantine",
+    "pause_stream",
     "pii_warnings",
     "quarantined_rows",
     "query",
     "repair",
     "replay",
     "report_run",
+    "reset_stream",
+    "resume_stream",
     "retain",
     "run",
     "schema_history",

@@ -1,5 +1,6 @@
-"""Run pipelines in the order of their dependencies."""
+"""Run pipelines as a graph: each after those that write what it reads, others beside it."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -8,20 +9,32 @@ from typing import TYPE_CHECKING
 
 from lakeloop.core import logs
 from lakeloop.core.config import Project
-from lakeloop.core.errors import ConfigError, LakeloopError
-from lakeloop.core.run_record import RunContext
+from lakeloop.core.errors import (
+    ConcurrentRunError,
+    ConfigError,
+    DiskFullError,
+    EngineError,
+    LakeloopError,
+    SourceError,
+    StorageError,
+)
+from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.enrichment.service import open_services
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
+from lakeloop.lake.stream_decisions import find_pause
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.verbs.alerting import alert
+from lakeloop.verbs.graph import run_graph
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 from lakeloop.verbs.lineage import emit_lineage
 
 if TYPE_CHECKING:
     from lakeloop.ingestion.pipeline import Pipeline
+    from lakeloop.lake.tables import Lake
 
 log = logs.get(__name__)
+TRANSIENT = (SourceError, StorageError, EngineError, ConcurrentRunError)  # what may be over at the next try
 
 
 @dataclass(frozen=True)
@@ -39,54 +52,101 @@ def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
     Raises ConfigError where they read each other in a circle, or two write one table.
     """
     specs = {name: load_pipeline(project, name) for name in names}
-    writers: dict[str, str] = {}
-    for name, spec in specs.items():
-        if (other := writers.setdefault(spec.sink.table, name)) != name:
-            raise ConfigError(f"{other} and {name} both write {spec.sink.table}; a table has one pipeline")
-    needs = {name: {writers[table] for table in spec.inputs if table in writers} for name, spec in specs.items()}
     try:
-        return [specs[name] for name in TopologicalSorter(needs).static_order()]
+        return [specs[name] for name in TopologicalSorter(dependencies(list(specs.values()))).static_order()]
     except CycleError as error:
         raise ConfigError(f"pipelines read each other in a circle: {' → '.join(error.args[1])}") from error
 
 
+def dependencies(specs: Sequence[PipelineSpec]) -> dict[str, set[str]]:
+    """The pipelines that each one waits for. Raises ConfigError where two write one table."""
+    writers: dict[str, str] = {}
+    for spec in specs:
+        if (other := writers.setdefault(spec.sink.table, spec.pipeline)) != spec.pipeline:
+            raise ConfigError(f"{other} and {spec.pipeline} both write {spec.sink.table}; a table has one pipeline")
+    return {spec.pipeline: {writers[table] for table in spec.inputs if table in writers} for spec in specs}
+
+
 def run(project: Project, names: Sequence[str], context: RunContext, progress: Progress = silent) -> RunSummary:
-    """Run pipelines in the order of their dependencies (none named: all), then tell people what `alerts.yml` asks for.
+    """Run pipelines (none named: all), then tell people what `alerts.yml` asks for.
 
-    A failure does not stop the other pipelines. Raises ConfigError before anything runs, and what keeps Spark from
-    starting.
+    A pipeline waits for those that write what it reads; as many as `platform.yml` says run side by side. One that
+    fails is tried again as it declares and stops no other; one that is paused is left out. Raises ConfigError before
+    anything runs, and what keeps Spark from starting.
     """
-    from lakeloop.ingestion.pipeline import Pipeline
-    from lakeloop.ingestion.sources.opening import open_source
-
     specs, alerts = in_order(project, names or project.names("pipelines")), load_alerts(project)
     try:
         lake = open_lake(project)
     except LakeloopError as error:
         alert(project, alerts, specs, {spec.pipeline: error for spec in specs}, context)
         raise
-    entries: list[RunEntry] = []
-    failures: dict[str, LakeloopError] = {}
-    for spec in specs:
-        try:
-            pipeline = Pipeline(spec, open_source(project, spec, lake), lake, open_services(project, spec))
-            for entry in _batches(pipeline, context, partial(_named, progress, spec.pipeline)):
-                entries.append(entry)  # noqa: PERF402 - those before a failure count
-        except LakeloopError as error:
-            log.error("pipeline failed", run_id=context.run_id, pipeline=spec.pipeline, error=str(error))
-            failures[spec.pipeline] = error
+    side_by_side = min(project.platform.parallel_pipelines, max(len(specs), 1))
+    by_name = {spec.pipeline: spec for spec in specs}
+    turn = _Turn(project, context, progress, lake, shares_spark=side_by_side > 1)
+    ended = run_graph(dependencies(specs), lambda name: turn.take(by_name[name]), side_by_side)
+    entries = tuple(entry for name in by_name for entry in ended[name].entries)
+    failures = {name: end.error for name, end in ended.items() if end.error is not None}
     notes = alert(project, alerts, specs, failures, context) + emit_lineage(project, specs, entries, failures, context)
-    return RunSummary(tuple(entries), failures, notes)
+    return RunSummary(entries, failures, notes)
 
 
-def _batches(pipeline: "Pipeline", context: RunContext, progress: Progress) -> Iterator[RunEntry]:
-    """One batch, or all there are where the pipeline's trigger says so."""
-    entry = pipeline.run(context, progress)
-    yield entry
-    while pipeline.spec.runs_until_idle and entry.outcome == "succeeded":
-        entry = pipeline.run(replace(context, is_polling=True), progress)
-        if entry.outcome == "succeeded":
-            yield entry
+@dataclass
+class _Ended:
+    """The batches of one pipeline that ended, and what stopped it."""
+
+    entries: list[RunEntry] = field(default_factory=list)
+    error: LakeloopError | None = None
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One run of several pipelines."""
+
+    project: Project
+    context: RunContext
+    progress: Progress
+    lake: "Lake"
+    shares_spark: bool
+
+    def take(self, spec: PipelineSpec) -> _Ended:
+        """Run one pipeline, again where it fails and says so; while it is paused, do nothing."""
+        ended, say = _Ended(), partial(_named, self.progress, spec.pipeline)
+        if pause := find_pause(self.lake.root, spec.pipeline):
+            if not self.context.is_polling:
+                said = f"{pause.said}; lakeloop stream resume {spec.pipeline}"
+                ended.entries.append(RunEntry(spec.pipeline, spec.sink.table, "paused", now(), said))
+            return ended
+        waits = spec.retry.waits if spec.retry and not self.context.is_polling else []
+        for number, wait in enumerate([*waits, None], start=1):
+            try:
+                ended.entries.extend(self._batches(spec, say))  # those before a failure count
+                return ended
+            except LakeloopError as error:
+                log.error("pipeline failed", run_id=self.context.run_id, pipeline=spec.pipeline, error=str(error))
+                if wait is None or not isinstance(error, TRANSIENT) or isinstance(error, DiskFullError):
+                    ended.error = error
+                    return ended
+                say(f"failed, try {number} of {len(waits)} follows in {wait:g} s: {error}")
+                time.sleep(wait)
+        return ended
+
+    def _batches(self, spec: PipelineSpec, say: Progress) -> Iterator[RunEntry]:
+        """One batch, or all there are where the pipeline's trigger says so and nobody pauses it."""
+        pipeline = self._opened(spec)
+        entry = pipeline.run(self.context, say)
+        yield entry
+        while spec.runs_until_idle and entry.outcome == "succeeded" and not find_pause(self.lake.root, spec.pipeline):
+            entry = pipeline.run(replace(self.context, is_polling=True), say)
+            if entry.outcome == "succeeded":
+                yield entry
+
+    def _opened(self, spec: PipelineSpec) -> "Pipeline":
+        from lakeloop.ingestion.pipeline import Pipeline
+        from lakeloop.ingestion.sources.opening import open_source
+
+        # A session of its own, since the identity of a commit and the names of views are kept by session.
+        lake = replace(self.lake, spark=self.lake.spark.newSession()) if self.shares_spark else self.lake
+        return Pipeline(spec, open_source(self.project, spec, lake), lake, open_services(self.project, spec))
 
 
 def _named(progress: Progress, name: str, text: str) -> None:
