@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from drills.drill_damage import DAMAGES, DamageDrill
 
 
-@pytest.mark.slow
 def test_a_newest_commit_that_is_lost_changes_no_count(tmp_path: Path) -> None:
     drill = DamageDrill(tmp_path, seed=7)
     drill.begin(files=6)

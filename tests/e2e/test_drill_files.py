@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from drills.drill_files import Drill
 
 
-@pytest.mark.slow
 def test_a_killed_process_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     drill = Drill(tmp_path, seed=7)
     for step in ("after bronze", "after catalog"):
