@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from lakeloop import __version__
-from lakeloop.cli import access, alerts, catalog, models, pipelines, quarantine, repairing, schemas, streams, watching
+from lakeloop.cli import (
+    access,
+    alerts,
+    catalog,
+    models,
+    pipelines,
+    quarantine,
+    repairing,
+    schemas,
+    sources,
+    streams,
+    watching,
+)
 from lakeloop.cli.terminal import console
 
 app = typer.Typer(
@@ -13,6 +25,7 @@ app = typer.Typer(
 )
 for command in (
     pipelines.validate,
+    sources.sources,
     pipelines.run,
     watching.watch,
     models.train,

@@ -24,6 +24,7 @@ from lakeloop.verbs.repairing import Repaired, repair
 from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.schemas import SchemaHistory, schema_history
+from lakeloop.verbs.sources import Sources, SourceState, find_sources
 from lakeloop.verbs.streams import Stream, find_stream, pause_stream, reset_stream, resume_stream
 from lakeloop.verbs.validation import validate
 from lakeloop.verbs.watching import watch
@@ -37,9 +38,12 @@ __all__ = [
     "Retained",
     "RunSummary",
     "SchemaHistory",
+    "SourceState",
+    "Sources",
     "Stream",
     "Trained",
     "discard",
+    "find_sources",
     "find_stream",
     "in_order",
     "incidents",

@@ -27,10 +27,12 @@ from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.inspection import Inspected, inspect_files
 from lakeloop.ingestion.sources.files.listing import list_files, stat_files, wait_until_settled
 from lakeloop.ingestion.sources.files.numbering import WHOLE, read_lines, read_whole
+from lakeloop.ingestion.sources.files.probing import probe_folder
 from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.files.unpack import Unpacker, unpack
 from lakeloop.ingestion.sources.files.unreadable import find_unreadable
 from lakeloop.ingestion.sources.line_parsers import parse_csv, parse_json
+from lakeloop.ingestion.sources.probing import Check
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
 from lakeloop.lake.file_catalog import FileCatalog, FileEntry, KnownFiles
 from lakeloop.lake.ledger import Plan
@@ -140,6 +142,10 @@ class FilesReader:
 
     def release(self, plan: Plan) -> None:
         """Nothing is held."""
+
+    def probe(self) -> Iterator[Check]:
+        """Look into the folder and its newest file."""
+        return probe_folder(self.folder, self.spec, self.catalog.known())
 
     @property
     def _schemas(self) -> SchemaPlanner:
