@@ -1,0 +1,34 @@
+"""How far a partition has been read, in JSON values: this is what a plan keeps for the next one."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lakeloop.ingestion.sources.rest.paging import At
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The greatest cursor read so far, and, of a reading that is not at its end, what it needs to go on.
+
+    `at` is the position where it goes on, None: it begins anew behind `greatest`. `since` is the value that it asks
+    with, and `pages` tells the pages that it had, so that none is taken for a new one; `is_landed`: the one at `at` is
+    among them, and only the way behind it was not found. `seen` are the identities of records that may come again.
+    """
+
+    greatest: str | None = None
+    at: At | None = None
+    since: str | None = None
+    pages: tuple[str, ...] = ()
+    is_landed: bool = False
+    seen: tuple[str, ...] = ()
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """The same in JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> "Reach":
+        """What `as_json` gave, after a journey through JSON."""
+        return cls(**{**values, "pages": tuple(values["pages"]), "seen": tuple(values["seen"])})
