@@ -30,7 +30,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server says: a status, a body, headers, and how long it waits before each piece of the body."""
+    """What the server says: a status, a body, headers (one left empty is not sent), and the pause before each piece."""
 
     status: int = 200
     body: bytes = b""
@@ -83,7 +83,8 @@ def _handler(api: LoopbackApi) -> type[BaseHTTPRequestHandler]:
             reply = api.reply(Asked(self.command, self.path, dict(self.headers), body))
             self.send_response_only(reply.status)
             kind = {"Content-Type": "application/json", "Content-Length": str(len(reply.body))}
-            for name, value in (kind | dict(reply.headers)).items():
+            headers = {name: value for name, value in (kind | dict(reply.headers)).items() if value}
+            for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
             try:
@@ -93,7 +94,7 @@ def _handler(api: LoopbackApi) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(reply.body[number * size : (number + 1) * size])
                 self.wfile.write(reply.body[len(reply.pauses) * size :])
                 # A body that was announced longer than it is must end here, or the client would wait.
-                if int((kind | dict(reply.headers))["Content-Length"]) != len(reply.body):
+                if headers.get("Content-Length") != str(len(reply.body)):
                     self.close_connection = True
             except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
                 self.close_connection = True

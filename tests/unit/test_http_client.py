@@ -171,9 +171,10 @@ def test_a_second_401_is_the_end() -> None:
         Reply(429, headers={"Retry-After": "0"}),
         Reply(500),
         Reply(body=b'{"a": 1}', headers={"Content-Length": "100"}),
+        Reply(body=b'{"a": 1', headers={"Content-Length": ""}),
         Reply(body=b"not gzip", headers={"Content-Encoding": "gzip"}),
     ],
-    ids=["busy", "limited", "broken", "cut", "unpackable"],
+    ids=["busy", "limited", "broken", "cut", "cut without a length", "unpackable"],
 )
 def test_a_bad_moment_is_tried_again(moment: Reply) -> None:
     with LoopbackApi(in_turn(moment, moment, OK)) as api:

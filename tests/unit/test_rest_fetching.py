@@ -12,8 +12,8 @@ from lakeloop.core.connections import RestConnection
 from lakeloop.ingestion.http.client import Client
 from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.source_specs import RestSource
-from lakeloop.ingestion.sources.rest.fetching import Fetched, Fetcher
-from lakeloop.ingestion.sources.rest.reach import Reach
+from lakeloop.ingestion.sources.rest.fetching import fetch
+from lakeloop.ingestion.sources.rest.reach import Fetched, Reach
 from tests.loopback_api import Asked, LoopbackApi, Reply
 
 SECRET = "s3cret+/=&x"
@@ -69,8 +69,8 @@ class Source:
         self.number += 1
         connection = RestConnection.model_validate({"base_url": api.url} | self.settings)
         with Client(Service("api", connection, SECRET)) as client:
-            fetcher = Fetcher(RestSource.model_validate(self.declared), client)
-            found = fetcher.fetch([], self.reach, str(self.folder / str(self.number)), lambda text: None)
+            spec, folder = RestSource.model_validate(self.declared), str(self.folder / str(self.number))
+            found = fetch(spec, client, [], self.reach, folder, lambda text: None)
         found = Fetched.of_json(json.loads(json.dumps(found.as_json)))  # as it comes out of a ledger or an executor
         self.reach = found.reach
         assert SECRET not in str(found)
@@ -224,6 +224,15 @@ def test_an_overlap_brings_what_came_late_and_nothing_twice(tmp_path: Path) -> N
         assert source.fetch(api).records == 0
         paged.records += numbered(8)
         assert landed(source.fetch(api)) == [8]
+
+
+def test_an_overlap_that_does_not_fit_the_cursor_is_said_before_anything_lands(tmp_path: Path) -> None:
+    incremental = {"cursor": "at", "param": "since", "overlap": 5}
+    with LoopbackApi(Paged(numbered(1))) as api:
+        found = Source(tmp_path, incremental=incremental).fetch(api)
+    assert found.failure is not None
+    assert "is a time, which its overlap does not fit; declare a length of time, as overlap: 1h" in found.failure
+    assert (found.files, found.reach) == ({}, Reach())
 
 
 def test_a_place_in_the_page_stays_where_records_are_left_out(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def found_in(
             body = read_body(response, most_bytes, deadline)
         except TooLargeError:
             return Failure("large", f"an answer of more than {most_bytes:,} bytes", status)
+        if _ends_early(response, body):
+            return Failure("down", "its body ends early", status)
         return Reply(status, body, response.headers, url)
     if status in RETRIED:
         return _busy(status, response, longest_wait)
@@ -36,6 +38,13 @@ def found_in(
     if status in REFUSED:
         return Failure("refused", f"the credentials were refused (status {status}); renew the secret", status, True)
     return Failure("status", f"status {status}", status)
+
+
+def _ends_early(response: requests.Response, body: bytes) -> bool:
+    """Whether JSON that came without a length, so that only its text can tell, is not all there."""
+    has_length = "Content-Length" in response.headers or "chunked" in response.headers.get("Transfer-Encoding", "")
+    text = body.strip()
+    return not has_length and text[:1] in (b"{", b"[") and text[-1:] not in (b"}", b"]")
 
 
 def _busy(status: int, response: requests.Response, longest_wait: dt.timedelta) -> Failure:

@@ -1,20 +1,18 @@
 """One partition of an API, page by page, landed as files: on the driver, or on an executor."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.http.answers import Failure, Reply
 from lakeloop.ingestion.http.client import Client
 from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.sources.files.json_documents import json_text
-from lakeloop.ingestion.sources.rest.cursors import earlier, greatest, meaning
 from lakeloop.ingestion.sources.rest.landing import land
+from lakeloop.ingestion.sources.rest.marks import Marks
 from lakeloop.ingestion.sources.rest.observing import Observed
 from lakeloop.ingestion.sources.rest.paging import At, Page, Pager, Query
-from lakeloop.ingestion.sources.rest.reach import Reach
-from lakeloop.ingestion.sources.rest.records import Absent, answer_of, expected_of, exploded, records_in, value_at
+from lakeloop.ingestion.sources.rest.reach import Fetched, Reach
+from lakeloop.ingestion.sources.rest.records import answer_of, expected_of, exploded, records_in
 from lakeloop.ingestion.sources.seen_before import identity
 
 REDIRECTS = 5
@@ -22,42 +20,12 @@ FORGOTTEN = (400, 404, 410, 422)  # what an API says to a position that it does 
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """What one partition gave: landed files with the origins to show for them, and how far it has been read.
+def fetch(spec: RestSource, client: Client, partition: Query, reach: Reach, folder: str, progress: Progress) -> Fetched:
+    """Land everything that is new behind `reach` in a folder.
 
-    `failure` says why it stopped before its end; `records` are new, `known` were read before.
+    Raises nothing for what the API does: what was landed before a failure is kept, and the failure is said.
     """
-
-    files: dict[str, str]
-    reach: Reach
-    records: int = 0
-    known: int = 0
-    failure: str | None = None
-    types: dict[str, str | None] = field(default_factory=dict)
-    kinds: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def as_json(self) -> dict[str, Any]:
-        """The same in JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def of_json(cls, values: dict[str, Any]) -> "Fetched":
-        """What `as_json` gave, after a journey through JSON."""
-        return cls(**{**values, "reach": Reach.of_json(values["reach"])})
-
-
-@dataclass(frozen=True)
-class Fetcher:
-    """Reads partitions of one source by one client, each into a folder of its own."""
-
-    spec: RestSource
-    client: Client
-
-    def fetch(self, partition: Query, reach: Reach, folder: str, progress: Progress) -> Fetched:
-        """Everything that is new behind `reach`. What was landed before a failure is kept; raises none for the API."""
-        return _Reading(self.spec, self.client, partition, reach, folder).read(progress)
+    return _Reading(spec, client, partition, reach, folder).read(progress)
 
 
 class _Reading:
@@ -65,19 +33,15 @@ class _Reading:
 
     def __init__(self, spec: RestSource, client: Client, partition: Query, reach: Reach, folder: str) -> None:
         self._spec, self._client, self._partition, self._folder = spec, client, partition, folder
-        self._pager = Pager(spec.paginate)
-        self._address = client.address(spec.path)
-        self._before = reach
-        self._seen_before = frozenset(reach.seen)
+        self._address, self._pager = client.address(spec.path), Pager(spec.paginate)
+        self._before, self._marks, self._observed = reach, Marks(spec.incremental, reach), Observed()
         resumes = reach.at is not None and self._pager.is_mine(reach.at)
         self._resumed_at = reach.at if resumes else None
-        self._greatest = reach.greatest
         self._since = reach.since if resumes else None
         self._pages = list(reach.pages) if resumes else []
         self._last_landed: At | None = None
-        self._identities: dict[str, str | None] = {}
         self._files: dict[str, str] = {}
-        self._observed, self._records, self._known = Observed(), 0, 0
+        self._records = self._known = 0
 
     def read(self, progress: Progress) -> Fetched:
         at: At | None = self._resumed_at if self._resumed_at is not None else self._pager.start()
@@ -85,7 +49,7 @@ class _Reading:
         number = 0
         try:
             if self._resumed_at is None:
-                self._since = self._start_of_window()
+                self._since = self._marks.start_of_window(f"{self._spec.rest}: {self._address}")
             while at is not None and number < self._most_pages:
                 where = self._where(at)
                 if at in visited:
@@ -114,23 +78,18 @@ class _Reading:
     def _most_pages(self) -> int:
         return self._spec.paginate.max_pages if self._spec.paginate else 1
 
-    def _start_of_window(self) -> str | None:
-        incremental = self._spec.incremental
-        if incremental is None:
-            return None
-        return earlier(self._before.greatest, incremental.overlap, f"{self._spec.rest}: {self._address}")
-
     def _asked(self, at: At) -> Reply | Failure:
-        query = [*self._fixed_query, *self._partition, *self._pager.query(at)]
-        url = str(at.get("url", self._address))
-        return self._client.get(
-            url, [] if "url" in at else query, most_bytes=self._spec.answer_bytes, redirects=REDIRECTS
-        )
+        if "url" in at:
+            url, query = str(at["url"]), list[tuple[str, str]]()
+        else:
+            url, query = self._address, [*self._fixed_query(), *self._partition, *self._pager.query(at)]
+        return self._client.get(url, query, most_bytes=self._spec.answer_bytes, redirects=REDIRECTS)
 
-    @property
     def _fixed_query(self) -> Query:
-        query = [(name, str(value).lower() if isinstance(value, bool) else str(value))
-                 for name, value in self._spec.query.items()]  # fmt: skip
+        query = [
+            (name, str(value).lower() if isinstance(value, bool) else str(value))
+            for name, value in self._spec.query.items()
+        ]
         if self._spec.incremental is not None and self._since is not None:
             query.append((self._spec.incremental.param, self._since))
         return query
@@ -142,61 +101,44 @@ class _Reading:
         """A page with its new records in a file. Raises SourceError for what is no page, or one that came before."""
         answer = answer_of(reply, where, expected_of(self._spec.records), self._client.masked)
         found = records_in(answer, self._spec.records, where)
-        if found:
-            digest = identity(found)
-            if self._before.is_landed and at == self._resumed_at and digest == self._pages[-1]:
-                self._last_landed = at
-                return Page(at, reply, answer, len(found))
-            if digest in self._pages:
-                raise SourceError(f"{where}: the API gives a page again that was read already; check paginate")
+        page = Page(at, reply, answer, len(found))
+        if not found:
+            return page
+        digest = identity(found)
+        is_known = self._before.is_landed and at == self._resumed_at and digest == self._pages[-1]
+        if digest in self._pages and not is_known:
+            raise SourceError(f"{where}: the API gives a page again that was read already; check paginate")
+        if not is_known:
+            self._land(at, number, list(exploded(found, self._spec.explode)), where)
             self._pages.append(digest)
-        records = list(exploded(found, self._spec.explode))
-        lines = [self._line(record) for record in records]
-        new = [record for record, line in zip(records, lines, strict=True) if line]
-        self._observed.see(new, self._spec.paths)
-        self._records, self._known = self._records + len(new), self._known + len(records) - len(new)
-        if new:
-            origin = self._client.masked(self._pager.origin(self._address, self._partition, at))
-            self._files[land(self._folder, number, lines)] = origin
         self._last_landed = at
-        return Page(at, reply, answer, len(found))
+        return page
 
-    def _line(self, record: Any) -> str:
-        """The text of a record; empty for one that was read before."""
-        if (incremental := self._spec.incremental) is not None:
-            cursor = _cursor_of(record, incremental.cursor)
-            key = [value_at(record, path) for path in incremental.key]
-            is_keyed = bool(key) and not any(isinstance(value, Absent) or value is None for value in key)
-            mark = identity([*key, cursor] if is_keyed else [record])
-            self._identities[mark] = cursor
-            if cursor is not None:
-                self._greatest = greatest([cursor, *([self._greatest] if self._greatest is not None else [])])
-            if mark in self._seen_before:
-                return ""
-        return self._client.service.masked_record(str(json_text([record]))[1:-1])  # a text would come without quotes
+    def _land(self, at: At, number: int, records: list[object], where: str) -> None:
+        new = [self._marks.is_new(record, where) for record in records]
+        # In a list, because a text alone would come without its quotes.
+        texts = [str(json_text([record]))[1:-1] if is_new else "" for record, is_new in zip(records, new, strict=True)]
+        self._observed.see([record for record, is_new in zip(records, new, strict=True) if is_new], self._spec.paths)
+        self._records, self._known = self._records + sum(new), self._known + len(new) - sum(new)
+        if any(new):
+            masked = [self._client.service.masked_record(text) for text in texts]
+            origin = self._client.masked(self._pager.origin(self._address, self._partition, at))
+            self._files[land(self._folder, number, masked)] = origin
 
     def _ended(self) -> Fetched:
         carried = self._before.seen if self._resumed_at is not None else ()
-        return self._fetched(Reach(self._greatest, seen=(*carried, *self._in_window())), None)
+        seen = tuple(dict.fromkeys((*carried, *self._marks.in_window())))
+        return self._fetched(Reach(self._marks.greatest, seen=seen), None)
 
     def _stopped(self, at: At | None, failure: str | None) -> Fetched:
         """What there is of a reading that goes on with `at`, or from its start where that failed."""
         if failure is not None and not self._pages and self._resumed_at is None:
             return self._fetched(self._before, failure)
         # A reading that may have to begin anew must know all of what it has had.
-        mine = self._identities if self._pager.may_expire else self._in_window()
+        mine = self._marks.all if self._pager.may_expire else self._marks.in_window()
         seen = tuple(dict.fromkeys((*self._before.seen, *mine)))
-        reach = Reach(self._greatest, at, self._since, tuple(self._pages), at == self._last_landed, seen)
-        return self._fetched(reach, failure)
-
-    def _in_window(self) -> Iterator[str]:
-        """What may come again: records at or behind the start of the next window, and those without a cursor."""
-        if self._spec.incremental is None or self._greatest is None:
-            return iter(self._identities)
-        start = earlier(self._greatest, self._spec.incremental.overlap, self._spec.rest)
-        assert start is not None
-        least = meaning(start)
-        return iter([mark for mark, c in self._identities.items() if c is None or meaning(c) >= least])
+        is_landed = at == self._last_landed
+        return self._fetched(Reach(self._marks.greatest, at, self._since, tuple(self._pages), is_landed, seen), failure)
 
     def _fetched(self, reach: Reach, failure: str | None) -> Fetched:
         if failure is not None and self._files:
@@ -214,8 +156,3 @@ class _Reading:
             "status": f", expected 200; check {checked}",
         }
         return f"{failure.reason}{tries}{remedies.get(failure.why, '')}"
-
-
-def _cursor_of(record: Any, path: str) -> str | None:
-    value = value_at(record, path)
-    return None if isinstance(value, Absent | dict | list) or value is None else str(value)

@@ -12,8 +12,8 @@ from pyspark.sql import SparkSession
 from lakeloop.ingestion.http.client import Client
 from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.source_specs import RestSource
-from lakeloop.ingestion.sources.rest.fetching import Fetched, Fetcher
-from lakeloop.ingestion.sources.rest.reach import Reach
+from lakeloop.ingestion.sources.rest.fetching import fetch
+from lakeloop.ingestion.sources.rest.reach import Fetched, Reach
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Parts:
             return [part for part in wanted if part.name in self.unread] or wanted
         if unread := [part for part in self.known if part.name in self.unread]:
             return unread
-        ranges = declared.ranges(dt.datetime.fromisoformat(self.upto) if self.upto else None, present)
+        ranges = declared.ranges(_moment(self.upto) if self.upto else None, present)
         names = (str(declared.param_from), str(declared.param_to))
         found = []
         for begin, end in ranges:
@@ -116,16 +116,16 @@ def fetch_on_executors(
     tasks = min(spec.partitions.parallel, len(parts))
     rows = [(number, json.dumps(Parts((part,)).as_json)) for number, part in enumerate(parts)]
 
-    def fetch(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def ask(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             with Client(service, share=1 / tasks) as client:
                 for row in batch.to_pylist():
                     [part] = Parts.of_json(json.loads(row["part"])).known
                     inside = f"{folder}/part-{row['number']:06d}"
-                    found = Fetcher(spec, client).fetch(list(part.query), part.reach, inside, _silent)
+                    found = fetch(spec, client, list(part.query), part.reach, inside, _silent)
                     result = json.dumps(found.as_json)
                     yield pa.record_batch({"number": pa.array([row["number"]]), "fetched": pa.array([result])})
 
     asked = spark.createDataFrame(rows, "number bigint, part string").repartition(tasks)
-    found = asked.mapInArrow(fetch, "number bigint, fetched string").collect()
+    found = asked.mapInArrow(ask, "number bigint, fetched string").collect()
     return [Fetched.of_json(json.loads(row["fetched"])) for row in sorted(found)]

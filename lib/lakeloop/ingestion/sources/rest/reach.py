@@ -1,7 +1,7 @@
-"""How far a partition has been read, in JSON values: this is what a plan keeps for the next one."""
+"""How far a partition has been read, and what it gave, in JSON values: for the plan, and for the way from executors."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lakeloop.ingestion.sources.rest.paging import At
@@ -32,3 +32,30 @@ class Reach:
     def of_json(cls, values: Mapping[str, Any]) -> "Reach":
         """What `as_json` gave, after a journey through JSON."""
         return cls(**{**values, "pages": tuple(values["pages"]), "seen": tuple(values["seen"])})
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What one partition gave: landed files with the origins to show for them, and how far it has been read.
+
+    `failure` says why it stopped before its end; `records` are new, `known` were read before. `types` and `kinds` are
+    the SQL and JSON types of what was new.
+    """
+
+    files: dict[str, str]
+    reach: Reach
+    records: int = 0
+    known: int = 0
+    failure: str | None = None
+    types: dict[str, str | None] = field(default_factory=dict)
+    kinds: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """The same in JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> "Fetched":
+        """What `as_json` gave, after a journey through JSON."""
+        return cls(**{**values, "reach": Reach.of_json(values["reach"])})

@@ -18,10 +18,11 @@ from lakeloop.ingestion.sources.files.numbering import read_lines
 from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.line_parsers import TEXT
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
-from lakeloop.ingestion.sources.rest.fetching import Fetched, Fetcher
+from lakeloop.ingestion.sources.rest.fetching import fetch
 from lakeloop.ingestion.sources.rest.observing import Observed, retyped
 from lakeloop.ingestion.sources.rest.parsing import RecordParser, parse_records
 from lakeloop.ingestion.sources.rest.partitions import Part, Parts, fetch_on_executors
+from lakeloop.ingestion.sources.rest.reach import Fetched
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.schema_versions import SchemaVersions
 from lakeloop.lake.storage import filesystem
@@ -90,7 +91,7 @@ class RestReader:
             progress(f"fetching {len(asked):,} partitions")
             return fetch_on_executors(self.spark, self.service, self.spec, asked, folder)
         with Client(self.service) as client:
-            return [Fetcher(self.spec, client).fetch(list(p.query), p.reach, folder, progress) for p in asked]
+            return [fetch(self.spec, client, list(part.query), part.reach, folder, progress) for part in asked]
 
     def _planned(
         self, last: Plan | None, before: Parts, asked: Sequence[Part], fetched: Sequence[Fetched], folder: str
