@@ -18,6 +18,7 @@ from lakeloop.ingestion.sources.rest.flattening import flatten
 from lakeloop.ingestion.sources.rest.partitions import Part, Parts
 from lakeloop.ingestion.sources.rest.reach import Fetched, Reach
 from lakeloop.ingestion.sources.seen_before import identity
+from lakeloop.ingestion.spec import PipelineSpec
 
 SOURCE = {"rest": "api", "path": "/u", "records": "data"}
 UTC = dt.UTC
@@ -80,6 +81,20 @@ def test_an_address_has_no_user_and_no_query(base_url: str) -> None:
 def test_a_source_that_contradicts_itself_is_refused(declared: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         RestSource.model_validate(SOURCE | declared)
+
+
+def test_a_whole_source_is_told_by_its_key_and_survives_its_own_json() -> None:
+    whole = SOURCE | {
+        "parameters": {"expand": "a", "deep": True}, "explode": "a.b", "paginate": {"link": {}, "max_pages": 3},
+        "partitions": {"param": "r", "values": ["a"]}, "schema": {"evolution": "evolve"},
+        "incremental": {"cursor": "a.at", "param": "since", "overlap": "1h", "key": ["id"]}, "fields": {"a": "b.c"},
+    }  # fmt: skip
+    spec = PipelineSpec.model_validate(
+        {"pipeline": "p", "description": "P", "source": whole, "sink": {"table": "silver.p"}}
+    )
+    assert isinstance(spec.source, RestSource)
+    assert spec.source == RestSource.model_validate(whole)
+    assert "expand" in spec.model_dump_json()  # as replays tell one declaration from another
 
 
 def test_fields_are_names_or_paths_with_or_without_types() -> None:

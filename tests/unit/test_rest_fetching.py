@@ -137,6 +137,14 @@ def test_without_pagination_one_answer_is_all(tmp_path: Path) -> None:
         assert [asked.target for asked in api.requests] == ["/u"]
 
 
+def test_parameters_are_sent_with_each_request(tmp_path: Path) -> None:
+    paged = Paged(numbered(0, 1, 2))
+    with LoopbackApi(paged) as api:
+        Source(tmp_path, paginate=PAGES, parameters={"expand": "a b&c", "deep": True, "n": 1}).fetch(api)
+        expected = {"expand": "a b&c", "deep": "true", "n": "1", "per_page": "2"}
+        assert [asked.query for asked in api.requests] == [expected | {"page": page} for page in "12"]
+
+
 def test_pages_until_an_empty_one(tmp_path: Path) -> None:
     paged = Paged(numbered(0, 1, 2))
     with LoopbackApi(paged) as api:
@@ -288,7 +296,7 @@ def test_a_position_that_the_api_has_forgotten_begins_anew_without_repeating(
         (Reply(body=gzip.compress(b"x" * 9_000_000), headers={"Content-Encoding": "gzip"}), {"answer_bytes": 1_000_000},
          "an answer of more than 1,000,000 bytes"),
         (Reply(404), {}, "status 404, expected 200; check the path"),
-        (Reply(400), {}, "status 400, expected 200; check path, query and paginate"),
+        (Reply(400), {}, "status 400, expected 200; check path, parameters and paginate"),
         (Reply(401), {}, "the credentials were refused (status 401); renew the secret"),
         (Reply(500), {}, "status 500 after 0 retries"),
         (Reply(429, headers={"Retry-After": "3600"}), {}, "left alone for 1 h, and longest_wait"),

@@ -20,7 +20,7 @@ def parse_duration(value: Any) -> dt.timedelta:
 
 
 def parse_wait(value: Any) -> dt.timedelta:
-    """A length of time, which may be nothing. Raises ValueError that says how one is written."""
+    """A length of time that may be nothing. Raises ValueError that says how one is written."""
     if isinstance(value, dt.timedelta):
         return value
     match = re.fullmatch(r"(\d{1,6})([dhms])", value) if isinstance(value, str) else None

@@ -74,7 +74,7 @@ class RestSource(Declaration):
 
     rest: str = Field(description="Connection")
     path: str = Field(pattern="^/[^?#]*$", description="Path below the connection's address, without a query")
-    query: dict[str, str | int | float | bool] = Field(default_factory=dict, description="Sent with each request")
+    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict, description="Sent with each request")
     records: str = Field(
         pattern=r"^\$$|^[^.$]+(\.[^.]+)*$", description="Where an answer holds the list; $: the answer is the list"
     )

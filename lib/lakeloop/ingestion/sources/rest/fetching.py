@@ -88,7 +88,7 @@ class _Reading:
     def _fixed_query(self) -> Query:
         query = [
             (name, str(value).lower() if isinstance(value, bool) else str(value))
-            for name, value in self._spec.query.items()
+            for name, value in self._spec.parameters.items()
         ]
         if self._spec.incremental is not None and self._since is not None:
             query.append((self._spec.incremental.param, self._since))
@@ -149,7 +149,7 @@ class _Reading:
 
     def _said(self, failure: Failure) -> str:
         tries = f" after {self._client.service.connection.retries} retries" if failure.is_retried else ""
-        checked = "the path" if failure.status in (404, 410) else "path, query and paginate"
+        checked = "the path" if failure.status in (404, 410) else "path, parameters and paginate"
         remedies = {
             "down": "; check the address and that the service is up" if failure.is_retried else "",
             "large": "; ask for smaller pages, or raise answer_bytes",
