@@ -261,13 +261,15 @@ def test_a_contract_is_inferred_recorded_and_its_changes_are_said(spark: SparkSe
     assert entry.counts == RowCounts(read=1, quarantined=1)
     assert entry.message.startswith("1 records; api /usage has a column 'note' that the schema does not know; ")
     assert "api /usage has no column 'name'; it is NULL there" in entry.message
+    with LoopbackApi(of(changed)) as api:
+        assert meters.run(api).message == "1 records"  # a change is said once
     versions = SchemaVersions(meters.lake.root, "usage")
     assert [(each.version, each.columns) for each in versions.all()] == [
         (1, (("id", "bigint"), ("kwh", "double"), ("name", "string")))
     ]
     found = {(row["change"], row["column"]) for row in versions.changes()}
     assert found == {("added", "note"), ("dropped", "name"), ("widened", "kwh"), ("retyped", "kwh")}
-    assert ("quarantined", "kwh: found much, expected a double") in meters.reasons()
+    assert meters.reasons() == {("quarantined", "kwh: found much, expected a double"): 2}
 
 
 def test_a_new_key_becomes_a_column_where_that_is_declared(spark: SparkSession, tmp_path: Path) -> None:
@@ -341,7 +343,9 @@ def test_partitions_come_side_by_side_and_one_that_fails_leaves_the_others(spark
     meters = Meters(spark, tmp_path, {"partitions": {"param": "region", "values": ["north", "south", "west"]}})
     regions.down = {"south"}
     with LoopbackApi(regions) as api:
-        with pytest.raises(SourceError, match=r"page 2: status 503 after 2 .*1 of 3 partitions stopped, the next run"):
+        with pytest.raises(
+            SourceError, match=r"region=south page 2: status 503 after 2 .*1 of 3 partitions stopped, the next run"
+        ):
             meters.run(api)
         assert meters.ids() == Counter(f"U{n}" for n in [*range(7), 20, 21, 22])
         regions.down = set()

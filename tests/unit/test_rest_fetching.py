@@ -164,6 +164,21 @@ LOOPS = {
 }
 
 
+def test_another_way_of_paging_begins_the_unfinished_reading_anew(tmp_path: Path) -> None:
+    incremental = {"cursor": "at", "param": "since"}
+    source = Source(tmp_path, paginate=PAGES, incremental=incremental)
+    with LoopbackApi(Paged(numbered(0, 1))) as api:
+        source.fetch(api)
+    paged = Paged([*numbered(9, 8, 7, 6)])
+    with LoopbackApi(paged) as api:
+        paged.fails_from = 2
+        assert landed(source.fetch(api)) == [9, 8]
+        paged.fails_from = None
+        source.declared["paginate"] = CURSOR
+        assert landed(source.fetch(api)) == [7, 6]  # from where that began, or 7 and 6 were lost
+        assert {asked.query.get("since") for asked in api.requests} == {"2026-01-01T00:00:01Z"}
+
+
 @pytest.mark.parametrize("name", LOOPS)
 def test_a_loop_is_noticed_and_what_came_before_it_has_landed(tmp_path: Path, name: str) -> None:
     way, answer = LOOPS[name]

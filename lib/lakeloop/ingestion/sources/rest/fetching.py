@@ -37,7 +37,7 @@ class _Reading:
         self._before, self._marks, self._observed = reach, Marks(spec.incremental, reach), Observed()
         resumes = reach.at is not None and self._pager.is_mine(reach.at)
         self._resumed_at = reach.at if resumes else None
-        self._since = reach.since if resumes else None
+        self._since = reach.since if reach.at is not None else None
         self._pages = list(reach.pages) if resumes else []
         self._last_landed: At | None = None
         self._files: dict[str, str] = {}
@@ -48,7 +48,7 @@ class _Reading:
         visited: list[At] = []
         number = 0
         try:
-            if self._resumed_at is None:
+            if self._before.at is None:
                 self._since = self._marks.start_of_window(f"{self._spec.rest}: {self._address}")
             while at is not None and number < self._most_pages:
                 where = self._where(at)
@@ -71,8 +71,10 @@ class _Reading:
         return self._stopped(at, None) if at is not None else self._ended()
 
     def _where(self, at: At) -> str:
-        place = str(at["url"]) if "url" in at else f"{self._address} {self._pager.said(at)}".removesuffix(" its page")
-        return f"{self._spec.rest}: {place}"
+        if "url" in at:
+            return f"{self._spec.rest}: {at['url']}"
+        address = self._pager.origin(self._address, self._partition, {})
+        return f"{self._spec.rest}: {address} {self._pager.said(at)}".removesuffix(" its page")
 
     @property
     def _most_pages(self) -> int:
@@ -134,9 +136,8 @@ class _Reading:
         """What there is of a reading that goes on with `at`, or from its start where that failed."""
         if failure is not None and not self._pages and self._resumed_at is None:
             return self._fetched(self._before, failure)
-        # A reading that may have to begin anew must know all of what it has had.
-        mine = self._marks.all if self._pager.may_expire else self._marks.in_window()
-        seen = tuple(dict.fromkeys((*self._before.seen, *mine)))
+        # Its pages may shift until it goes on, or it may have to begin anew: it must know all of what it has had.
+        seen = tuple(dict.fromkeys((*self._before.seen, *self._marks.all)))
         is_landed = at == self._last_landed
         return self._fetched(Reach(self._marks.greatest, at, self._since, tuple(self._pages), is_landed, seen), failure)
 

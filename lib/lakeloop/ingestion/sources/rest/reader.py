@@ -119,7 +119,7 @@ class RestReader:
             "schema": schema.as_json,
         }
         failure = _said(failures, len(asked)) if failures else None
-        return Plan(details, "; ".join([self._summary(asked, fetched), *_changes(schema)]), failure)
+        return Plan(details, "; ".join([self._summary(asked, fetched), *self._new_changes(schema)]), failure)
 
     def _summary(self, asked: Sequence[Part], fetched: Sequence[Fetched]) -> str:
         records, known = sum(each.records for each in fetched), sum(each.known for each in fetched)
@@ -133,6 +133,16 @@ class RestReader:
         more = sum(each.reach.at is not None and each.failure is None for each in fetched)
         return said + (", more pages are left for the next run" if more else "")
 
+    def _new_changes(self, schema: PlannedSchema) -> list[str]:
+        """What a person should hear: changes that no batch of this version had before."""
+        if not schema.changes:
+            return []
+        known = {(row["version"], row["change"], row["column"]) for row in self.versions.changes()}
+        version = schema.schema.version
+        details = [said for change, name, said in schema.changes if (version, change, name) not in known]
+        left = len(details) - MOST_SAID
+        return [*details[:MOST_SAID], *([f"and {left:,} more changes, see lakeloop schema"] if left > 0 else [])]
+
     def _since(self, part: Part) -> str | None:
         return part.reach.since if part.reach.at is not None else part.reach.greatest
 
@@ -143,12 +153,6 @@ def _said(failures: Sequence[str], parts: int) -> str:
     left = f"; and {len(failures) - MOST_SAID:,} more" if len(failures) > MOST_SAID else ""
     whole = f"{len(failures):,} of {parts:,} partitions stopped, the next run goes on with these"
     return f"{'; '.join(failures[:MOST_SAID])}{left}; {whole}"
-
-
-def _changes(schema: PlannedSchema) -> list[str]:
-    details = [detail for _change, _column, detail in schema.changes]
-    more = [f"and {len(details) - MOST_SAID:,} more changes, see lakeloop schema"] if len(details) > MOST_SAID else []
-    return [*details[:MOST_SAID], *more]
 
 
 def _delete(folder: str) -> None:
