@@ -97,6 +97,34 @@ def test_a_whole_source_is_told_by_its_key_and_survives_its_own_json() -> None:
     assert "expand" in spec.model_dump_json()  # as replays tell one declaration from another
 
 
+@pytest.mark.parametrize(
+    ("declared", "is_whole"),
+    [
+        ({}, True),
+        ({"incremental": {"cursor": "at", "param": "since"}}, False),
+        ({"partitions": {"param": "r", "values": ["a"]}}, True),
+        ({"partitions": {"param_from": "a", "param_to": "b", "step": "1d", "from": "2026-01-01"}}, False),
+    ],
+)
+def test_what_is_always_new_is_read_once_a_run_and_may_replace_a_table(
+    declared: dict[str, Any], is_whole: bool
+) -> None:
+    def spec(**sink: str) -> PipelineSpec:
+        return PipelineSpec.model_validate(
+            {
+                "pipeline": "p", "description": "P", "trigger": "available_now", "source": SOURCE | declared,
+                "sink": {"table": "silver.p"} | sink,
+            }
+        )  # fmt: skip
+
+    assert spec().runs_until_idle is not is_whole
+    if is_whole:
+        assert spec(mode="overwrite").sink.mode == "overwrite"
+    else:
+        with pytest.raises(ValidationError, match="only what is newest would stay; append or merge"):
+            spec(mode="overwrite")
+
+
 def test_fields_are_names_or_paths_with_or_without_types() -> None:
     assert RestSource.model_validate(SOURCE).declared_types is None
     names = RestSource.model_validate(SOURCE | {"fields": ["a", "b"]})

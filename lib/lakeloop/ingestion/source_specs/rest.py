@@ -98,6 +98,11 @@ class RestSource(Declaration):
         return self
 
     @property
+    def is_whole(self) -> bool:
+        """Whether each reading is one of everything, so that it is always new."""
+        return self.incremental is None and (self.partitions is None or self.partitions.start is None)
+
+    @property
     def paths(self) -> dict[str, str]:
         """The path of each declared column; of one that is not here it is its name."""
         declared = self.fields if isinstance(self.fields, Mapping) else {}

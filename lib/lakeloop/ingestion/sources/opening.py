@@ -54,7 +54,8 @@ def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
         case RestSource() as declared, RestConnection() as api:
             service = Service.of(declared.rest, api, project.secrets_folder)
             landing, versions = f"{lake.root}/_landing/{spec.pipeline}", SchemaVersions(lake.root, spec.pipeline)
-            return RestReader(lake.spark, service, declared, landing, versions, read_as_text(spec.transforms))
+            texts, at_once = read_as_text(spec.transforms), spec.sink.mode == "overwrite"
+            return RestReader(lake.spark, service, declared, landing, versions, texts, at_once)
         case QuerySource() as declared, _:
             return QueryReader(lake, declared, spec.model_dump_json(exclude={"columns", "keep"}))
     raise AssertionError(f"find_connection gave the wrong kind for {spec.pipeline}")

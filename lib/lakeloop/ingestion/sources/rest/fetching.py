@@ -142,9 +142,6 @@ class _Reading:
         return self._fetched(Reach(self._marks.greatest, at, self._since, tuple(self._pages), is_landed, seen), failure)
 
     def _fetched(self, reach: Reach, failure: str | None) -> Fetched:
-        if failure is not None and self._files:
-            going_on = self._pager.said(reach.at) if reach.at else "its start"
-            failure = f"{failure}; pages before it have landed, the next run goes on from {going_on}"
         observed = self._observed
         return Fetched(self._files, reach, self._records, self._known, failure, observed.types, observed.kinds)
 

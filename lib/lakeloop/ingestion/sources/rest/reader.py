@@ -20,6 +20,7 @@ from lakeloop.ingestion.sources.line_parsers import TEXT
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
 from lakeloop.ingestion.sources.rest.fetching import fetch
 from lakeloop.ingestion.sources.rest.observing import Observed, retyped
+from lakeloop.ingestion.sources.rest.paging import Pager
 from lakeloop.ingestion.sources.rest.parsing import RecordParser, parse_records
 from lakeloop.ingestion.sources.rest.partitions import Part, Parts, fetch_on_executors
 from lakeloop.ingestion.sources.rest.reach import Fetched
@@ -35,8 +36,8 @@ class RestReader:
     """Reads an API, a batch at a time.
 
     Where it stops answering, the pages before that are a batch of their own, and the next batch goes on from the page
-    that failed; a partition that fails leaves the others as they are. `texts` are the columns that transforms read as
-    text, of which no type is inferred.
+    that failed; a partition that fails leaves the others as they are. With `at_once` there is no such batch: it would
+    replace a whole table. `texts` are the columns that transforms read as text, of which no type is inferred.
     """
 
     spark: SparkSession
@@ -45,6 +46,7 @@ class RestReader:
     landing: str
     versions: SchemaVersions
     texts: frozenset[str] = frozenset()
+    at_once: bool = False
 
     def plan(self, last: Plan | None, progress: Progress, /) -> Plan | None:
         """Fetch and land all that is new.
@@ -97,10 +99,13 @@ class RestReader:
         self, last: Plan | None, before: Parts, asked: Sequence[Part], fetched: Sequence[Fetched], folder: str
     ) -> Plan | None:
         files = {path: origin for each in fetched for path, origin in each.files.items()}
-        failures = [each.failure for each in fetched if each.failure]
+        failures = [self._failure(each) for each in fetched if each.failure]
         goes_on = any(each.reach.at is not None and each.failure is None for each in fetched)
-        if failures and not files:
+        if failures and (self.at_once or not files):
             raise SourceError(_said(failures, len(asked)))
+        if goes_on and self.at_once:
+            said = "has more pages than max_pages, and a part of them would replace the whole table; raise max_pages"
+            raise SourceError(f"{self.spec.rest} {self.spec.path} {said}")
         if not files and not goes_on:
             return None
         observed, named = Observed(), f"{self.spec.rest} {self.spec.path}"
@@ -118,8 +123,15 @@ class RestReader:
             "kinds": kinds.kinds,
             "schema": schema.as_json,
         }
-        failure = _said(failures, len(asked)) if failures else None
-        return Plan(details, "; ".join([self._summary(asked, fetched), *self._new_changes(schema)]), failure)
+        changes = self._new_changes(schema)
+        failure = "; ".join([_said(failures, len(asked)), *changes]) if failures else None
+        return Plan(details, "; ".join([self._summary(asked, fetched), *changes]), failure)
+
+    def _failure(self, fetched: Fetched) -> str:
+        if self.at_once or not fetched.files:
+            return str(fetched.failure)
+        going_on = Pager(self.spec.paginate).said(fetched.reach.at) if fetched.reach.at else "its start"
+        return f"{fetched.failure}; pages before it have landed, the next run goes on from {going_on}"
 
     def _summary(self, asked: Sequence[Part], fetched: Sequence[Fetched]) -> str:
         records, known = sum(each.records for each in fetched), sum(each.known for each in fetched)
