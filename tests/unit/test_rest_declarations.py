@@ -106,9 +106,7 @@ def test_a_whole_source_is_told_by_its_key_and_survives_its_own_json() -> None:
         ({"partitions": {"param_from": "a", "param_to": "b", "step": "1d", "from": "2026-01-01"}}, False),
     ],
 )
-def test_what_is_always_new_is_read_once_a_run_and_may_replace_a_table(
-    declared: dict[str, Any], is_whole: bool
-) -> None:
+def test_what_is_always_new_is_read_once_and_may_replace_a_table(declared: dict[str, Any], is_whole: bool) -> None:
     def spec(**sink: str) -> PipelineSpec:
         return PipelineSpec.model_validate(
             {
@@ -121,7 +119,7 @@ def test_what_is_always_new_is_read_once_a_run_and_may_replace_a_table(
     if is_whole:
         assert spec(mode="overwrite").sink.mode == "overwrite"
     else:
-        with pytest.raises(ValidationError, match="only what is newest would stay; append or merge"):
+        with pytest.raises(ValidationError, match="only the newest would stay; append or merge"):
             spec(mode="overwrite")
 
 

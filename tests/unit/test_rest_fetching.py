@@ -137,6 +137,15 @@ def test_without_pagination_one_answer_is_all(tmp_path: Path) -> None:
         assert [asked.target for asked in api.requests] == ["/u"]
 
 
+def test_no_content_is_an_empty_page(tmp_path: Path) -> None:
+    def answer(asked: Asked) -> Reply:
+        return Reply(204) if asked.query["page"] == "2" else Reply(body=json.dumps({"data": numbered(0, 1)}).encode())
+
+    with LoopbackApi(answer) as api:
+        found = Source(tmp_path, paginate=PAGES).fetch(api)
+    assert (landed(found), found.failure, found.reach.at) == ([0, 1], None, None)
+
+
 def test_parameters_are_sent_with_each_request(tmp_path: Path) -> None:
     paged = Paged(numbered(0, 1, 2))
     with LoopbackApi(paged) as api:

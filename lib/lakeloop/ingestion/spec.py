@@ -72,9 +72,7 @@ class PipelineSpec(Declaration):
     @model_validator(mode="after")
     def _replaces_by_whole_answers(self) -> Self:
         if self.sink.mode == "overwrite" and isinstance(self.source, RestSource) and not self.source.is_whole:
-            text = (
-                "mode overwrite replaces the table with each batch, so only what is newest would stay; append or merge"
-            )
+            text = "mode overwrite replaces the table with each batch, so only the newest would stay; append or merge"
             raise PydanticCustomError("overwrite", "{text}", {"text": text})
         return self
 

@@ -14,7 +14,7 @@ Why = Literal["refused", "busy", "down", "status", "large", "link"]
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer of status 200, whole and unpacked. `url` is where it came from at last, without a key."""
+    """An answer, whole and unpacked; of status 204 empty. `url` is where it came from at last, without a key."""
 
     status: int
     body: bytes = field(repr=False)

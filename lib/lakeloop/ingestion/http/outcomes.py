@@ -13,6 +13,7 @@ from lakeloop.ingestion.http.pacing import retry_after
 
 RETRIED = (429, 500, 502, 503, 504)
 REFUSED = (401, 403)
+WITH_ANSWER = (200, 204)
 REDIRECTS = (301, 302, 303, 307, 308)
 BROKEN = (requests.RequestException, HTTPError, OSError)
 DRAINED_BYTES = 65_536
@@ -23,7 +24,7 @@ def found_in(
 ) -> Reply | Failure:
     """The reply of a response that has begun. Raises what BROKEN names where its body breaks."""
     status = response.status_code
-    if status == requests.codes.ok:
+    if status in WITH_ANSWER:
         try:
             body = read_body(response, most_bytes, deadline)
         except TooLargeError:

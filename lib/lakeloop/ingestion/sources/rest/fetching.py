@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import requests
+
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.http.answers import Failure, Reply
 from lakeloop.ingestion.http.client import Client
@@ -101,6 +103,8 @@ class _Reading:
 
     def _landed(self, at: At, number: int, reply: Reply, where: str) -> Page:
         """A page with its new records in a file. Raises SourceError for what is no page, or one that came before."""
+        if reply.status == requests.codes.no_content:
+            return Page(at, reply, None, 0)
         answer = answer_of(reply, where, expected_of(self._spec.records), self._client.masked)
         found = records_in(answer, self._spec.records, where)
         page = Page(at, reply, answer, len(found))
