@@ -9,12 +9,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -320,11 +322,14 @@ def test_kinds_of_addresses(address: str, kind: str) -> None:
     assert kind_of(ipaddress.ip_address(address)) == kind
 
 
-@given(st.text(alphabet="htps:/@\\#?.%[]0127a b", max_size=40))
-def test_no_link_leads_to_another_host(link: str) -> None:
+@given(st.text(alphabet="htps:/@\\#?.%[]0127a b", max_size=40), st.sampled_from(["", "http://api.test", "//api.test"]))
+def test_no_link_leads_to_another_host(link: str, before: str) -> None:
     guard = Guard(("http", "api.test", 80), frozenset(), frozenset({"public"}))
-    if guard.refusal(link) is None:
-        assert guard.is_home(link)
+    if guard.refusal(before + link) is None:
+        assert guard.is_home(before + link)
+        with suppress(requests.RequestException):
+            sent = requests.Request("GET", before + link).prepare()
+            assert (urlsplit(str(sent.url)).scheme, urlsplit(str(sent.url)).hostname) == ("http", "api.test")
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:

@@ -1,14 +1,18 @@
 """What a user may declare of an API, and the pure parts of reading one: cursors, ranges, flat records. No JVM."""
 
 import datetime as dt
+import re
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lakeloop.core.connections import RestConnection
+from lakeloop.core.connections import Connection, RestConnection
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.source_specs.partitions import Partitions
@@ -20,6 +24,7 @@ from lakeloop.ingestion.sources.rest.reach import Fetched, Reach
 from lakeloop.ingestion.sources.seen_before import identity
 from lakeloop.ingestion.spec import PipelineSpec
 
+PAGE = Path(__file__).parents[2] / "docs/apis.md"
 SOURCE = {"rest": "api", "path": "/u", "records": "data"}
 UTC = dt.UTC
 
@@ -121,6 +126,24 @@ def test_what_is_always_new_is_read_once_and_may_replace_a_table(declared: dict[
     else:
         with pytest.raises(ValidationError, match="only the newest would stay; append or merge"):
             spec(mode="overwrite")
+
+
+def test_the_declarations_of_the_page_are_valid() -> None:
+    declared = Counter[str]()
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL):
+        whole = block.startswith("#")
+        for text in [block] if whole else filter(None, block.splitlines()):
+            for key, value in yaml.safe_load(text).items():
+                declared[key] += 1
+                if key == "source":
+                    RestSource.model_validate(value)
+                elif key == "auth":
+                    RestConnection.model_validate({"base_url": "https://h", "auth": value})
+                elif key in ("paginate", "partitions"):
+                    RestSource.model_validate(SOURCE | {key: value})
+                else:
+                    Connection.model_validate(value)
+    assert declared == {"shop_api": 1, "source": 1, "auth": 5, "paginate": 5, "partitions": 2}
 
 
 def test_fields_are_names_or_paths_with_or_without_types() -> None:

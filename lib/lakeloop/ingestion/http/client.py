@@ -120,6 +120,8 @@ class Client:
                 prepared = self._session.prepare_request(request)
             except (requests.RequestException, ValueError) as error:
                 return Failure("link", f"its address is not usable ({type(error).__name__})"), None
+            if refusal := self.refusal(str(prepared.url)):  # as it is sent, whatever it was read as before
+                return Failure("link", f"its address leads {refusal}"), None
             if is_signed and (failure := self._login.sign(prepared)) is not None:
                 return failure, None
             found = self._sent(prepared, most_bytes, deadline, seconds)
