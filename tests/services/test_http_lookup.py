@@ -1,14 +1,12 @@
 """Look-ups in an HTTP service on loopback that counts what it is asked: answers, bad moments, and what is kept."""
 
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,11 +17,12 @@ from structlog.testing import capture_logs
 from lakeloop.core.connections import RestConnection
 from lakeloop.core.errors import ConfigError, RuleFailedError, TableError
 from lakeloop.core.run_record import RowCounts, RunContext
-from lakeloop.ingestion.enrichment.asking import NOT_ASKED, Answer, Asker, Failure
+from lakeloop.ingestion.enrichment.asking import NOT_ASKED, Answer, Asker
 from lakeloop.ingestion.enrichment.enriching import Enriched, enrich
 from lakeloop.ingestion.enrichment.http_spec import HttpLookup
-from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.enrichment.spec import Enrichment
+from lakeloop.ingestion.http.answers import Failure
+from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.pipeline import Pipeline
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
@@ -33,19 +32,10 @@ from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import judge
+from tests.loopback_api import LoopbackApi, Reply
 
 TOKEN = "s3cret-token"
 DROP = {"files": "drop", "formats": {"csv": {}}, "fields": ["id", "plan", "postcode"], "settle": "0s"}
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the service says: a status, a body, headers, and how long it waits before each piece of the body."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    pauses: tuple[float, ...] = ()
 
 
 def place(city: str, lat: object = 1.5) -> Reply:
@@ -55,81 +45,40 @@ def place(city: str, lat: object = 1.5) -> Reply:
 BUSY, GONE = Reply(503), Reply(404, b"{}")
 
 
-class Postcodes:
-    """`GET /postcodes/<code>` on a free port. `replies` are given in order, the last one again and again."""
+class Postcodes(LoopbackApi):
+    """`GET /postcodes/<code>`. `replies` are given in order, the last one again and again."""
 
     def __init__(self, replies: Mapping[str, Sequence[Reply]], *, otherwise: Reply = GONE) -> None:
+        super().__init__(lambda asked: self.answer(asked.target))
         self.asked: list[str] = []
-        self.authorizations: set[str | None] = set()
-        self._replies, self._otherwise, self._lock = replies, otherwise, threading.Lock()
+        self._replies, self._otherwise = replies, otherwise
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+    def authorizations(self) -> set[str | None]:
+        return {asked.headers.get("Authorization") for asked in self.requests}
 
-    def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def reply(self, path: str, authorization: str | None) -> Reply:
-        with self._lock:
-            times = self.asked.count(path)
-            self.asked.append(path)
-            self.authorizations.add(authorization)
+    def answer(self, path: str) -> Reply:
+        times = self.asked.count(path)
+        self.asked.append(path)
         replies = self._replies.get(path.removeprefix("/postcodes/"), [self._otherwise])
         return replies[min(times, len(replies) - 1)]
 
 
-def _handler(api: Postcodes) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            reply = api.reply(self.path, self.headers.get("Authorization"))
-            self.send_response(reply.status)
-            kind = {"Content-Type": "application/json", "Content-Length": str(len(reply.body))}
-            for name, value in (kind | dict(reply.headers)).items():
-                self.send_header(name, value)
-            self.end_headers()
-            try:
-                size = len(reply.body) // (len(reply.pauses) or 1)
-                for number, pause in enumerate(reply.pauses):
-                    time.sleep(pause)
-                    self.wfile.write(reply.body[number * size : (number + 1) * size])
-                self.wfile.write(reply.body[len(reply.pauses) * size :])
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True
-
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Quiet: `Postcodes.asked` is the log."""
-
-    return Handler
-
-
 def declared(**changes: Any) -> dict[str, Any]:
     return {
-        "rest": "geo_api", "path": "/postcodes/{postcode}", "cache": {"ttl": "7d"}, "rate_limit": "1000/s",
+        "rest": "geo_api", "path": "/postcodes/{postcode}", "cache": {"ttl": "7d"},
         "columns": {"city": "place.city", "lat": {"path": "place.lat", "type": "double"}}, "concurrency": 1,
     } | changes  # fmt: skip
 
 
 def service(url: str, retries: int = 2) -> Service:
-    settings = {"base_url": url, "bearer_token": "${secret:t}", "retries": retries, "backoff_seconds": 0}
-    return Service(RestConnection.model_validate(settings), TOKEN)
+    settings = {"base_url": url, "auth": {"bearer": "${secret:t}"}, "retries": retries, "backoff_seconds": 0}
+    return Service("geo_api", RestConnection.model_validate(settings | {"rate_limit": "1000/s"}), TOKEN)
 
 
 def ask(api: Postcodes, *keys: str, retries: int = 2, token: str = TOKEN, **changes: Any) -> list[Answer | Failure]:
     spec = HttpLookup.model_validate(declared(**changes))
-    with Asker(spec, replace(service(api.url, retries), token=token)) as asker:
+    with Asker(spec, replace(service(api.url, retries), secret=token)) as asker:
         return [asker.ask({"postcode": key}) for key in keys]
 
 
@@ -171,10 +120,10 @@ class BusyForASecond(Postcodes):
 
     first: float | None = None
 
-    def reply(self, path: str, authorization: str | None) -> Reply:
+    def answer(self, path: str) -> Reply:
         self.first = self.first or time.monotonic()
         is_busy = time.monotonic() < self.first + 1
-        return Reply(429, headers={"Retry-After": "1"}) if is_busy else super().reply(path, authorization)
+        return Reply(429, headers={"Retry-After": "1"}) if is_busy else super().answer(path)
 
 
 def test_a_429_is_waited_for_as_long_as_it_asks() -> None:
@@ -191,9 +140,9 @@ def test_a_429_is_waited_for_as_long_as_it_asks() -> None:
         (Reply(body=b"\xff\xfe\xfa"), "no JSON object but application/json", 1),
         (Reply(body=b"[" * 60_000), "no JSON object but application/json", 1),
         (Reply(body=b'{"a":"' + b"x" * 70_000 + b'"}'), "an answer of more than 65,536 bytes", 1),
-        (Reply(302, headers={"Location": "/postcodes/2"}), "status 302", 1),
+        (Reply(302, headers={"Location": "/postcodes/2"}), "a redirect, which is not followed", 1),
         (Reply(400), "status 400", 1),
-        (Reply(401), "the token was refused (status 401); renew the secret", 1),
+        (Reply(401), "the credentials were refused (status 401); renew the secret", 1),
         (Reply(body=b'{"a": 1}', pauses=(1.0,)), "no answer (ReadTimeoutError)", 3),
         (Reply(body=b'{"place": {"city": "Ulm"}}', pauses=(0.2,) * 13), "no answer (TimeoutError)", 3),
         (Reply(body=b'{"a": 1}', headers={"Content-Length": "100"}, pauses=(0.0,)), "no answer", 3),
@@ -223,7 +172,7 @@ def test_a_service_that_is_not_there_is_given_up_on() -> None:
         url = api.url
     with Asker(HttpLookup.model_validate(declared(give_up_after=1)), service(url)) as asker:
         first = asker.ask({"postcode": "1"})
-        assert first == Failure("no answer (ConnectionError)", is_retried=True)
+        assert first == Failure("down", "no answer (ConnectionError)")
         assert asker.ask({"postcode": "2"}) is NOT_ASKED
 
 

@@ -97,7 +97,7 @@ def test_a_connection_is_taken_by_name_and_kind(conf: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kinds", [{}, {"files": {"path": "/a"}, "rest": {"base_url": "http://h", "bearer_token": "${secret:t}"}}]
+    "kinds", [{}, {"files": {"path": "/a"}, "rest": {"base_url": "http://h", "auth": {"bearer": "${secret:t}"}}}]
 )
 def test_a_connection_has_exactly_one_kind(kinds: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="exactly one of the keys jdbc, rest, files"):

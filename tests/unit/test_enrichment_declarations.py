@@ -22,10 +22,10 @@ source: {{files: drop, formats: {{csv: {{}}}}, fields: [plan, postcode, at]}}
 sink: {{table: silver.{name}}}
 """
 LOOKUP = "lookup: {table: silver.plans, on: {plan: plan_id}, columns: {plan_name: name}"
-HTTP = "http: {rest: geo-api, path: '/p/{postcode}', columns: {city: a.b}, cache: {ttl: 7d}, rate_limit: 20/s"
+HTTP = "http: {rest: geo-api, path: '/p/{postcode}', columns: {city: a.b}, cache: {ttl: 7d}"
 CONNECTIONS = """\
 drop: {files: {path: drop}}
-geo-api: {rest: {base_url: 'https://geo.example', bearer_token: '${secret:geo}'}}
+geo-api: {rest: {base_url: 'https://geo.example', auth: {bearer: '${secret:geo}'}, rate_limit: 20/s}}
 """
 
 
@@ -59,7 +59,7 @@ def test_a_service_is_declared_in_a_line_too(tmp_path: Path) -> None:
     [geo] = load(tmp_path, HTTP.replace("columns: {city: a.b}", lat) + ", timeout_seconds: 1.5, at_least: 95%}").enrich
     assert geo.http is not None
     assert (geo.name, geo.http.keys, geo.http.paths) == ("geo_api", ("postcode",), ["a.0.lat", "a.b"])
-    assert (geo.http.cache.ttl, geo.http.per_second, geo.http.timeout_seconds) == (dt.timedelta(days=7), 20, 1.5)
+    assert (geo.http.cache.ttl, geo.http.timeout_seconds) == (dt.timedelta(days=7), 1.5)
     assert (geo.http.columns["city"].type, geo.http.columns["lat"].type) == ("string", "double")
     assert set(geo.severities) == {"geo_api_matches", "geo_api_stale", "geo_api_fell_back"}
 
@@ -86,8 +86,7 @@ def test_a_service_is_declared_in_a_line_too(tmp_path: Path) -> None:
         (HTTP.replace("a.b", "a..b") + "}", ["columns.city"]),
         (HTTP.replace("a.b", "{path: a, type: number}") + "}", ["'number' is no type"]),
         *((HTTP.replace("7d", ttl) + "}", ["cache.ttl", "as 7d"]) for ttl in ("0d", "7", "1w", "-1d")),
-        *((HTTP.replace("20/s", rate) + "}", ["rate_limit", "as 20/s"]) for rate in ("20", "0/s", "1/d")),
-        (HTTP.replace("rate_limit: 20/s", "concurrency: 0") + "}", ["rate_limit", "required"]),
+        (HTTP + ", concurrency: 0}", ["concurrency", "greater than or equal to 1"]),
         (HTTP + ", fallback: {town: x}}", ["fallback: 'town' is not one of the columns city"]),
         (
             HTTP.replace("a.b", "{path: a.b, type: int}") + ", fallback: {city: 1.5}}",
@@ -138,6 +137,11 @@ def test_a_connection_that_is_missing_or_of_another_kind_is_found_by_validate(tm
     assert "did you mean 'geo-api'" in problem
     [problem] = validate(write(tmp_path, f"enrich: [{HTTP.replace('geo-api', 'drop')}}}]\n"), secrets=False)
     assert "needs a RestConnection" in problem
+    connections = tmp_path / "base/connections.yml"
+    project = write(tmp_path, f"enrich: [{HTTP}}}]\n")
+    connections.write_text(CONNECTIONS.replace(", rate_limit: 20/s", ""))
+    [problem] = validate(project, secrets=False)
+    assert problem.startswith(f"{connections}:2: pipeline p looks up each new key in geo-api, which has no rate_limit")
 
 
 def test_an_opened_service_does_not_show_its_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +149,7 @@ def test_an_opened_service_does_not_show_its_token(tmp_path: Path, monkeypatch: 
     project = write(tmp_path, f"enrich: [{HTTP}}}]\n")
     opened = open_services(project, load_pipeline(project, "p"))
     assert isinstance(opened["geo-api"], Service)
-    assert opened["geo-api"].token == "s3cret-token"
+    assert opened["geo-api"].secret == "s3cret-token"
     assert "s3cret" not in repr(opened)
 
 

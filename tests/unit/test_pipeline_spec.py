@@ -58,16 +58,16 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
             6,
             ["'curser'", "'cursor'"],
         ),
-        (HEAD + "source: {rest: api, path: /u, records: d}\n" + APPEND, 3, ["fields"]),
+        (HEAD + "source: {rest: api, path: /u}\n" + APPEND, 3, ["records", "required"]),
         (
             HEAD + "source: {rest: api, path: usage, records: d, fields: [a]}\n" + APPEND,
             3,
             ["path", "found 'usage'"],
         ),
         (
-            HEAD + "source:\n  rest: api\n  path: /u\n  records: d\n  fields: [a]\n  paginate: {size: 0}\n" + APPEND,
-            8,
-            ["paginate.size", "greater than 0", "found 0"],
+            HEAD + "source:\n  rest: api\n  path: /u\n  records: d\n  paginate: {pages: {size: 0}}\n" + APPEND,
+            7,
+            ["paginate.pages.size", "greater than 0", "found 0"],
         ),
         (
             HEAD

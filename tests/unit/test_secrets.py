@@ -87,7 +87,7 @@ def test_a_connection_asks_for_the_secrets_of_its_kind(tmp_path: Path) -> None:
     (tmp_path / "local").mkdir()
     (tmp_path / "base/connections.yml").write_text(
         "db: {jdbc: {url: 'jdbc:postgresql://h/d', user: u, password: '${secret:a}'}}\n"
-        "api: {rest: {base_url: 'http://h', bearer_token: '${secret:b}'}}\n"
+        "api: {rest: {base_url: 'http://h', auth: {bearer: '${secret:b}'}}}\n"
         "drop: {files: {path: /d}}\n"
     )
     project = Project(tmp_path)

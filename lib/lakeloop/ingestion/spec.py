@@ -12,7 +12,7 @@ from lakeloop.core.durations import Duration
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.field_names import FieldName
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, Source
+from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource, Source
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.quality import Rule
@@ -85,6 +85,13 @@ class PipelineSpec(Declaration):
         return self
 
     @model_validator(mode="after")
+    def _replaces_by_whole_answers(self) -> Self:
+        if self.sink.mode == "overwrite" and isinstance(self.source, RestSource) and not self.source.is_whole:
+            text = "mode overwrite replaces the table with each batch, so only the newest would stay; append or merge"
+            raise PydanticCustomError("overwrite", "{text}", {"text": text})
+        return self
+
+    @model_validator(mode="after")
     def _dedupes_against_what_stays(self) -> Self:
         steps = (transform.step for transform in self.transforms)
         if self.sink.mode == "overwrite" and any(isinstance(step, Dedupe) and step.against for step in steps):
@@ -134,6 +141,7 @@ class PipelineSpec(Declaration):
     def runs_until_idle(self) -> bool:
         """Whether a run takes batch after batch until nothing is new; a table that is read whole is always new."""
         is_whole = isinstance(self.source, JdbcSource) and self.source.incremental is None
+        is_whole = is_whole or (isinstance(self.source, RestSource) and self.source.is_whole)
         return self.trigger != "once" and not is_whole
 
     @property

@@ -16,7 +16,7 @@ class SchemaHistory:
 
 
 def schema_history(project: Project, pipeline: str) -> SchemaHistory:
-    """Every version on record; none before the first batch, and none for a source that does not read files.
+    """Every version on record; none before the first batch, and none for a database or a query.
 
     Raises ConfigError where no such pipeline is declared.
     """

@@ -13,8 +13,9 @@ from pyspark.sql.types import StringType
 
 from lakeloop.core import logs
 from lakeloop.core.errors import ConfigError
+from lakeloop.core.rates import per_second
 from lakeloop.core.run_record import now
-from lakeloop.ingestion.enrichment.asking import Answer, Asker, Failure
+from lakeloop.ingestion.enrichment.asking import Answer, Asker
 from lakeloop.ingestion.enrichment.cache import AnswerCache
 from lakeloop.ingestion.enrichment.http_spec import HttpLookup, as_text
 from lakeloop.ingestion.enrichment.outcomes import (
@@ -27,7 +28,8 @@ from lakeloop.ingestion.enrichment.outcomes import (
     outcome_column,
     require_new,
 )
-from lakeloop.ingestion.enrichment.service import Service
+from lakeloop.ingestion.http.answers import Failure
+from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.transforms import Conformed, strict_cast, uncastable
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import Finding
@@ -112,14 +114,20 @@ def prepare_http(name: str, spec: HttpLookup, ahead: Conformed, service: Service
     rows = unknown.select("_key", F.col("_answer").isNotNull()).limit(spec.max_new_keys + 1).collect()
     if len(rows) > spec.max_new_keys:
         raise ConfigError(
-            f"http {name}: more than {spec.max_new_keys:,} keys of one batch are not in the cache, and at "
-            f"{spec.rate_limit} they take {spec.max_new_keys / spec.per_second / 60:,.0f} minutes; raise max_new_keys, "
+            f"http {name}: more than {spec.max_new_keys:,} keys of one batch are not in the cache"
+            f"{_duration(spec, service)}; raise max_new_keys, "
             f"or bring the data of {spec.rest} into a table by a pipeline of their own and use a lookup"
         )
     expired = dict(sorted((str(key), bool(has_answer)) for key, has_answer in rows))
     log.info("look-up service", enrichment=name, rest=spec.rest, keys=len(expired))
     failures = _ask(list(expired), spec, service, cache)
     return PreparedHttp(name, spec, cache.read(), moment, _told(name, spec, expired, failures))
+
+
+def _duration(spec: HttpLookup, service: Service) -> str:
+    rate = service.connection.rate_limit
+    minutes = spec.max_new_keys / per_second(rate) / 60 if rate else 0.0
+    return f", and at {rate} they take {minutes:,.0f} minutes" if rate else ""
 
 
 def _ask(keys: Sequence[str], spec: HttpLookup, service: Service, cache: AnswerCache) -> dict[str, Failure]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration
@@ -15,16 +15,7 @@ from lakeloop.ingestion.enrichment.match_spec import Matching
 from lakeloop.ingestion.field_names import FIELD_NAME, FieldName
 from lakeloop.ingestion.transforms.allowed import SqlType
 
-RATE = re.compile(r"(\d{1,6})\s*/\s*([smh])")
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-
-
-def _rate(value: Any) -> Any:
-    match = RATE.fullmatch(str(value).strip())
-    if match is None or match[1].strip("0") == "":
-        raise ValueError("a rate is a whole number of requests per s, m or h, as 20/s")
-    return str(value)
 
 
 def _placeholders(path: str) -> str:
@@ -36,7 +27,6 @@ def _placeholders(path: str) -> str:
     return path
 
 
-Rate = Annotated[str, BeforeValidator(_rate)]
 DottedPath = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="Keys, or positions from 0 in a list")]
 
 
@@ -68,7 +58,6 @@ class HttpLookup(Matching):
     )
     columns: dict[FieldName, AnswerField] = Field(min_length=1, description="New column: value of the answer")
     cache: Cache
-    rate_limit: Rate = Field(description="Requests, retries included, over all threads")
     timeout_seconds: float = Field(default=2, gt=0, description="For one request from its start to its last byte")
     concurrency: int = Field(default=4, ge=1, le=64)
     give_up_after: int = Field(default=5, ge=1, description="Keys in a row without an answer; the rest falls back")
@@ -92,13 +81,6 @@ class HttpLookup(Matching):
     def keys(self) -> tuple[str, ...]:
         """The columns of the batch that stand in the path, in order, each once."""
         return tuple(dict.fromkeys(PLACEHOLDER.findall(self.path)))
-
-    @property
-    def per_second(self) -> float:
-        """The rate limit in requests a second."""
-        match = RATE.fullmatch(self.rate_limit.strip())
-        assert match is not None
-        return int(match[1]) / SECONDS[match[2]]
 
     @property
     def paths(self) -> list[str]:

@@ -84,8 +84,7 @@ def decide(schema: Schema, found: Found, rules: SchemaRules) -> tuple[Change, ..
     known_of = {new: known for known, new in pairs.items()}
     changes = [Change("added", name, _on_added(name, rules), found.file, known_of.get(name, "")) for name in unknown]
     changes += [
-        Change("dropped", name, ON_DROPPED[rules.mode_of_known(name)], found.file, pairs.get(name, ""))
-        for name in absent
+        Change("dropped", name, _on_dropped(name, found, rules), found.file, pairs.get(name, "")) for name in absent
     ]
     changes += [
         Change("case" if known.lower() == name.lower() else "renamed", known, "none", found.file, name)
@@ -143,14 +142,20 @@ def refuse(changes: Iterable[Change]) -> None:
     """Raise SchemaChangedError for what is declared to stop the run."""
     if stops := [change.detail for change in changes if change.effect == "stop"]:
         raise SchemaChangedError(
-            f"{'; '.join(stops[:3])}. Nothing was read: mend the file, or declare the column under fields, or another "
-            "evolution than fail for it"
+            f"{'; '.join(stops[:3])}. Nothing was read: mend the source, or declare the column under fields, or "
+            "another evolution than fail for it"
         )
 
 
 def _on_added(name: str, rules: SchemaRules) -> Effect:
     effect = ON_ADDED[rules.mode_of_new(name)]
     return "rescue" if effect == "column" and not re.fullmatch(FIELD_NAME, name) else effect
+
+
+def _on_dropped(name: str, found: Found, rules: SchemaRules) -> Effect:
+    # Of records with keys of their own, one that lacks a key has no value there unless something is declared.
+    is_held = found.for_all_rows or rules.is_declared(name)
+    return ON_DROPPED[rules.mode_of_known(name)] if is_held else "null"
 
 
 def _on_type(column: str, known: str, found: str, file: str, rules: SchemaRules) -> list[Change]:

@@ -3,6 +3,7 @@
 from lakeloop.core import secrets
 from lakeloop.core.config import Project
 from lakeloop.core.connections import FilesConnection, JdbcConnection, RestConnection
+from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
@@ -14,6 +15,7 @@ from lakeloop.ingestion.sources.rest import RestReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import read_as_text
 from lakeloop.lake.file_catalog import FileCatalog
+from lakeloop.lake.schema_versions import SchemaVersions
 from lakeloop.lake.storage import absolute
 from lakeloop.lake.tables import Lake
 
@@ -50,8 +52,10 @@ def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
             password = secrets.resolve(database.password, project.secrets_folder)
             return JdbcReader(lake.spark, database, password, declared)
         case RestSource() as declared, RestConnection() as api:
-            token = secrets.resolve(api.bearer_token, project.secrets_folder)
-            return RestReader(lake.spark, api, token, declared, f"{lake.root}/_landing/{spec.pipeline}")
+            service = Service.of(declared.rest, api, project.secrets_folder)
+            landing, versions = f"{lake.root}/_landing/{spec.pipeline}", SchemaVersions(lake.root, spec.pipeline)
+            texts, at_once = read_as_text(spec.transforms), spec.sink.mode == "overwrite"
+            return RestReader(lake.spark, service, declared, landing, versions, texts, at_once)
         case QuerySource() as declared, _:
             return QueryReader(lake, declared, spec.model_dump_json(exclude={"columns", "keep"}))
     raise AssertionError(f"find_connection gave the wrong kind for {spec.pipeline}")

@@ -22,13 +22,13 @@ SEVERITY: dict[Mode, Severity] = {"freeze": "error", "rescue": "warn", "fail": "
 REBUILD = "; a table keeps the types of its columns, docs/schemas.md says how to rebuild it with wider ones"
 
 
-def conform_to_schema(frame: DataFrame, planned: PlannedSchema, rules: SchemaRules) -> Extract:
+def conform_to_schema(frame: DataFrame, planned: PlannedSchema, rules: SchemaRules, what: str = "file") -> Extract:
     """The rows with the columns in the types of the schema, and what is wrong with their form.
 
     A value that is not of its type is NULL: its row is quarantined, or in mode `rescue` marked, and then the value
-    stands in `_rescued`. Nothing here reads the source once more.
+    stands in `_rescued`. Nothing here reads the source once more. `what` is said of where a column is missing.
     """
-    findings = [*form_findings(), *_missing(planned, rules)]
+    findings = [*form_findings(), *_missing(planned, rules, what)]
     unknown = _unknown(planned, rules)
     if unknown:
         frame = frame.withColumn(UNKNOWN, F.when(F.col(RESCUED).isNotNull(), F.json_object_keys(RESCUED)))
@@ -65,7 +65,7 @@ def _misfit(column: str, lost: str, wanted: str, mode: Mode) -> Finding:
     return Finding(found.name, found.violation, severity, found.columns, blocking=severity != "warn")
 
 
-def _missing(planned: PlannedSchema, rules: SchemaRules) -> list[Finding]:
+def _missing(planned: PlannedSchema, rules: SchemaRules, what: str) -> list[Finding]:
     modes: tuple[Mode, ...] = ("freeze", "fail", "rescue")
     by_mode = {mode: [name for name in planned.schema.names if rules.mode_of_known(name) == mode] for mode in modes}
     in_use = [mode for mode, names in by_mode.items() if names]
@@ -78,7 +78,7 @@ def _missing(planned: PlannedSchema, rules: SchemaRules) -> list[Finding]:
             for known, new in planned.proposals.items()
             if known in names
         ]
-        text = F.concat(F.lit("the file has no column "), F.array_join(absent, ", "), F.concat_ws("", *hints))
+        text = F.concat(F.lit(f"the {what} has no column "), F.array_join(absent, ", "), F.concat_ws("", *hints))
         violation = F.when(F.col(MISSING).isNotNull() & (F.size(absent) > 0), text)
         reason = _reason("field_missing", mode, in_use)
         findings.append(Finding(reason, violation, SEVERITY[mode], blocking=mode != "rescue"))

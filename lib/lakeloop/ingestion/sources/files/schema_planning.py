@@ -1,6 +1,6 @@
 """The schema of the next batch: the latest version, a new declaration, or what the first files have; its changes."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from lakeloop.core.errors import SourceError
@@ -8,9 +8,8 @@ from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.schemas.columns import NESTED, Column, Found, PlannedSchema, Schema
 from lakeloop.ingestion.schemas.decision import Change, decide, match, refuse
 from lakeloop.ingestion.schemas.inference import join_types
+from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
-from lakeloop.ingestion.sources.files.inspection import Inspected
-from lakeloop.ingestion.sources.files.looking import Looker
 from lakeloop.ingestion.sources.protocol import require_names
 from lakeloop.lake.schema_versions import SchemaVersion, SchemaVersions
 
@@ -22,12 +21,12 @@ OF_TYPES = ("narrowed", "widened", "nested")
 class SchemaPlanner:
     """Plans the schema of the batches of one source. `texts` are columns that transforms want as they come."""
 
-    spec: FilesSource
+    spec: FilesSource | RestSource
     versions: SchemaVersions
     texts: Collection[str] = ()
 
-    def plan(self, files: Sequence[Inspected]) -> PlannedSchema:
-        """The schema by which the files are read.
+    def plan(self, look: Callable[[bool], Sequence[Found]]) -> PlannedSchema:
+        """The schema by which the files are read; `look` says what they have, and hears whether values matter.
 
         Raises SchemaChangedError for a difference that is declared to stop the run, SourceError where no file names a
         column that a schema could be inferred from.
@@ -35,7 +34,7 @@ class SchemaPlanner:
         rules = self.spec.schema_rules
         schema, changes = self._known()
         new = [] if schema is None or schema.version in {v.version for v in self.versions.all()} else [schema]
-        found = Looker(self.spec, values=schema is None or "evolve" in rules.modes_of_new).look(files)
+        found = look(schema is None or "evolve" in rules.modes_of_new)
         if schema is None:
             schema = self._inferred(found)
             new = [schema]
@@ -77,9 +76,8 @@ class SchemaPlanner:
         """The latest version, or the declaration where that has changed since; None where nothing says the columns."""
         recorded = [schema_of(version) for version in self.versions.all()]
         latest = recorded[-1] if recorded else None
-        if self.spec.fields is None:
+        if (types := self.spec.declared_types) is None:
             return latest, []
-        types = self.spec.fields if isinstance(self.spec.fields, Mapping) else dict.fromkeys(self.spec.fields)
         columns = tuple(Column(name, type_) for name, type_ in types.items())
         declared = [each for each in recorded if each.origin == "declared"]
         if declared and declared[-1].columns == columns:

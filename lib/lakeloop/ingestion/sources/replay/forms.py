@@ -34,9 +34,9 @@ Place = tuple[int, str]  # the batch that a row first came in with, and its orig
 
 @dataclass(frozen=True)
 class Form:
-    """How originals are parsed: as lines by Spark, as an object of typed `columns`, or each as a `record` in Python."""
+    """How originals are parsed: lines by Spark, typed `columns`, or one by one: a `record`, or one of an `api`."""
 
-    way: Literal["csv", "jsonl", "columns", "record"]
+    way: Literal["csv", "jsonl", "columns", "record", "api"]
     extension: str = ""
     header: tuple[str, ...] = ()
     delimiter: str = ""
@@ -55,7 +55,7 @@ def form_of_source(source: object) -> Form | None:
     """The form of all rows of a database or an API; None for files, which have one each."""
     if isinstance(source, JdbcSource):
         return Form("columns")
-    return Form("jsonl") if isinstance(source, RestSource) else None
+    return Form("api") if isinstance(source, RestSource) else None
 
 
 def forms_of(places: Iterable[Place], pipeline: str, source: FilesSource, ledger: Ledger) -> dict[Place, Form]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     CsvFormat,
@@ -28,6 +29,7 @@ from lakeloop.ingestion.sources.files.xml_documents import xml_records
 from lakeloop.ingestion.sources.line_parsers import TEXT, parse_csv, parse_json
 from lakeloop.ingestion.sources.protocol import POSITION
 from lakeloop.ingestion.sources.replay.forms import Form
+from lakeloop.ingestion.sources.rest.parsing import RecordParser, parse_records
 
 NOT_ONE = "the original is not one record of its format"
 WHOLE = 10**18  # beyond it a double no longer tells whole numbers apart
@@ -103,6 +105,8 @@ def parse_originals(
     rows: DataFrame, form: Form, source: object, fields: Sequence[str], aliases: Mapping[str, Sequence[str]]
 ) -> DataFrame:
     """Rows of `_text` and `_position` in the form that the line parsers give; `aliases` has further names of fields."""
+    if isinstance(source, RestSource):
+        return parse_records(rows, RecordParser(tuple(fields), source.paths, aliases))
     files = source if isinstance(source, FilesSource) else None
     declared = files.formats.by_extension.get(form.extension) if files else None
     if form.way == "csv":

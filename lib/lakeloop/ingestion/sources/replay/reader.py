@@ -51,7 +51,7 @@ class Replays:
 class Selection:
     """Rows of LANDED, the forms that their `form` counts from 0, and the columns that their originals have.
 
-    `schema` is that of a source of files.
+    `schema` is that of a source of files or of an API.
     """
 
     rows: DataFrame
@@ -111,12 +111,8 @@ class ReplayReader:
         if self._schemas is not None:
             schema = self._schemas.current()
             return Selection(rows, forms, tuple(schema.schema.names), schema)
-        if isinstance(self.spec.source, RestSource):
-            fields = tuple(self.spec.source.fields)
-        else:
-            keys = rows.select(F.explode(F.json_object_keys("original")).alias("name")).distinct().collect()
-            fields = tuple(sorted(row["name"] for row in keys))
-        return Selection(rows, forms, fields)
+        keys = rows.select(F.explode(F.json_object_keys("original")).alias("name")).distinct().collect()
+        return Selection(rows, forms, tuple(sorted(row["name"] for row in keys)))
 
     def read(self, plan: Plan) -> Extract:
         """The landed rows, parsed as their formats are declared now, each at the place where it first stood."""
@@ -148,8 +144,9 @@ class ReplayReader:
             for number, form in enumerate(selection.forms)
         ]
         parsed = union_by_name(frames, selection.fields)
-        if selection.schema is not None and isinstance(self.spec.source, FilesSource):
-            extract = conform_to_schema(parsed, selection.schema, self.spec.source.schema_rules)
+        if selection.schema is not None and isinstance(self.spec.source, FilesSource | RestSource):
+            what = "file" if isinstance(self.spec.source, FilesSource) else "answer"
+            extract = conform_to_schema(parsed, selection.schema, self.spec.source.schema_rules, what)
         else:
             extract = Extract(parsed, form_findings())
         if {form.way for form in selection.forms} != {"columns"}:
@@ -171,7 +168,7 @@ class ReplayReader:
 
     @property
     def _schemas(self) -> SchemaPlanner | None:
-        if not isinstance(self.spec.source, FilesSource):
+        if not isinstance(self.spec.source, FilesSource | RestSource):
             return None
         versions = SchemaVersions(self.lake.root, self.spec.pipeline)
         return SchemaPlanner(self.spec.source, versions, read_as_text(self.spec.transforms))

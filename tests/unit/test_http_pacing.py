@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from lakeloop.core.run_record import now
 from lakeloop.ingestion.enrichment.answers import address, read_fields
-from lakeloop.ingestion.enrichment.pacing import Breaker, Pace, retry_after
+from lakeloop.ingestion.enrichment.breaking import Breaker
+from lakeloop.ingestion.http.pacing import Pace, back_off, retry_after
 
 
 class Clock:
@@ -58,16 +59,31 @@ def test_a_breaker_opens_after_failures_in_a_row_and_stays_open() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [(None, None), ("3", 3), ("0", 0), ("86400", 60), ("-1", None), ("soon", None), ("", None), ("1.5", None)],
+    [(None, None), ("3", 3), ("0", 0), ("86400", 86400), ("-1", None), ("soon", None), ("", None), ("1.5", None)],
 )
-def test_a_retry_after_is_honoured_up_to_a_minute(header: str | None, seconds: float | None) -> None:
+def test_a_retry_after_is_a_number_of_seconds(header: str | None, seconds: float | None) -> None:
     assert retry_after(header) == seconds
 
 
 def test_a_retry_after_may_be_a_date() -> None:
     assert retry_after(format_datetime(now() - dt.timedelta(hours=1), usegmt=True)) == 0
-    assert retry_after(format_datetime(now() + dt.timedelta(days=1), usegmt=True)) == 60
+    tomorrow = retry_after(format_datetime(now() + dt.timedelta(days=1), usegmt=True))
+    assert tomorrow is not None
+    assert 86_390 < tomorrow <= 86_400
     assert retry_after("Thu, 01 Jan 2026 00:00:00 -0000") == 0
+
+
+def test_a_date_counts_by_the_clock_of_the_server_that_says_it() -> None:
+    theirs = now() + dt.timedelta(days=365)  # a year ahead of ours
+    said, later = (format_datetime(moment, usegmt=True) for moment in (theirs, theirs + dt.timedelta(seconds=7)))
+    assert retry_after(later, said) == 7
+    assert retry_after(said, later) == 0
+    assert retry_after(later, "today") == pytest.approx(365 * 86_400 + 7, abs=60)
+
+
+@given(st.floats(0, 10), st.integers(0, 20), st.floats(0, 100))
+def test_a_pause_is_drawn_from_nothing_to_the_back_off(first: float, tried: int, longest: float) -> None:
+    assert 0 <= back_off(first, tried, longest) <= min(first * 2**tried, longest)
 
 
 @given(st.text(max_size=12), st.text(max_size=12))
