@@ -13,13 +13,14 @@ UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 def parse_duration(value: Any) -> dt.timedelta:
     """A length of time above nothing. Raises ValueError that says how one is written."""
-    length = _parse_wait(value)
+    length = parse_wait(value)
     if not length:
         raise WRONG
     return length
 
 
-def _parse_wait(value: Any) -> dt.timedelta:
+def parse_wait(value: Any) -> dt.timedelta:
+    """A length of time that may be nothing. Raises ValueError that says how one is written."""
     if isinstance(value, dt.timedelta):
         return value
     match = re.fullmatch(r"(\d{1,6})([dhms])", value) if isinstance(value, str) else None
@@ -29,7 +30,7 @@ def _parse_wait(value: Any) -> dt.timedelta:
 
 
 Duration = Annotated[dt.timedelta, BeforeValidator(parse_duration)]
-Wait = Annotated[dt.timedelta, BeforeValidator(_parse_wait)]  # may be nothing: `0s`
+Wait = Annotated[dt.timedelta, BeforeValidator(parse_wait)]  # may be nothing: `0s`
 
 
 def in_words(length: dt.timedelta) -> str:

@@ -6,7 +6,7 @@ from lakeloop.core.connections import FilesConnection, JdbcConnection, RestConne
 from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
-from lakeloop.ingestion.sources.jdbc import JdbcReader
+from lakeloop.ingestion.sources.jdbc import Database, JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
 from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.replay import ReplayReader, WithReplays
@@ -47,8 +47,10 @@ def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
             catalog = FileCatalog(lake.root, spec.pipeline, spec.owner)
             return FilesReader(lake.spark, absolute(folder.path), declared, catalog, read_as_text(spec.transforms))
         case JdbcSource() as declared, JdbcConnection() as database:
-            password = secrets.resolve(database.password, project.secrets_folder)
-            return JdbcReader(lake.spark, database, password, declared)
+            secret = database.password
+            password = None if secret is None else secrets.resolve(secret, project.secrets_folder)
+            asked = Database(lake.spark, database, password, declared.jdbc, declared.what)
+            return JdbcReader(lake, spec.pipeline, asked, declared)
         case RestSource() as declared, RestConnection() as api:
             token = secrets.resolve(api.bearer_token, project.secrets_folder)
             return RestReader(lake.spark, api, token, declared, f"{lake.root}/_landing/{spec.pipeline}")

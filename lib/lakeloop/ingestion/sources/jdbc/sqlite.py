@@ -1,0 +1,89 @@
+"""SQLite, 3.23 or newer: a value has a type of its own, whatever its column declares, so all of them come as texts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lakeloop.ingestion.source_specs import JdbcSource
+from lakeloop.ingestion.sources.jdbc.dialect import Ask, Column
+from lakeloop.ingestion.sources.jdbc.order import Order
+from lakeloop.ingestion.sources.jdbc.statements import identifier, string
+
+DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+MOMENT = f"{DAY} [0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+
+
+@dataclass(frozen=True)
+class Sqlite:
+    """A file of SQLite. It is opened read only, so that one that is missing is not made."""
+
+    driver: str = "org.sqlite.JDBC"
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """SQLITE_OPEN_READONLY, and a wait in milliseconds for whoever writes."""
+        return {"open_mode": "1", "busy_timeout": "10000"}
+
+    @property
+    def remedies(self) -> Mapping[str, str]:
+        """By the name of the error, as the driver writes it into the message."""
+        return {
+            r".*no such table": "check the table's name",
+            r".*no such column": "check the names under `where` and `query`",
+            r".*SQLITE_(CANTOPEN|READONLY)": "check that the file in the connection's url exists and may be read",
+            r".*SQLITE_(NOTADB|CORRUPT)": "the file in the connection's url is no SQLite database, or it is damaged",
+            r".*SQLITE_(BUSY|LOCKED)": "another process keeps the file locked; run again when it is done",
+            r".*SQLITE_ERROR": "mend the SQL under `where` or `query`; it is sent as it stands",
+        }
+
+    def columns(self, declared: JdbcSource, names: Callable[[], Mapping[str, str]], ask: Ask) -> list[Column]:
+        """Those of a table by their declared types; those of a query are texts."""
+        if declared.table is None:
+            return [column_of(name, "") for name in names()]
+        schema, _, table = declared.table.rpartition(".")
+        called = f"{string(table)}, {string(schema)}" if schema else string(table)
+        rows = ask(f"SELECT name, type FROM pragma_table_info({called})", {"name": "STRING", "type": "STRING"})
+        return [column_of(str(row["name"]), str(row["type"] or "")) for row in rows]
+
+    def text(self, value: str) -> str:
+        """The value as it stands there."""
+        return f"CAST({value} AS TEXT)"
+
+    def literal(self, text: str, order: Order) -> str:
+        """Integers as such, all else as text."""
+        return text if order == "integer" else string(text)
+
+    def ordered(self, column: Column) -> str:
+        """Values of the column's own kind; times are texts of the one form whose order is that of time."""
+        name = identifier(column.name)
+        if column.order == "integer":
+            return f"typeof({name}) = 'integer'"
+        is_text = f"typeof({name}) = 'text'"
+        if column.order == "date":
+            return f"{is_text} AND {name} GLOB '{DAY}'"
+        if column.order == "moment":
+            fraction = f"({name} GLOB '{MOMENT}.*' AND substr({name}, 21) NOT GLOB '*[^0-9]*')"
+            return f"{is_text} AND ({name} GLOB '{MOMENT}' OR {fraction})"
+        return is_text
+
+
+def column_of(name: str, type_: str) -> Column:
+    """A column by its declared type, by the rules that SQLite itself takes to find an affinity."""
+    quoted, upper = identifier(name), type_.upper()
+    short, whole = (f"printf('%!.{digits}g', {quoted})" for digits in (15, 17))
+    real = f"CASE WHEN CAST({short} AS REAL) = {quoted} THEN {short} ELSE {whole} END"  # 12.3, not 12.300000000000001
+    as_text = f"CASE typeof({quoted}) WHEN 'real' THEN {real} WHEN 'blob' THEN 'x''' || hex({quoted}) || '''' ELSE CAST({quoted} AS TEXT) END"
+    if "BOOL" in upper:
+        return Column(name, type_, as_text, becomes="boolean")
+    if "INT" in upper:
+        return Column(name, type_, as_text, becomes="bigint", order="integer")
+    if any(word in upper for word in ("REAL", "FLOA", "DOUB")):
+        return Column(name, type_, as_text, becomes="double")
+    if "DATETIME" in upper or "TIMESTAMP" in upper:
+        # SQLite's own functions give UTC; only what is in their form is given a zone, so that all else is found.
+        moment = f"CASE WHEN {quoted} GLOB '{MOMENT}*' THEN {quoted} || '+00:00' ELSE {as_text} END"
+        return Column(name, type_, moment, becomes="timestamp", order="moment")
+    if upper == "DATE":
+        return Column(name, type_, as_text, becomes="date", order="date")
+    if "BLOB" in upper:
+        return Column(name, type_, f"CASE WHEN {quoted} IS NOT NULL THEN hex({quoted}) END", becomes="binary")
+    return Column(name, type_, as_text, order="text")
