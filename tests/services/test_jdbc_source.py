@@ -254,7 +254,7 @@ def test_a_table_in_a_schema_and_names_that_need_quotes(crm: Crm, db: Connection
         ({"table": "t", "where": "id = "}, "syntax error .*; mend the SQL under `where` or `query`"),
         ({"query": "SELECT 1 AS a FORM t"}, "syntax error .*; mend the SQL"),
         ({"query": "SELECT nextval('counter') AS n"}, "cannot execute nextval.* in a read-only transaction"),
-        ({"query": "SELECT ARRAY[to_tsvector('a b')] AS a"}, "tsvector"),
+        ({"query": "SELECT ARRAY[to_tsvector('a b')] AS a"}, "tsvector.*; cast that column to text in the query"),
         ({"table": "named"}, r"crm\.named: no column may be called '_id', '_position', 'a b': .* by `query: SELECT"),
         ({"query": 'SELECT 1 AS a, 2 AS "A"'}, "crm.query: a and A differ by case alone"),
         ({"table": "vault"}, "permission denied.*; grant SELECT"),

@@ -71,7 +71,8 @@ def column_of(name: str, type_: str) -> Column:
     quoted, upper = identifier(name), type_.upper()
     short, whole = (f"printf('%!.{digits}g', {quoted})" for digits in (15, 17))
     real = f"CASE WHEN CAST({short} AS REAL) = {quoted} THEN {short} ELSE {whole} END"  # 12.3, not 12.300000000000001
-    as_text = f"CASE typeof({quoted}) WHEN 'real' THEN {real} WHEN 'blob' THEN 'x''' || hex({quoted}) || '''' ELSE CAST({quoted} AS TEXT) END"
+    blob = f"'x''' || hex({quoted}) || ''''"
+    as_text = f"CASE typeof({quoted}) WHEN 'real' THEN {real} WHEN 'blob' THEN {blob} ELSE CAST({quoted} AS TEXT) END"
     if "BOOL" in upper:
         return Column(name, type_, as_text, becomes="boolean")
     if "INT" in upper:

@@ -9,7 +9,7 @@ read again compares with the same earlier batches, as its plan numbers them, and
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakeloop.ingestion.sources.protocol import AS_JSON, FINGERPRINT
+from lakeloop.ingestion.sources.protocol import FINGERPRINT
 from lakeloop.lake.tables import Lake
 from lakeloop.quality.rules import value_of
 
@@ -19,8 +19,7 @@ BYTES = 16  # of SHA-256: two of 10^15 rows are alike by chance once in 10^8 tim
 
 def fingerprint(columns: list[str]) -> Column:
     """16 bytes that stand for a row; the names count and NULLs do not, so (1, NULL) and (NULL, 1) differ."""
-    options = AS_JSON | {"ignoreNullFields": "true", "timeZone": "UTC"}
-    text = F.to_json(F.struct(*(value_of(name) for name in columns)), options)
+    text = F.to_json(F.struct(*(value_of(name) for name in columns)), {"ignoreNullFields": "true"})
     return F.substring(F.unhex(F.sha2(text, 256)), 1, BYTES)
 
 
