@@ -57,13 +57,22 @@ def test_batches_take_each_row_once(values: list[Any], ends: list[int]) -> None:
 @pytest.mark.parametrize(
     ("value", "holds"),
     [
-        ("2026-01-01 00:00:00", 1), ("2026-01-01 00:00:00.5", 1), ("2026-01-01 00:00:00.", 1),
+        ("2026-01-01 00:00:00", 1), ("2026-01-01 00:00:00.5", 1), ("2026-01-01 00:00:00.123456789", 1),
+        ("2026-02-30 00:00:00", 0), ("2026-01-01 24:00:00", 0), ("0000-01-01 00:00:00", 0), ("2026-01-01 00:00:00.", 0),
         ("2026-01-01T00:00:00", 0), ("2026-01-01 00:00:00Z", 0), ("2026-01-01 00:00:00.5+01:00", 0),
         ("2026-01-01", 0), (1767225600, 0), (None, 0),
     ],
 )  # fmt: skip
 def test_times_of_sqlite_have_one_form(value: object, holds: int) -> None:
     assert count_of_conditions([value], [SQLITE.ordered(sqlite.column_of("c", "TIMESTAMP"))]) == [holds]
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [("2026-02-28", 1), ("2026-02-30", 0), ("0000-00-00", 0), ("today", 0), (20260228, 0), (None, 0)],
+)
+def test_dates_of_sqlite_exist(value: object, holds: int) -> None:
+    assert count_of_conditions([value], [SQLITE.ordered(sqlite.column_of("c", "DATE"))]) == [holds]
 
 
 def test_names_and_texts_are_quoted() -> None:

@@ -8,8 +8,7 @@ from lakeloop.ingestion.sources.jdbc.dialect import Ask, Column
 from lakeloop.ingestion.sources.jdbc.order import Order
 from lakeloop.ingestion.sources.jdbc.statements import identifier, string
 
-DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-MOMENT = f"{DAY} [0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+MOMENT = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]*"
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,18 @@ class Sqlite:
         return text if order == "integer" else string(text)
 
     def ordered(self, column: Column) -> str:
-        """Values of the column's own kind; times are texts of the one form whose order is that of time."""
+        """Values of the column's own kind; times are those that exist, in the one form whose order is that of time."""
         name = identifier(column.name)
         if column.order == "integer":
             return f"typeof({name}) = 'integer'"
         is_text = f"typeof({name}) = 'text'"
-        if column.order == "date":
-            return f"{is_text} AND {name} GLOB '{DAY}'"
+        if column.order == "date":  # adding nothing makes SQLite carry the 30th of February over
+            return f"{is_text} AND date({name}, '+0 days') = {name} AND {name} >= '0001'"
         if column.order == "moment":
-            fraction = f"({name} GLOB '{MOMENT}.*' AND substr({name}, 21) NOT GLOB '*[^0-9]*')"
-            return f"{is_text} AND ({name} GLOB '{MOMENT}' OR {fraction})"
+            whole, fraction = f"substr({name}, 1, 19)", f"substr({name}, 20)"
+            has_digits = f"{fraction} GLOB '.[0-9]*' AND {fraction} NOT GLOB '.*[^0-9]*'"
+            exists = f"datetime({whole}, '+0 days') = {whole} AND {name} >= '0001'"
+            return f"{is_text} AND {exists} AND ({fraction} = '' OR ({has_digits}))"
         return is_text
 
 
@@ -81,7 +82,7 @@ def column_of(name: str, type_: str) -> Column:
         return Column(name, type_, as_text, becomes="double")
     if "DATETIME" in upper or "TIMESTAMP" in upper:
         # SQLite's own functions give UTC; only what is in their form is given a zone, so that all else is found.
-        moment = f"CASE WHEN {quoted} GLOB '{MOMENT}*' THEN {quoted} || '+00:00' ELSE {as_text} END"
+        moment = f"CASE WHEN {quoted} GLOB '{MOMENT}' THEN {quoted} || '+00:00' ELSE {as_text} END"
         return Column(name, type_, moment, becomes="timestamp", order="moment")
     if upper == "DATE":
         return Column(name, type_, as_text, becomes="date", order="date")
