@@ -17,7 +17,7 @@ from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.sources.jdbc import Database, JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.lake.ledger import Plan, RunEntry
+from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.lake.tables import Lake
 
 PASSWORD = "it's \\ a secret"
@@ -78,6 +78,10 @@ class Crm:
     def plan(self, last: Plan | None = None) -> Plan | None:
         """What the next batch would read."""
         return self.reader.plan(last, lambda _: None)
+
+    def next_plan(self) -> Plan | None:
+        """What the next batch would read after those that have ended."""
+        return self.plan(Ledger(self.lake.root).history("t").finished)
 
     def read(self) -> list[dict[str, Any]]:
         """The rows of a first batch, without Lakeloop's columns."""

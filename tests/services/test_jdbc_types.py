@@ -38,7 +38,6 @@ CASES: list[tuple[str, str, str, Any]] = [
     ("uuid", "'00000000-0000-0000-0000-00000000000A'", "string", "00000000-0000-0000-0000-00000000000a"),
     ("json", """'{"b": 1,  "a": null}'""", "string", '{"b": 1,  "a": null}'),
     ("jsonb", """'{"b": 1.10,  "a": null}'""", "string", '{"a": null, "b": 1.10}'),
-    ("xml", "'<a>1</a>'", "string", "<a>1</a>"),
     ("mood", "'fine'", "string", "fine"),
     ("positive", "7", "int", 7),
     ("point2d", "ROW(1, 2)", "string", "(1,2)"),
@@ -62,7 +61,7 @@ CASES: list[tuple[str, str, str, Any]] = [
     ("boolean[]", "ARRAY[true, false]", "array<boolean>", [True, False]),
     ("text[]", """ARRAY['a,"', NULL, '']""", "array<string>", ['a,"', None, ""]),
     ("numeric(10,2)[]", "ARRAY[1.10, 2]", "array<string>", ["1.10", "2.00"]),
-    ("timestamp with time zone[]", "'{2026-01-01 01+01}'", "array<string>", ["2026-01-01 00:00:00+00"]),
+    ("timestamp with time zone[]", "'{2026-01-01 01:00+01}'", "array<string>", ["2026-01-01 00:00:00+00"]),
     ("mood[]", "ARRAY['fine']::mood[]", "array<string>", ["fine"]),
 ]  # fmt: skip
 # Type, SQL of a value that the lake cannot hold, and what is found.
@@ -156,7 +155,7 @@ def test_digits_of_a_numeric_come_into_a_declared_decimal(crm: Crm, db: Connecti
 
 def test_a_quarantined_row_comes_back_with_all_types(crm: Crm, db: Connection) -> None:
     """Judged again from its original, as a rule that has been relaxed would have it."""
-    kept = [case for case in CASES if case[0] not in ("xml", "double precision[]")]
+    kept = [case for case in CASES if case[0] != "double precision[]"]
     create_table(db, [case[0] for case in kept], [case[1] for case in kept], [case[1] for case in kept])
     strict = {"is_in_range": {"column": "id", "max": 0}}
     spec = crm.spec.model_validate(crm.spec.model_dump(exclude={"rules"}, mode="json") | {"rules": [strict]})

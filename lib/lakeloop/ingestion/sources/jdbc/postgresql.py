@@ -29,7 +29,7 @@ ELEMENTS = {
     "smallint": "smallint", "integer": "int", "bigint": "bigint", "real": "float", "double precision": "double",
     "boolean": "boolean",
 }  # fmt: skip
-TEXTS = ("text", "character varying", "character")
+TEXTS = ("text", "character varying", "character", "bpchar")
 # A domain is its type; a view has columns in the catalog as a table has.
 COLUMNS = """
 SELECT CAST(a.attname AS text) AS name,
@@ -64,7 +64,6 @@ class PostgreSql:
             "42501": "grant SELECT on it to the connection's user",
             "42P01|3F000": "check the table's name and schema",
             "42703": "check the names under `where` and `query`",
-            r"\[UNRECOGNIZED_SQL_TYPE": "cast that column to text in the query",
             "42": "mend the SQL under `where` or `query`; it is sent as it stands",
             "08|57P": "check that the server runs and that the connection's url is right, then run again",
         }

@@ -125,7 +125,7 @@ class JdbcReader:
         else:
             condition = table.interval.fresh(table.literal(span.after), upto)
         fresh = table.rows(condition, recent_from=span.known_from, boundaries=boundaries)
-        known = F.when(F.col(RECENT) == 1, fingerprint(table.names))
+        known = F.when(F.col(RECENT) == 1, fingerprint(fresh, table.names))
         rows = fresh.withColumn(FINGERPRINT, known).drop(RECENT)
         return rows if span.after is None else rows.unionByName(self._late_rows(table, span))
 
@@ -135,4 +135,4 @@ class JdbcReader:
         assert span.after is not None
         again = table.rows(table.interval.again(table.literal(span.low), table.literal(span.after)))
         taken = taken_rows(self.lake, f"bronze.{self.pipeline}", span.behind, span.until)
-        return untaken(again.withColumn(FINGERPRINT, fingerprint(table.names)), taken)
+        return untaken(again.withColumn(FINGERPRINT, fingerprint(again, table.names)), taken)

@@ -8,7 +8,7 @@ from lakeloop.ingestion.sources.jdbc.dialect import Ask, Column
 from lakeloop.ingestion.sources.jdbc.order import Order
 from lakeloop.ingestion.sources.jdbc.statements import identifier, string
 
-MOMENT = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]*"
+MOMENT = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]:[0-9][0-9]*"
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,9 @@ def column_of(name: str, type_: str) -> Column:
     if any(word in upper for word in ("REAL", "FLOA", "DOUB")):
         return Column(name, type_, as_text, becomes="double")
     if "DATETIME" in upper or "TIMESTAMP" in upper:
-        # SQLite's own functions give UTC; only what is in their form is given a zone, so that all else is found.
-        moment = f"CASE WHEN {quoted} GLOB '{MOMENT}' THEN {quoted} || '+00:00' ELSE {as_text} END"
+        # What SQLite's own functions give is in UTC and does not say so.
+        has_no_zone = f"{quoted} GLOB '{MOMENT}' AND substr({quoted}, 20) NOT GLOB '*[Z+-]*'"
+        moment = f"CASE WHEN {has_no_zone} THEN {quoted} || '+00:00' ELSE {as_text} END"
         return Column(name, type_, moment, becomes="timestamp", order="moment")
     if upper == "DATE":
         return Column(name, type_, as_text, becomes="date", order="date")
