@@ -100,10 +100,10 @@ def test_every_row_is_in_bronze_once(
             outcomes[crm.run().outcome] += 1
         for writer in writers:
             writer.commit()
-    while crm.run().outcome == "succeeded":
-        outcomes["succeeded"] += 1
+    last = [crm.run().outcome for _ in range(2)]
+    assert last[-1] == "nothing_new"
     assert outcomes["killed"]
-    assert outcomes["succeeded"] > 3
+    assert outcomes["succeeded"] > 2
     expected = Counter(tuple(row) for row in db.execute("SELECT id, at::text, note FROM t"))
     text = "concat(cast(at AS string), '+00')" if type_ == "timestamptz" else "cast(at AS string)"
     found = Counter(map(tuple, crm.lake.read("bronze.t").selectExpr("id", text, "note").collect()))
