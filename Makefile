@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files drill-files dist clean lock cluster
+.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files bench-sources drill-files dist clean lock cluster
 
 BIN := .venv/bin
 READY := .venv/.ready
 COMPILE := $(BIN)/uv pip compile --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade --quiet
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv: packages by hash, a Java 17 if none is here, Spark's jars (PYTHON=… names a Python 3.11)
 
@@ -44,6 +44,9 @@ bench-demo: $(READY) ## the demo, timed
 
 bench-files: $(READY) ## files of every format with rules and quarantine, beside the plainest append
 	@$(BIN)/python -m benchmarks.bench_files
+
+bench-sources: $(READY) ## a table of PostgreSQL whole, then what has changed of it
+	@$(BIN)/python -m benchmarks.bench_sources
 
 dist: $(READY) ## wheel, source archive, and the wheel as .zip for spark-submit --py-files
 	rm -rf dist

@@ -1,10 +1,8 @@
-"""A real PostgreSQL by JDBC: types, the cursor, what goes wrong in words, and a column that changes its type."""
+"""A real PostgreSQL by JDBC: the cursor, parts, queries, what goes wrong in words, and a type that changes."""
 
-import datetime as dt
-import tempfile
-from collections.abc import Iterator, Sequence
-from decimal import Decimal
-from pathlib import Path
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -12,141 +10,269 @@ import pytest
 from pyspark.sql import SparkSession
 
 from demo.postgres import EmbeddedPostgres
-from lakeloop.core.connections import JdbcConnection
 from lakeloop.core.errors import SourceError
-from lakeloop.core.run_record import RowCounts, RunContext
-from lakeloop.ingestion.pipeline import Pipeline
-from lakeloop.ingestion.source_specs import JdbcSource
+from lakeloop.core.run_record import RowCounts
 from lakeloop.ingestion.sources.jdbc import JdbcReader
-from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.lake.ledger import Plan
+from lakeloop.lake.ledger import Ledger, Plan
 from lakeloop.lake.tables import Lake
-
-PASSWORD = "it's \\ a secret"
-Connection = psycopg.Connection[tuple[Any, ...]]
+from tests.crm import PASSWORD, Connection, Crm, empty_database, running_postgres
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder), PASSWORD) as server:
-            yield server
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture
-def crm(postgres: EmbeddedPostgres) -> Iterator[Connection]:
-    """A connection on which every statement is committed; no table is left behind."""
-    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+def db(postgres: EmbeddedPostgres) -> Iterator[Connection]:
+    with empty_database(postgres) as connection:
         yield connection
-        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 
 
-def open_table(
-    spark: SparkSession, postgres: EmbeddedPostgres, table: str = "t", cursor: str | None = None, **changes: str
-) -> JdbcReader:
-    url, user, password = (
-        changes.get(key, default)
-        for key, default in (("url", postgres.jdbc_url), ("user", "lakeloop"), ("password", PASSWORD))
-    )
-    connection = JdbcConnection.model_validate({"url": url, "user": user, "password": "${secret:p}"})
-    declared = {"jdbc": "crm", "table": table} | ({"incremental": {"cursor": cursor}} if cursor else {})
-    return JdbcReader(spark, connection, password, JdbcSource.model_validate(declared))
+@pytest.fixture
+def crm(postgres: EmbeddedPostgres, db: Connection, spark: SparkSession, tmp_path_factory: Any) -> Crm:
+    return Crm(Lake(spark, str(tmp_path_factory.mktemp("lake"))), postgres.jdbc_url, {"table": "t"})
 
 
-def plan(source: JdbcReader, finished: Sequence[Plan] = ()) -> Plan | None:
-    return source.plan(finished[-1] if finished else None, lambda text: None)
+def by_cursor(crm: Crm, cursor: str, **declared: Any) -> Crm:
+    return crm.declaring(table="t", incremental={"cursor": cursor, **declared})
 
 
-def attempt(source: JdbcReader) -> None:
-    planned = plan(source)
-    assert planned is not None
-    source.read(planned)
+def ids(source: JdbcReader, plan: Plan | None) -> list[int]:
+    assert plan is not None
+    return sorted(row["id"] for row in source.read(plan).frame.collect())
 
 
-def test_types_arrive_as_they_are(spark: SparkSession, postgres: EmbeddedPostgres, crm: Connection) -> None:
-    crm.execute(
-        """CREATE TABLE t AS SELECT 1::int AS i, 2::bigint AS b, 1.50::numeric(10,2) AS n, 0.1::float8 AS f,
-           true AS yes, 'ü''"`'::text AS "Text", date '2026-02-28' AS d, timestamptz '2026-02-28 10:00+02' AS at,
-           NULL::int AS nothing, '{"a": 1}'::jsonb AS doc, ARRAY[1, 2] AS list,
-           '00000000-0000-0000-0000-000000000001'::uuid AS uid"""
-    )
-    source = open_table(spark, postgres)
-    planned = plan(source)
-    assert planned is not None
-    (row,) = source.read(planned).frame.collect()
-    values = row.asDict()
-    assert values["_position"].asDict() == {"origin": "crm.t", "record": None}
-    assert (values["_original"]["i"], values["_original"]["nothing"]) == (1, None)
-    assert {name: value for name, value in values.items() if not name.startswith("_")} == {
-        "i": 1, "b": 2, "n": Decimal("1.50"), "f": 0.1, "yes": True, "Text": "ü'\"`", "d": dt.date(2026, 2, 28),
-        "at": values["at"], "nothing": None, "doc": '{"a": 1}', "list": [1, 2],
-        "uid": "00000000-0000-0000-0000-000000000001",
-    }  # fmt: skip
-    assert values["at"].astimezone(dt.UTC) == dt.datetime(2026, 2, 28, 8, tzinfo=dt.UTC)
+def test_a_cursor_takes_each_row_once(crm: Crm, db: Connection) -> None:
+    db.execute("""CREATE TABLE t (id int, "at" timestamptz)""")
+    source = by_cursor(crm, "at")
+    assert source.plan() is None
+    db.execute("INSERT INTO t VALUES (1, '2026-01-01 00:00:00.000001Z'), (2, '2026-01-01Z'), (3, NULL)")
+    first = source.plan()
+    db.execute("INSERT INTO t VALUES (4, '2026-01-01 00:00:00.000002Z')")
+    assert ids(source.reader, first) == [1, 2, 3]
+    assert ids(source.reader, first) == [1, 2, 3]
+    assert source.run().counts == RowCounts(read=4, good=4)
+    db.execute("INSERT INTO t VALUES (5, '2026-01-01 00:00:00.000003Z')")
+    entry = source.run()
+    assert entry.counts == RowCounts(read=1, good=1)
+    assert entry.message == "1 rows since 2026-01-01 00:00:00.000002+00"
+    assert source.run().outcome == "nothing_new"
 
 
-def test_a_cursor_takes_each_row_once(spark: SparkSession, postgres: EmbeddedPostgres, crm: Connection) -> None:
-    crm.execute("""CREATE TABLE t (id int, "at" timestamptz)""")
-    source = open_table(spark, postgres, cursor="at")
-    assert plan(source) is None
-    crm.execute("INSERT INTO t VALUES (1, '2026-01-01 00:00:00.000001Z'), (2, '2026-01-01Z'), (3, NULL)")
-    first = plan(source)
-    assert first is not None
-    crm.execute("INSERT INTO t VALUES (4, '2026-01-01 00:00:00.000002Z')")
-    assert sorted(row["id"] for row in source.read(first).frame.collect()) == [1, 2, 3]
-    assert sorted(row["id"] for row in source.read(first).frame.collect()) == [1, 2, 3]
-    second = plan(source, [first])
-    assert second is not None
-    assert [row["id"] for row in source.read(second).frame.collect()] == [4]
-    assert second.summary.startswith("1 rows since 2026-01-01 00:00:00.000001")
-    assert plan(source, [first, second]) is None
+@pytest.mark.parametrize(
+    ("type_", "before", "after"),
+    [
+        ("int", "9, 10, 2", "11"),
+        ("float8", "0.1, 0.30000000000000004, 0.2", "0.4"),
+        ("real", "0.1, 0.3, 0.2", "0.30000004"),
+        ("numeric", "0.1, 1e30, 123456789012345678901234567890.123456789", "2e30"),
+        ("date", "'2026-01-01', '2025-12-31', '2024-02-29'", "'2026-01-02'"),
+        ("timestamp", "'2026-03-29 02:30:00', '2026-03-29 02:30:00.000001', '0001-01-01'", "'2026-03-29 03:00:00'"),
+        ("text", "'Oslo', 'O''Neill', 'Bern'", "'Rome'"),
+        ("char(5)", "'a', 'b', 'ab'", "'c'"),
+    ],
+)
+def test_a_cursor_of_any_type(crm: Crm, db: Connection, type_: str, before: str, after: str) -> None:
+    db.execute(f'CREATE TABLE t AS SELECT unnest(ARRAY[{before}]::{type_}[]) AS "At"')
+    source = by_cursor(crm, "At")
+    assert source.run().counts == RowCounts(read=3, good=3)
+    assert source.next_plan() is None
+    db.execute(f"INSERT INTO t VALUES ({after})")
+    following = source.next_plan()
+    assert following is not None
+    assert source.reader.read(following).frame.count() == 1
 
 
-@pytest.mark.parametrize("values", ["9, 10, 2", "0.1, 0.30000000000000004, 0.2"])
-def test_a_cursor_of_numbers(spark: SparkSession, postgres: EmbeddedPostgres, crm: Connection, values: str) -> None:
-    crm.execute(f"CREATE TABLE t AS SELECT unnest(ARRAY[{values}]::float8[]) AS at")
-    source = open_table(spark, postgres, cursor="at")
-    first = plan(source)
-    assert first is not None
-    assert source.read(first).frame.count() == 3
-    assert plan(source, [first]) is None
-
-
-def test_rows_without_a_cursor_are_read_once(spark: SparkSession, postgres: EmbeddedPostgres, crm: Connection) -> None:
-    crm.execute("CREATE TABLE t AS SELECT 1 AS id, NULL::timestamptz AS at")
-    source = open_table(spark, postgres, cursor="at")
-    first = plan(source)
-    assert first is not None
-    assert source.read(first).frame.count() == 1
-    assert plan(source, [first]) is None
-    crm.execute("INSERT INTO t VALUES (2, '2026-01-01Z')")
-    second = plan(source, [first])
-    assert second is not None
-    assert [row["id"] for row in source.read(second).frame.collect()] == [2]
-
-
-def test_names_that_no_table_can_have_are_refused_before_a_row_is_read(
-    spark: SparkSession, postgres: EmbeddedPostgres, crm: Connection
-) -> None:
-    crm.execute("""CREATE TABLE t AS SELECT 1 AS id, 2 AS "_id", 3 AS "_position", 4 AS "a b" """)
-    with pytest.raises(SourceError, match=r"crm\.t: no column may be called '_id', '_position', 'a b': .* read a view"):
-        attempt(open_table(spark, postgres))
-
-
-def test_a_table_in_a_schema_and_names_that_need_quotes(
-    spark: SparkSession, postgres: EmbeddedPostgres, crm: Connection
-) -> None:
-    crm.execute("""CREATE SCHEMA "Sales'" CREATE TABLE "My ""T" ("LastAt" text)""")
-    crm.execute("""INSERT INTO "Sales'"."My ""T" VALUES ('O''Neill')""")
+def test_neither_zone_shifts_an_interval(crm: Crm, db: Connection, spark: SparkSession) -> None:
+    """Java's own zone, the server's and the role's differ; the clock is put back in one of them in between."""
+    zones = spark._jvm.java.util.TimeZone
+    usual = zones.getDefault()
+    db.execute("CREATE TABLE t (id int, at timestamptz, local timestamp)")
+    db.execute("ALTER ROLE lakeloop SET timezone = 'America/New_York'")
     try:
-        source = open_table(spark, postgres, """Sales'.My "T""", cursor="LastAt")
-        first = plan(source)
-        assert first is not None
-        assert source.read(first).frame.count() == 1
-        assert plan(source, [first]) is None
+        zones.setDefault(zones.getTimeZone("Australia/Lord_Howe"))
+        for cursor in ("at", "local"):
+            db.execute("TRUNCATE t")
+            source = by_cursor(crm, cursor)
+            values = ["2026-11-01 05:30:00", "2026-11-01 06:30:00", "1850-01-01 00:00:00"]
+            for at, value in enumerate(values):
+                db.execute("INSERT INTO t VALUES (%s, %s::timestamptz, %s)", [at, f"{value}+00", value])
+            first = source.plan()
+            assert first is not None
+            assert first.details["span"]["upto"] == "2026-11-01 06:30:00" + ("+00" if cursor == "at" else "")
+            rows = source.reader.read(first).frame.selectExpr("id", "cast(at AS string)", "cast(local AS string)")
+            assert sorted(map(tuple, rows.collect())) == [(at, value, value) for at, value in enumerate(values)]
+            assert source.plan(first) is not None  # bronze has none of them yet
     finally:
-        crm.execute("""DROP SCHEMA "Sales'" CASCADE""")
+        zones.setDefault(usual)
+        db.execute("ALTER ROLE lakeloop RESET timezone")
+
+
+def test_rows_without_a_place_in_the_order_are_read_by_the_first_batch(crm: Crm, db: Connection) -> None:
+    db.execute("CREATE TABLE t (id int, n float8)")
+    db.execute("INSERT INTO t VALUES (1, NULL), (2, 'NaN'), (3, 'Infinity'), (4, '-Infinity'), (5, 1.5)")
+    source = by_cursor(crm, "n")
+    assert source.run().counts == RowCounts(read=5, good=5)
+    db.execute("INSERT INTO t VALUES (6, 2.5), (7, 'Infinity')")
+    assert source.run().counts == RowCounts(read=1, good=1)
+
+
+def test_an_overlap_takes_what_came_late_and_nothing_twice(crm: Crm, db: Connection) -> None:
+    db.execute("CREATE TABLE t (id int, at timestamptz, note text)")
+    db.execute(
+        "INSERT INTO t SELECT n, '2026-01-01Z'::timestamptz + n * interval '1 minute' FROM generate_series(0, 9) n"
+    )
+    source = by_cursor(crm, "at", overlap="5m")
+    assert source.run().counts == RowCounts(read=10, good=10)
+    assert source.run().outcome == "nothing_new"
+    db.execute(
+        "INSERT INTO t VALUES (3, '2026-01-01 00:03Z'), (4, '2026-01-01 00:04Z')"
+    )  # 4 is equal to a row, 3 too late
+    entry = source.run()
+    assert entry.counts == RowCounts(read=1, good=1)
+    assert entry.message == "1 rows that came late, since 2026-01-01 00:04:00+00:00"
+    # A row of the overlap that is changed in place is another row; one that is only read again is not.
+    db.execute("UPDATE t SET note = 'changed' WHERE id = 8")
+    db.execute("INSERT INTO t VALUES (10, '2026-01-01 00:10Z')")
+    assert source.run().counts == RowCounts(read=2, good=2)
+    assert source.run().outcome == "nothing_new"
+    rows = source.lake.read("bronze.t").groupBy("id").count().collect()
+    assert dict(map(tuple, rows)) == {n: 2 if n in (4, 8) else 1 for n in range(11)}
+
+
+@pytest.mark.parametrize(("type_", "value"), [("date", "2026-01-01"), ("text", "Oslo"), ("int", "7")])
+def test_ties_that_are_committed_later_come_without_an_overlap(
+    crm: Crm, db: Connection, type_: str, value: str
+) -> None:
+    db.execute(f"CREATE TABLE t (id int, at {type_})")
+    source = by_cursor(crm, "at")
+    taken = 0
+    for number in (1, 3, 2):
+        db.execute("INSERT INTO t SELECT generate_series(1, %s), %s", [number, value])
+        taken += number
+        assert source.run().counts == RowCounts(read=number, good=number)
+    assert source.run().outcome == "nothing_new"
+    assert source.lake.read("silver.t").count() == taken
+
+
+def test_a_column_that_is_added_does_not_bring_the_overlap_again(crm: Crm, db: Connection) -> None:
+    db.execute("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (2)")
+    source = by_cursor(crm, "id", overlap=10)
+    assert source.run().counts == RowCounts(read=2, good=2)
+    db.execute("ALTER TABLE t ADD city text; ALTER TABLE t ALTER id TYPE bigint; INSERT INTO t VALUES (3, 'Rome')")
+    assert source.run().counts == RowCounts(read=1, good=1)
+
+
+def test_parts_read_every_row_once(crm: Crm, db: Connection) -> None:
+    db.execute("CREATE TABLE t (id int, part numeric, at timestamptz, day date)")
+    db.execute(
+        """INSERT INTO t SELECT n, n / 7.0, '2026-01-01Z'::timestamptz + n * interval '1 hour', date '2026-01-01' + n
+           FROM generate_series(1, 100) n"""
+    )
+    db.execute("INSERT INTO t VALUES (101, NULL, NULL, NULL), (102, 'NaN', 'infinity', '-infinity')")
+    for column in ("id", "part", "at", "day"):
+        source = crm.declaring(table="t", columns=["id"], parallel={"partition_column": column, "num_partitions": 4})
+        planned = source.plan()
+        assert planned is not None
+        assert len(planned.details["boundaries"]) == 3
+        # Rows beyond the ends, as they were when the batch was planned, are read too.
+        db.execute(
+            "INSERT INTO t VALUES (-5, -5, '2000-01-01Z', '2000-01-01'), (900, 900, '2040-01-01Z', '2040-01-01')"
+        )
+        frame = source.reader.read(planned).frame
+        assert frame.rdd.getNumPartitions() == 4
+        assert ids(source.reader, planned) == [-5, *range(1, 103), 900]
+        assert min(len(part) for part in frame.select("id").rdd.glom().collect()) > 10
+        db.execute("DELETE FROM t WHERE id IN (-5, 900)")
+    assert crm.declaring(table="t", parallel={"partition_column": "id", "num_partitions": 4}).run().counts.read == 102
+
+
+def test_parts_of_an_interval(crm: Crm, db: Connection) -> None:
+    db.execute("CREATE TABLE t AS SELECT n AS id, n % 10 AS at FROM generate_series(1, 100) n")
+    parallel = {"partition_column": "id", "num_partitions": 3}
+    source = crm.declaring(table="t", incremental={"cursor": "at"}, parallel=parallel)
+    assert source.run().counts == RowCounts(read=100, good=100)
+    db.execute("INSERT INTO t SELECT n, n FROM generate_series(101, 200) n")
+    assert source.run().counts == RowCounts(read=100, good=100)
+    assert source.run().outcome == "nothing_new"
+
+
+def test_an_empty_table_has_no_parts(crm: Crm, db: Connection) -> None:
+    db.execute("CREATE TABLE t (id int)")
+    assert crm.declaring(table="t", parallel={"partition_column": "id", "num_partitions": 4}).read() == []
+
+
+def test_the_database_does_what_is_declared(crm: Crm, db: Connection) -> None:
+    db.execute("CREATE TABLE t AS SELECT n AS id, n::text AS name, n * 1.5 AS price FROM generate_series(1, 10) n")
+    source = crm.declaring(table="t", columns=["name", "id"], where="id > 8 -- the last two\n OR name = '1'")
+    assert source.read() == [{"name": "1", "id": 1}, {"name": "9", "id": 9}, {"name": "10", "id": 10}]
+    query = "SELECT id % 2 AS odd, sum(price)::numeric(10,2) AS price, sum(price) AS exact FROM t GROUP BY 1 -- halves"
+    rows = crm.declaring(query=query, where="odd = 1").read()
+    assert [(row["odd"], str(row["price"]), row["exact"]) for row in rows] == [(1, "37.50", "37.5")]
+    grown = crm.declaring(query="SELECT id, name FROM t", incremental={"cursor": "id"}, where="id <= 5")
+    assert grown.run().counts == RowCounts(read=5, good=5)
+    assert grown.declaring(query="SELECT id, name FROM t", incremental={"cursor": "id"}).run().counts.read == 5
+
+
+def test_a_table_in_a_schema_and_names_that_need_quotes(crm: Crm, db: Connection) -> None:
+    db.execute("""CREATE SCHEMA "Sales'" CREATE TABLE "My ""T" ("Last-At" text)""")
+    db.execute("""INSERT INTO "Sales'"."My ""T" VALUES ('O''Neill')""")
+    try:
+        source = crm.declaring(table="""Sales'.My "T""", incremental={"cursor": "Last-At"})
+        assert source.run().counts == RowCounts(read=1, good=1)
+        assert source.run().outcome == "nothing_new"
+    finally:
+        db.execute("""DROP SCHEMA "Sales'" CASCADE""")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"table": "nowhere"}, 'relation "nowhere" does not exist; check the table\'s name and schema'),
+        ({"table": "x.t"}, 'relation "x.t" does not exist; check the table\'s name and schema'),
+        (
+            {"table": "t", "incremental": {"cursor": "nowhen"}},
+            r"crm\.t has no column 'nowhen', which `cursor` names; .*id",
+        ),
+        (
+            {"table": "t", "parallel": {"partition_column": "ID", "num_partitions": 2}},
+            "no column 'ID', which `partition_column` names; Allowed: doc, empty, id",
+        ),
+        ({"table": "t", "columns": ["nme"]}, "no column 'nme', which `columns` names; did you mean 'name'"),
+        (
+            {"table": "t", "incremental": {"cursor": "doc"}},
+            "doc, which is of type jsonb; name a column of numbers, dates",
+        ),
+        (
+            {"table": "t", "parallel": {"partition_column": "name", "num_partitions": 2}},
+            "name, which is of type text; name a column of numbers, dates or times",
+        ),
+        ({"table": "t", "incremental": {"cursor": "empty"}}, "none of its 1 rows has a value in empty that could be"),
+        ({"table": "t", "incremental": {"cursor": "id", "overlap": "1h"}}, "the cursor id is a number, so its overlap"),
+        ({"table": "t", "where": "nme = 1"}, 'column "nme" does not exist; check the names under `where`'),
+        ({"table": "t", "where": "id = "}, "syntax error .*; mend the SQL under `where` or `query`"),
+        ({"query": "SELECT 1 AS a FORM t"}, "syntax error .*; mend the SQL"),
+        ({"query": "SELECT nextval('counter') AS n"}, "cannot execute nextval.* in a read-only transaction"),
+        ({"table": "named"}, r"crm\.named: no column may be called '_id', '_position', 'a b': .* by `query: SELECT"),
+        ({"query": 'SELECT 1 AS a, 2 AS "A"'}, "crm.query: a and A differ by case alone"),
+        ({"table": "vault"}, "permission denied.*; grant SELECT"),
+    ],
+)
+def test_what_does_not_go_is_said_with_a_remedy(crm: Crm, db: Connection, source: dict[str, Any], said: str) -> None:
+    db.execute("""CREATE TABLE t AS SELECT 1 AS id, 'a'::text AS name, '{}'::jsonb AS doc, NULL::int AS empty""")
+    db.execute("""CREATE TABLE named AS SELECT 1 AS id, 2 AS "_id", 3 AS "_position", 4 AS "a b" """)
+    db.execute("CREATE TABLE vault AS SELECT 1 AS id; CREATE SEQUENCE counter; DROP ROLE IF EXISTS clerk")
+    db.execute("CREATE ROLE clerk LOGIN PASSWORD 'clerk''s word'; GRANT USAGE ON SCHEMA public TO clerk")
+    reader = Crm(crm.lake, crm.url, source)
+    if source.get("table") == "vault":
+        reader = Crm(crm.lake, crm.url, source, "clerk", "clerk's word")
+    with pytest.raises(SourceError, match=said) as refused:
+        reader.run()
+    assert not any(secret in str(refused.value) for secret in (PASSWORD, "clerk's word"))
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith("crm")
 
 
 @pytest.mark.parametrize(
@@ -154,59 +280,71 @@ def test_a_table_in_a_schema_and_names_that_need_quotes(
     [
         ({"password": "wrong"}, "password authentication failed.*; check user and password"),
         ({"user": "nobody"}, "authentication failed.*; check user and password"),
-        ({"table": "nowhere"}, 'relation "nowhere" does not exist; check the table\'s name and schema'),
-        ({"cursor": "nowhen"}, 'column "nowhen" does not exist; check the cursor\'s column name'),
-        ({"table": "vault"}, "permission denied.*; grant SELECT"),
+        ({"url": "jdbc:postgresql://127.0.0.1:1/crm"}, "refused.*; check that the server runs"),
+        ({"url": "{server}/nowhere"}, 'database "nowhere" does not exist; the database in the connection\'s url'),
+        ({"url": "{server}/nowhere?password=hidden"}, r"/nowhere failed: .*password authentication failed"),
     ],
 )
-def test_what_the_database_refuses_is_said_with_a_remedy(
-    spark: SparkSession, postgres: EmbeddedPostgres, crm: Connection, changes: dict[str, str], said: str
+def test_a_database_that_is_not_there(crm: Crm, changes: dict[str, str], said: str) -> None:
+    given = {"url": crm.url} | changes
+    given["url"] = given["url"].format(server=crm.url.rsplit("/", 1)[0])
+    with pytest.raises(SourceError, match=f"^crm: reading t from jdbc:postgresql://127.0.0.1:.*{said}") as refused:
+        Crm(crm.lake, source={"table": "t"}, **given).run()
+    assert not any(secret in str(refused.value) for secret in ("hidden", "wrong", PASSWORD))
+
+
+def test_another_cursor_is_refused(crm: Crm, db: Connection) -> None:
+    db.execute("CREATE TABLE t AS SELECT 1 AS id, 2 AS other")
+    by_cursor(crm, "id").run()
+    with pytest.raises(SourceError, match=r"went by the cursor id, .* declare id again, or give the pipeline another"):
+        by_cursor(crm, "other").run()
+
+
+def test_a_connection_that_breaks_ends_the_run_and_the_next_goes_on(
+    crm: Crm, db: Connection, postgres: EmbeddedPostgres
 ) -> None:
-    crm.execute("CREATE TABLE t AS SELECT 1 AS id; CREATE TABLE vault AS SELECT 1 AS id")
-    crm.execute("DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN PASSWORD 'clerk''s word'")
-    crm.execute("GRANT USAGE ON SCHEMA public TO clerk")
-    if changes.get("table") == "vault":
-        changes = {**changes, "user": "clerk", "password": "clerk's word"}
-    with pytest.raises(SourceError, match=f"crm: reading .* from jdbc:postgresql://127.0.0.1:.*{said}") as refused:
-        attempt(open_table(spark, postgres, **changes))
-    assert not any(secret in str(refused.value) for secret in (PASSWORD, "wrong", "clerk's word"))
-    assert "\n" not in str(refused.value)
+    db.execute("CREATE TABLE t AS SELECT n AS id FROM generate_series(1, 400) n")
+    db.execute(
+        """CREATE FUNCTION slow(n int) RETURNS int VOLATILE LANGUAGE plpgsql AS
+           'BEGIN PERFORM pg_sleep(0.001 * (SELECT wait FROM pace)); RETURN n; END';
+           CREATE TABLE pace AS SELECT 10 AS wait"""
+    )
+    source = crm.declaring(query="SELECT slow(id) AS late, id FROM t", incremental={"cursor": "id"})
+    broken = threading.Event()
+
+    def break_it() -> None:
+        with psycopg.connect(postgres.dsn, autocommit=True) as other:
+            running = "FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%slow%' AND pid <> pg_backend_pid()"
+            for _ in range(2400):
+                if other.execute(f"SELECT count(*) {running} AND query LIKE '%_recent%'").fetchone() != (0,):
+                    other.execute(f"SELECT pg_terminate_backend(pid) {running}")
+                    broken.set()
+                    return
+                time.sleep(0.05)
+
+    breaking = threading.Thread(target=break_it)
+    breaking.start()
+    with pytest.raises(
+        SourceError, match=r"^crm: reading query from .* terminating connection .*; check that the server"
+    ):
+        source.run()
+    breaking.join()
+    assert broken.is_set()
+    db.execute("INSERT INTO t VALUES (401); UPDATE pace SET wait = 0")
+    assert source.run().counts == RowCounts(read=400, good=400)
+    assert source.run().counts == RowCounts(read=1, good=1)
+    assert Ledger(source.lake.root).history("t").batches == 2
 
 
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("jdbc:postgresql://127.0.0.1:1/crm", "refused.*; check that the server runs"),
-        ("{server}/nowhere", 'database "nowhere" does not exist; the database in the connection\'s url'),
-        ("{server}/nowhere?password=hidden", r"/nowhere failed: .*password authentication failed"),
-    ],
-)
-def test_a_database_that_is_not_there(spark: SparkSession, postgres: EmbeddedPostgres, url: str, said: str) -> None:
-    address = url.format(server=postgres.jdbc_url.rsplit("/", 1)[0])
-    with pytest.raises(SourceError, match=said) as refused:
-        attempt(open_table(spark, postgres, url=address))
-    assert "hidden" not in str(refused.value)
-
-
-def test_a_column_that_changes_its_type_costs_only_the_rows_that_do_not_fit(
-    spark: SparkSession, postgres: EmbeddedPostgres, crm: Connection, tmp_path: Path
-) -> None:
-    lake = Lake(spark, str(tmp_path / "lake"))
-    spec = PipelineSpec.model_validate({
-        "pipeline": "t", "description": "T", "source": {"jdbc": "crm", "table": "t", "incremental": {"cursor": "id"}},
-        "sink": {"table": "silver.t", "mode": "merge", "keys": ["id"]},
-    })  # fmt: skip
-
-    def run() -> RowCounts:
-        source = open_table(spark, postgres, cursor="id")
-        return Pipeline(spec, source, lake).run(RunContext("run", "test"), lambda text: None).counts
-
-    crm.execute("CREATE TABLE t (id int, tenure int); INSERT INTO t VALUES (1, 12)")
-    assert run() == RowCounts(read=1, good=1)
-    crm.execute("ALTER TABLE t ALTER tenure TYPE text; ALTER TABLE t ADD city text; ALTER TABLE t ALTER id TYPE bigint")
-    crm.execute("INSERT INTO t VALUES (2, '24', 'Rome'), (3, 'two years', 'Oslo'), (3000000000, NULL, NULL)")
-    assert run() == RowCounts(read=3, good=1, quarantined=2)
-    bad = lake.read("bronze.t").where("_verdict = 'quarantined'").selectExpr("inline(_reasons)", "_original")
+def test_a_column_that_changes_its_type_costs_only_the_rows_that_do_not_fit(crm: Crm, db: Connection) -> None:
+    sink = {"table": "silver.t", "mode": "merge", "keys": ["id"]}
+    source = Crm(crm.lake, crm.url, {"table": "t", "incremental": {"cursor": "id"}}, sink=sink)
+    db.execute("CREATE TABLE t (id int, tenure int); INSERT INTO t VALUES (1, 12)")
+    assert source.run().counts == RowCounts(read=1, good=1)
+    db.execute("ALTER TABLE t ALTER tenure TYPE text; ALTER TABLE t ADD city text; ALTER TABLE t ALTER id TYPE bigint")
+    db.execute("INSERT INTO t VALUES (2, '24', 'Rome'), (3, 'two years', 'Oslo'), (3000000000, NULL, NULL)")
+    assert source.run().counts == RowCounts(read=3, good=1, quarantined=2)
+    bad = source.lake.read("bronze.t").where("_verdict = 'quarantined'").selectExpr("inline(_reasons)", "_original")
     assert sorted(tuple(row) for row in bad.collect()) == [
         (
             "id_type_changed",
@@ -219,5 +357,5 @@ def test_a_column_that_changes_its_type_costs_only_the_rows_that_do_not_fit(
             '{"id":3,"tenure":"two years","city":"Oslo"}',
         ),
     ]
-    good = lake.read("silver.t").orderBy("id").collect()
+    good = source.lake.read("silver.t").orderBy("id").collect()
     assert [tuple(row) for row in good] == [(1, 12, None), (2, 24, "Rome")]

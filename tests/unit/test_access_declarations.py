@@ -70,6 +70,15 @@ def test_what_can_be_kept() -> None:
         assert declared(sink=sink, keep=keep).keep is not None
 
 
+def test_the_fingerprint_of_a_row_of_a_database_is_masked_too(project: Project) -> None:
+    file = Path(project.folder) / "base/pipelines/people.yml"
+    source = "source: {jdbc: crm, table: people, incremental: {cursor: at}}"
+    file.write_text("\n".join(source if line.startswith("source") else line for line in file.read_text().splitlines()))
+    policies = load_policies(project)
+    assert policies["bronze.people"].masks["_fingerprint"] == "redact"
+    assert "_fingerprint" not in policies["silver.people"].masks
+
+
 def test_masks_follow_from_the_declarations(project: Project) -> None:
     policies = load_policies(project)
     assert policies["silver.people"].masks == {"email": "hash", "city": "redact"}

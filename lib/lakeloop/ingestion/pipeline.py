@@ -24,7 +24,7 @@ from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.publishing import publish
 from lakeloop.ingestion.recording import Recorder
 from lakeloop.ingestion.soundness import require_agreement, require_sound_logs
-from lakeloop.ingestion.sources.protocol import Ended, SiftingSource, Source
+from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, SiftingSource, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
 from lakeloop.lake.tables import Lake
@@ -118,6 +118,8 @@ class Pipeline:
             return full
         if isinstance(problem, SPARK_FAILURES):
             log.error("Spark failed", pipeline=self.spec.pipeline, exc_info=problem)
+            if isinstance(self.source, ExplainingSource) and (known := self.source.explain(problem)) is not None:
+                return known
             return EngineError(f"{self.spec.pipeline}: Spark refuses the batch: {said(problem)}")
         if isinstance(problem, LakeloopError):
             return problem

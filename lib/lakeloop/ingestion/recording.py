@@ -28,6 +28,7 @@ from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.publishing import data_columns, is_published
 from lakeloop.ingestion.sources.protocol import (
     AS_JSON,
+    FINGERPRINT,
     ORIGINAL,
     POSITION,
     RESCUED,
@@ -90,6 +91,7 @@ class Recorder:
                 _as_text(enriched.rows.frame).alias(ORIGINAL),
                 RESCUED,
                 F.lit(batch.plan.details.get("schema", {}).get("version")).cast("int").alias(SCHEMA_VERSION),
+                *([FINGERPRINT] if FINGERPRINT in verdicts.columns else []),
                 *enriched.outcomes,
                 *data_columns(enriched.rows.frame),
             ),

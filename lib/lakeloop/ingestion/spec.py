@@ -100,6 +100,16 @@ class PipelineSpec(Declaration):
             )
         return self
 
+    @model_validator(mode="after")
+    def _keeps_what_a_cursor_leaves_behind(self) -> Self:
+        if self.sink.mode == "overwrite" and isinstance(self.source, JdbcSource) and self.source.incremental:
+            raise PydanticCustomError(
+                "incremental",
+                "mode overwrite replaces the table with each batch, so only the newest rows would stay; leave "
+                "`incremental` out or take mode append or merge",
+            )
+        return self
+
     @property
     def record_table(self) -> str:
         """The bronze table: every row that came in, once, with its verdict."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import QuerySource
+from lakeloop.ingestion.source_specs import JdbcSource, QuerySource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.masks import Mask
@@ -13,6 +13,7 @@ from lakeloop.lake.select import Masks
 from lakeloop.serving.access_spec import AccessSpec
 
 RECORD_COLUMNS = ("_original", "_rescued", "_reasons")
+FINGERPRINT = "_fingerprint"  # without a key, so that a value could be tried out until it fits
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,19 @@ def load_policies(project: Project) -> dict[str, Policy]:
         spec = load_pipeline(project, name)
         masks: dict[str, Mask] = {column: spec.columns[column].mask or "redact" for column in spec.pii_columns}
         # What a row was before it was conformed, and why it was refused, quote any of its columns.
-        of_record: dict[str, Mask] = masks | dict.fromkeys(RECORD_COLUMNS, "redact") if masks else {}
+        telling = [*RECORD_COLUMNS, *([FINGERPRINT] if is_fingerprinted(spec) else [])]
+        of_record: dict[str, Mask] = masks | dict.fromkeys(telling, "redact") if masks else {}
         if spec.sink.table in found:
             raise ConfigError(f"two pipelines write {spec.sink.table}; a table has one pipeline")
         found[spec.sink.table] = Policy(spec.description, spec.owner, spec.columns, masks)
         record = f"Every row that came in for {spec.sink.table}, with its verdict and its reasons"
         found[spec.record_table] = Policy(record, spec.owner, spec.columns, of_record)
     return found
+
+
+def is_fingerprinted(spec: PipelineSpec) -> bool:
+    """Whether the record has fingerprints of its rows, as that of a database with a cursor."""
+    return isinstance(spec.source, JdbcSource) and spec.source.incremental is not None
 
 
 def reach(tables: Iterable[str], policies: Mapping[str, Policy], *, pii: bool) -> dict[str, Masks]:

@@ -1,17 +1,32 @@
 """A database that Spark reaches by JDBC."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from lakeloop.core.documents import Declaration
 from lakeloop.core.secrets import SecretReference
 
 
 class JdbcConnection(Declaration):
-    """A database that Spark reaches by JDBC."""
+    """A database that Spark reaches by JDBC. PostgreSQL needs user and password, a file of SQLite has neither."""
 
-    url: str = Field(pattern=r"^jdbc:(postgresql):")
-    user: str
-    password: SecretReference
+    url: str = Field(pattern=r"^jdbc:(postgresql|sqlite):")
+    user: str | None = None
+    password: SecretReference | None = None
+
+    @model_validator(mode="after")
+    def _has_what_its_engine_needs(self) -> Self:
+        given = [name for name in ("user", "password") if getattr(self, name) is not None]
+        if self.engine == "sqlite":
+            if given:
+                raise ValueError(f"SQLite knows no users; leave out {' and '.join(given)}")
+            path = self.url.removeprefix("jdbc:sqlite:").removeprefix("file:")
+            if not path.startswith("/"):
+                raise ValueError("the url of SQLite names a file by its whole path, as jdbc:sqlite:/data/shop.db")
+        elif len(given) < 2:
+            raise ValueError("PostgreSQL needs user and password; write the password as ${secret:name}")
+        return self
 
     @property
     def engine(self) -> str:
@@ -21,4 +36,4 @@ class JdbcConnection(Declaration):
     @property
     def secrets(self) -> list[SecretReference]:
         """What must have a value before the database can be reached."""
-        return [self.password]
+        return [] if self.password is None else [self.password]

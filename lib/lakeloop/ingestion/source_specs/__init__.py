@@ -18,7 +18,8 @@ KINDS = ("files", "jdbc", "query", "rest")
 
 def _kind_of_source(value: Any) -> str | None:
     given = value if isinstance(value, dict) else value.__dict__ if isinstance(value, Declaration) else {}
-    found = [kind for kind in KINDS if kind in given]
+    # A database may be asked by a query of its own; a query over the lake stands without a connection.
+    found = [kind for kind in KINDS if kind in given and not (kind == "query" and "jdbc" in given)]
     return f"{found[0]}_source" if len(found) == 1 else None  # not a key, or errors would show the line of that key
 
 

@@ -7,7 +7,7 @@ from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
-from lakeloop.ingestion.sources.jdbc import JdbcReader
+from lakeloop.ingestion.sources.jdbc import Database, JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
 from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.replay import ReplayReader, WithReplays
@@ -49,8 +49,10 @@ def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
             catalog = FileCatalog(lake.root, spec.pipeline, spec.owner)
             return FilesReader(lake.spark, absolute(folder.path), declared, catalog, read_as_text(spec.transforms))
         case JdbcSource() as declared, JdbcConnection() as database:
-            password = secrets.resolve(database.password, project.secrets_folder)
-            return JdbcReader(lake.spark, database, password, declared)
+            secret = database.password
+            password = None if secret is None else secrets.resolve(secret, project.secrets_folder)
+            asked = Database(lake.spark, database, password, declared.jdbc, declared.what)
+            return JdbcReader(lake, spec.pipeline, asked, declared)
         case RestSource() as declared, RestConnection() as api:
             service = Service.of(declared.rest, api, project.secrets_folder)
             landing, versions = f"{lake.root}/_landing/{spec.pipeline}", SchemaVersions(lake.root, spec.pipeline)

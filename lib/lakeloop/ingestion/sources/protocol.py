@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from lakeloop.core.errors import SourceError
@@ -20,6 +22,7 @@ POSITION = "_position"  # struct<origin: string, record: bigint>: where the row 
 ORIGINAL = "_original"  # string: the record as it arrived, for rows that are not good
 RESCUED = "_rescued"  # string: JSON of fields that are not declared
 SCHEMA_VERSION = "_schema_version"  # int: the version of `ops.schemas` by which the row was read, where there is one
+FINGERPRINT = "_fingerprint"  # binary: what a row that may be read again is recognised by; NULL of all other rows
 # How columns become an original that is whole: Spark's own forms of a time end at the millisecond, and NULLs go.
 AS_JSON = {
     "ignoreNullFields": "false",
@@ -61,6 +64,15 @@ class SiftingSource(Protocol):
 
     def without_unreadable(self, plan: Plan) -> Plan | None:
         """The plan without the parts that Spark cannot read, asked after it failed; None: no part is to blame."""
+        ...
+
+
+@runtime_checkable
+class ExplainingSource(Protocol):
+    """A source that knows failures of its own system in what Spark raises."""
+
+    def explain(self, failure: PySparkException | Py4JJavaError, /) -> SourceError | None:
+        """The failure in a sentence with its remedy; None: it is not this system's."""
         ...
 
 

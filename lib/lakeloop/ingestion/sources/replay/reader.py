@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
 from pyarrow import dataset, fs
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
@@ -19,7 +22,15 @@ from lakeloop.ingestion.sources.files.columnar import union_by_name
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.line_parsers import TEXT, form_findings
-from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress, SiftingSource, Source
+from lakeloop.ingestion.sources.protocol import (
+    POSITION,
+    Ended,
+    ExplainingSource,
+    Extract,
+    Progress,
+    SiftingSource,
+    Source,
+)
 from lakeloop.ingestion.sources.replay.forms import Form, require_replayable
 from lakeloop.ingestion.sources.replay.open_rows import candidates
 from lakeloop.ingestion.sources.replay.originals import parse_originals
@@ -228,6 +239,10 @@ class WithReplays:
         if plan.kind == "replay" or not isinstance(self.usual, SiftingSource):
             return None
         return self.usual.without_unreadable(plan)
+
+    def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
+        """What the source says of a failure, if it knows it for its own."""
+        return self.usual.explain(failure) if isinstance(self.usual, ExplainingSource) else None
 
     def _planner(self, plan: Plan) -> Source:
         return self.replays if plan.kind == "replay" else self.usual

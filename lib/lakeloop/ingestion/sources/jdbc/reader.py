@@ -1,0 +1,138 @@
+"""Plans what one batch takes from a database, and reads it."""
+
+from dataclasses import dataclass
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.source_specs import JdbcSource
+from lakeloop.ingestion.source_specs.jdbc import JdbcCursor
+from lakeloop.ingestion.sources.jdbc import spans
+from lakeloop.ingestion.sources.jdbc.columns import converted
+from lakeloop.ingestion.sources.jdbc.database import Database
+from lakeloop.ingestion.sources.jdbc.spans import Span
+from lakeloop.ingestion.sources.jdbc.table import RECENT, Table
+from lakeloop.ingestion.sources.jdbc.taken import fingerprint, taken_rows, untaken
+from lakeloop.ingestion.sources.protocol import (
+    FINGERPRINT,
+    ORIGINAL,
+    POSITION,
+    RESCUED,
+    Ended,
+    Extract,
+    Progress,
+)
+from lakeloop.lake.ledger import Ledger, Plan
+from lakeloop.lake.tables import Lake
+
+
+@dataclass(frozen=True)
+class JdbcReader:
+    """Reads a table or a query of one database, for one pipeline.
+
+    With a cursor, a batch is the half-open interval (greatest read, greatest now], and what came late below it: each
+    batch looks once more at [greatest read - overlap, greatest read] and takes the rows that are not in bronze yet, as
+    `taken` recognises them. Without an overlap these are the rows of the greatest value itself, so that ties which are
+    committed later come, too. Rows whose cursor has no place in the order (NULL, NaN, infinity) are read by the first
+    batch only. The interval and the boundaries of parallel parts are fixed in the plan.
+    """
+
+    lake: Lake
+    pipeline: str
+    database: Database
+    spec: JdbcSource
+
+    def plan(self, last: Plan | None, progress: Progress) -> Plan | None:
+        """The next interval of the cursor, or all rows where none is declared; None: nothing is new.
+
+        Raises SourceError for what the database refuses and for columns that are not there or do not serve.
+        """
+        table, declared = Table.look(self.database, self.spec), self.spec.incremental
+        if declared is None:
+            whole = "the whole table" if self.spec.table else "the whole query"
+            return Plan({"span": None, "boundaries": self._boundaries(table)}, whole)
+        before = last.details["span"] if last else None
+        if before is None:
+            return self._plan_first(table, declared, progress)
+        return self._plan_next(table, declared, Span.of_json(before), progress)
+
+    def read(self, plan: Plan) -> Extract:
+        """The rows of the plan in the types of the lake, and what is found of values that it cannot hold."""
+        table, boundaries = Table.look(self.database, self.spec), plan.details["boundaries"]
+        if plan.details["span"] is None:
+            rows = table.rows(boundaries=boundaries)
+        else:
+            rows = self._rows_of(table, Span.of_json(plan.details["span"]), boundaries)
+        position = F.struct(F.lit(self.database.origin).alias("origin"), F.lit(None).cast("bigint").alias("record"))
+        original = F.struct(*(F.col(f"`{name}`") for name in table.names))
+        nothing = F.lit(None).cast("string")
+        framed = rows.withColumns({POSITION: position, ORIGINAL: original, RESCUED: nothing})
+        return Extract(*converted(framed, table.columns))
+
+    def finish(self, ended: Ended) -> None:
+        """Nothing is noted: bronze itself has the fingerprints."""
+
+    def release(self, plan: Plan) -> None:
+        """Nothing is held."""
+
+    def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
+        """A failure of the database underway, in words."""
+        return self.database.explain(failure)
+
+    def _plan_first(self, table: Table, declared: JdbcCursor, progress: Progress) -> Plan | None:
+        n, upto = table.survey("1 = 1")
+        if n == 0:
+            return None
+        if upto is None:
+            raise SourceError(
+                f"{self.database.origin}: none of its {n:,} rows has a value in {declared.cursor} that could be "
+                "ordered, so it is no cursor; name another column, or leave `incremental` out to read the whole table"
+            )
+        span = spans.first(declared.cursor, upto, table.order, declared.overlap)
+        progress(f"{n:,} rows")
+        within = table.interval.until(table.literal(upto))
+        return Plan({"span": span.as_json, "boundaries": self._boundaries(table, within)}, f"{n:,} rows")
+
+    def _plan_next(self, table: Table, declared: JdbcCursor, last: Span, progress: Progress) -> Plan | None:
+        spans.require_same_cursor(last, declared.cursor, self.database.origin)
+        behind = table.interval.after(table.literal(last.upto))
+        n, upto = table.survey(behind)
+        ledger_end = Ledger(self.lake.root).history(self.pipeline).last
+        latest = ledger_end.batch_id if ledger_end else -1
+        span = spans.following(last, upto, table.order, declared.overlap, latest)
+        if n:
+            summary = f"{n:,} rows since {last.upto}"
+        elif late := self._late_rows(table, span).count():
+            summary = f"{late:,} rows that came late, since {span.low}"
+        else:
+            return None
+        progress(summary)
+        boundaries = self._boundaries(table, behind) if n else []
+        return Plan({"span": span.as_json, "boundaries": boundaries}, summary)
+
+    def _boundaries(self, table: Table, *conditions: str) -> list[str]:
+        parallel = self.spec.parallel
+        return table.boundaries(parallel.num_partitions, *conditions) if parallel else []
+
+    def _rows_of(self, table: Table, span: Span, boundaries: list[str]) -> DataFrame:
+        """The rows of an interval with their fingerprints, where a later batch may meet them again."""
+        upto = table.literal(span.upto)
+        if span.after is None:
+            condition = table.interval.until(upto)
+        else:
+            condition = table.interval.fresh(table.literal(span.after), upto)
+        fresh = table.rows(condition, recent_from=span.known_from, boundaries=boundaries)
+        known = F.when(F.col(RECENT) == 1, fingerprint(fresh, table.names))
+        rows = fresh.withColumn(FINGERPRINT, known).drop(RECENT)
+        return rows if span.after is None else rows.unionByName(self._late_rows(table, span))
+
+    def _late_rows(self, table: Table, span: Span) -> DataFrame:
+        """The rows at or below what was read before that earlier batches do not have."""
+        assert span.low is not None
+        assert span.after is not None
+        again = table.rows(table.interval.again(table.literal(span.low), table.literal(span.after)))
+        taken = taken_rows(self.lake, f"bronze.{self.pipeline}", span.behind, span.until)
+        return untaken(again.withColumn(FINGERPRINT, fingerprint(again, table.names)), taken)
