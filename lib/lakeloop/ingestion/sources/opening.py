@@ -3,8 +3,10 @@
 from lakeloop.core import secrets
 from lakeloop.core.config import Project
 from lakeloop.core.connections import FilesConnection, JdbcConnection, RestConnection
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.changes import source_columns
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
+from lakeloop.ingestion.sources.cdc import CdcReader
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
@@ -26,6 +28,8 @@ def find_connection(project: Project, spec: PipelineSpec) -> FilesConnection | J
     declared, wanted_by = spec.source, f"pipeline {spec.pipeline}"
     if isinstance(declared, FilesSource):
         return project.connection(declared.files, FilesConnection, wanted_by)
+    if isinstance(declared, CdcSource):
+        return project.connection(declared.cdc, JdbcConnection, wanted_by)
     if isinstance(declared, JdbcSource):
         return project.connection(declared.jdbc, JdbcConnection, wanted_by)
     if isinstance(declared, RestSource):
@@ -46,6 +50,11 @@ def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
         case FilesSource() as declared, FilesConnection() as folder:
             catalog = FileCatalog(lake.root, spec.pipeline, spec.owner)
             return FilesReader(lake.spark, absolute(folder.path), declared, catalog, read_as_text(spec.transforms))
+        case CdcSource() as declared, JdbcConnection() as database:
+            password = secrets.resolve(database.password, project.secrets_folder)
+            keys = source_columns(spec.sink.keys, spec.transforms)
+            texts = read_as_text(spec.transforms)
+            return CdcReader(lake.spark, database, password, declared, lake.root, spec.pipeline, keys, texts)
         case JdbcSource() as declared, JdbcConnection() as database:
             password = secrets.resolve(database.password, project.secrets_folder)
             return JdbcReader(lake.spark, database, password, declared)

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.schemas.columns import NESTED, Column, Found, PlannedSchema, Schema
 from lakeloop.ingestion.schemas.decision import Change, decide, match, refuse
+from lakeloop.ingestion.schemas.declaration import Fields, SchemaRules
 from lakeloop.ingestion.schemas.inference import join_types
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.inspection import Inspected
@@ -18,11 +20,25 @@ Changes = list[tuple[str, str, str]]
 OF_TYPES = ("narrowed", "widened", "nested")
 
 
+class SchemaDeclaration(Protocol):
+    """What a source declares of its columns."""
+
+    @property
+    def fields(self) -> Fields | None:
+        """Names, or names with types; None: what comes first decides."""
+        ...
+
+    @property
+    def schema_rules(self) -> SchemaRules:
+        """What becomes of a difference."""
+        ...
+
+
 @dataclass(frozen=True)
 class SchemaPlanner:
     """Plans the schema of the batches of one source. `texts` are columns that transforms want as they come."""
 
-    spec: FilesSource
+    spec: SchemaDeclaration
     versions: SchemaVersions
     texts: Collection[str] = ()
 
@@ -32,10 +48,15 @@ class SchemaPlanner:
         Raises SchemaChangedError for a difference that is declared to stop the run, SourceError where no file names a
         column that a schema could be inferred from.
         """
+        assert isinstance(self.spec, FilesSource)
+        values = self.latest() is None or "evolve" in self.spec.schema_rules.modes_of_new
+        return self.plan_found(Looker(self.spec, values=values).look(files))
+
+    def plan_found(self, found: Sequence[Found]) -> PlannedSchema:
+        """The schema by which sources with these columns are read; raises as `plan` does."""
         rules = self.spec.schema_rules
         schema, changes = self._known()
         new = [] if schema is None or schema.version in {v.version for v in self.versions.all()} else [schema]
-        found = Looker(self.spec, values=schema is None or "evolve" in rules.modes_of_new).look(files)
         if schema is None:
             schema = self._inferred(found)
             new = [schema]
@@ -56,6 +77,10 @@ class SchemaPlanner:
         return PlannedSchema(
             schema, tuple(new), self._aliases(schema, found), self._lacks(schema, found), proposals, tuple(changes)
         )
+
+    def latest(self) -> Schema | None:
+        """The latest version, None where nothing says the columns yet."""
+        return self._known()[0]
 
     def current(self) -> PlannedSchema:
         """The schema of today, for rows that have been read before. Raises SourceError where there is none yet."""
