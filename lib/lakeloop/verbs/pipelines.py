@@ -1,6 +1,6 @@
 """Run pipelines in the order of their dependencies."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
@@ -11,6 +11,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, LakeloopError
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.enrichment.service import open_services
+from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.monitoring.spec import load_alerts
@@ -35,18 +36,29 @@ class RunSummary:
 def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
     """The pipelines, those that write a table before those that read it.
 
-    Raises ConfigError where they read each other in a circle, or two write one table.
+    Raises ConfigError where they read each other in a circle, or two write one table or read one slot.
     """
     specs = {name: load_pipeline(project, name) for name in names}
     writers: dict[str, str] = {}
     for name, spec in specs.items():
         if (other := writers.setdefault(spec.sink.table, name)) != name:
             raise ConfigError(f"{other} and {name} both write {spec.sink.table}; a table has one pipeline")
+    _refuse_shared_slots(specs)
     needs = {name: {writers[table] for table in spec.inputs if table in writers} for name, spec in specs.items()}
     try:
         return [specs[name] for name in TopologicalSorter(needs).static_order()]
     except CycleError as error:
         raise ConfigError(f"pipelines read each other in a circle: {' → '.join(error.args[1])}") from error
+
+
+def _refuse_shared_slots(specs: Mapping[str, PipelineSpec]) -> None:
+    readers: dict[tuple[str, str], str] = {}
+    for name, source in ((name, spec.source) for name, spec in specs.items()):
+        if isinstance(source, CdcSource) and (other := readers.setdefault((source.cdc, source.slot), name)) != name:
+            raise ConfigError(
+                f"{other} and {name} both read the slot {source.slot} of {source.cdc}, and each change is given once; "
+                "give each pipeline a slot of its own"
+            )
 
 
 def run(project: Project, names: Sequence[str], context: RunContext, progress: Progress = silent) -> RunSummary:
