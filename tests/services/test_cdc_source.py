@@ -54,7 +54,8 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
 def test_the_table_then_its_changes(lake: Lake, postgres: EmbeddedPostgres, crm: Connection) -> None:
     published(crm, "id int PRIMARY KEY, v text, n numeric(6,2), at timestamptz, yes boolean, doc jsonb, gen int "
                    "GENERATED ALWAYS AS (id * 2) STORED")  # fmt: skip
-    crm.execute("""INSERT INTO t VALUES (1, 'ü''"\\\t', 1.50, '2026-02-28 10:00+02', true, '{"a": 1}'), (2), (3, '')""")
+    crm.execute("""INSERT INTO t VALUES (1, 'ü''"\\\t', 1.50, '2026-02-28 10:00+02', true, '{"a": 1}')""")
+    crm.execute("INSERT INTO t (id, v) VALUES (2, NULL), (3, '')")
     spec = declared()
     first = run(lake, postgres, spec)
     assert first.counts == RowCounts(read=3, good=3)
@@ -95,7 +96,7 @@ def test_the_table_then_its_changes(lake: Lake, postgres: EmbeddedPostgres, crm:
     crm.execute("INSERT INTO t (id) VALUES (7); TRUNCATE t; INSERT INTO t (id, v) VALUES (1, 'again')")
     assert run(lake, postgres, spec).counts.read == 3
     assert table(lake, "id", "v") == [(1, "again")]
-    assert not list(Path(lake.root, "_landing/t").iterdir())
+    assert not list(Path(lake.root).glob("_landing/t/*"))
 
 
 def test_a_large_value_that_did_not_change_is_kept(lake: Lake, postgres: EmbeddedPostgres, crm: Connection) -> None:
@@ -116,7 +117,7 @@ def test_a_large_value_that_did_not_change_is_kept(lake: Lake, postgres: Embedde
     crm.execute(f"UPDATE t SET big = 'new' || {large} WHERE id = 4; UPDATE t SET v = 40 WHERE id = 4")
     crm.execute("UPDATE t SET v = 999 WHERE id = 5")
     crm.execute(f"INSERT INTO t VALUES (6, 6, 'six' || {large}); UPDATE t SET id = 7, v = 7 WHERE id = 6")
-    assert run(lake, postgres, spec).counts == RowCounts(read=10, good=9, quarantined=1)
+    assert run(lake, postgres, spec).counts == RowCounts(read=9, good=8, quarantined=1)
     crm.execute("UPDATE t SET v = 50 WHERE id = 5")  # its state is in quarantine alone
     assert run(lake, postgres, spec).counts == RowCounts(read=1, good=1)
     after = {row["id"]: (row["v"], row["text"], row["doc"]) for row in lake.read("silver.t").collect()}
@@ -142,7 +143,8 @@ def test_nothing_is_lost_or_doubled_between_the_first_read_and_the_changes(
         threading.Timer(1.0, open_one.commit).start()
         plans = [planned(reader, None)]
         snapshot = plans[0].details["position"]["snapshot"]
-        plans += [planned(reader, plans[-1]) for _ in range(3)]
+        for _ in range(3):
+            plans.append(planned(reader, plans[-1]))
     assert sees_as_the_server_says(crm, snapshot)
     while (last := reader.plan(plans[-1], lambda text: None)) is not None:
         plans.append(last)
@@ -194,7 +196,7 @@ def replayed(reader: CdcReader, plans: Sequence[Plan]) -> dict[int, int]:
 def sees_as_the_server_says(crm: Connection, snapshot: str) -> bool:
     first, last, _ = snapshot.split(":")
     rows = crm.execute(
-        "SELECT x, pg_visible_in_snapshot(x::text::xid8, %s::pg_snapshot) FROM generate_series(%s, %s) x",
+        "SELECT x, pg_visible_in_snapshot(x::text::xid8, %s::pg_snapshot) FROM generate_series(%s::int8, %s::int8) x",
         [snapshot, int(first) - 5, int(last) + 5],
     ).fetchall()
     return all(Snapshot.parse(snapshot).sees(xid) == is_visible for xid, is_visible in rows)
@@ -224,7 +226,8 @@ def test_a_plan_reads_the_same_and_holds_whole_transactions(
     assert 0 < sizes[1] < 9
     assert table(lake, "id") == [(number,) for number in range(1, 60)]
     crm.execute("CREATE TABLE u (id int PRIMARY KEY); ALTER PUBLICATION lakeloop ADD TABLE u")
-    crm.execute("INSERT INTO u SELECT * FROM generate_series(1, 20); INSERT INTO t VALUES (60)")
+    crm.execute("INSERT INTO u SELECT * FROM generate_series(1, 20)")
+    crm.execute("INSERT INTO t VALUES (60)")
     assert [run(lake, postgres, spec).counts.read for _ in range(2)] == [0, 1]  # a batch of others' changes moves on
 
 

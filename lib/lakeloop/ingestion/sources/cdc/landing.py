@@ -1,6 +1,5 @@
 """Rows of changes as files, so that a batch can be read again after a kill; and those files as a frame."""
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -129,11 +128,6 @@ def delete_landed(folder: str) -> None:
     system, path = filesystem(folder)
     if system.get_file_info(path).type is not fs.FileType.NotFound:
         system.delete_dir(path)
-
-
-def text_of_time(at: dt.datetime) -> str:
-    """A time as a plan has it."""
-    return at.astimezone(dt.UTC).isoformat()
 
 
 def _scanned(spark: SparkSession, names: Sequence[str], paths: Sequence[str]) -> DataFrame:

@@ -1,7 +1,7 @@
 """How far a pipeline has read its table, as each plan says it: the next one goes on from there."""
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lakeloop.core.errors import SourceError
@@ -38,6 +38,19 @@ class Position:
         """The same in JSON values."""
         return asdict(self)
 
+    def after(self, upto: int, record: int, at: dt.datetime, committed_at: dt.datetime | None) -> "Position":
+        """The place behind a further batch; `committed_at` is None for one without a change."""
+        is_past = self.snapshot_upto is not None and upto > lsn(self.snapshot_upto)
+        return replace(
+            self,
+            upto=lsn_text(upto),
+            record=record,
+            at=text_of_time(at),
+            committed_at=text_of_time(committed_at) if committed_at else self.committed_at,
+            snapshot=None if is_past else self.snapshot,
+            snapshot_upto=None if is_past else self.snapshot_upto,
+        )
+
     @property
     def place(self) -> int:
         """`upto` as a number."""
@@ -47,6 +60,11 @@ class Position:
     def time(self) -> dt.datetime:
         """`at` as a time."""
         return dt.datetime.fromisoformat(self.at)
+
+
+def text_of_time(at: dt.datetime) -> str:
+    """A time as a plan has it."""
+    return at.astimezone(dt.UTC).isoformat()
 
 
 def require_usable(slot: Slot, database: str) -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import SparkSession
@@ -15,8 +15,14 @@ from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.sources.cdc.changes import ChangeReader
 from lakeloop.ingestion.sources.cdc.checks import PublishedTable, require_server, require_table
 from lakeloop.ingestion.sources.cdc.column_types import found_in
-from lakeloop.ingestion.sources.cdc.landing import Landing, delete_landed, landing_in, read_landed, text_of_time
-from lakeloop.ingestion.sources.cdc.position import Position, require_continuity, require_usable, slot_in_words
+from lakeloop.ingestion.sources.cdc.landing import Landing, delete_landed, landing_in, read_landed
+from lakeloop.ingestion.sources.cdc.position import (
+    Position,
+    require_continuity,
+    require_usable,
+    slot_in_words,
+    text_of_time,
+)
 from lakeloop.ingestion.sources.cdc.server import connected
 from lakeloop.ingestion.sources.cdc.slots import (
     Slot,
@@ -153,25 +159,18 @@ class CdcReader:
                 landing.write(tuple(column.name for column in columns), row)
                 if reader.rows % TOLD_EVERY == 0:
                     progress(f"{reader.rows:,} changes")
-            planned = self._planned(list(shapes))
-        is_full = reader.messages >= self.spec.changes_per_batch
-        upto = reader.upto if reader.rows or is_full else max(reader.upto, flushed)
-        is_idle = not reader.rows and not is_full and upto - before.place < IDLE_BYTES
-        committed_at = reader.committed_at and text_of_time(reader.committed_at)
-        position = replace(
-            before, upto=lsn_text(upto), record=reader.record, at=text_of_time(reader.at),
-            committed_at=committed_at or before.committed_at,
-        )  # fmt: skip
-        if before.snapshot_upto and upto > lsn(before.snapshot_upto):
-            position = replace(position, snapshot=None, snapshot_upto=None)
+            is_full = reader.messages >= self.spec.changes_per_batch
+            upto = reader.upto if reader.rows or is_full else max(reader.upto, flushed)
+            is_idle = not reader.rows and not is_full and upto - before.place < IDLE_BYTES
+            planned = None if is_idle else self._planned(list(shapes))
         slot = find_slot(connection, slot.name) or slot
         self._note(connection, slot, before, always=not is_idle)
-        if is_idle:
+        if planned is None:
             return None
-        lag = self._lag(connection, position)
+        position = before.after(upto, reader.record, reader.at, reader.committed_at)
         summary = (
             f"{reader.rows:,} changes in {reader.transactions:,} transactions up to {position.upto}; "
-            f"{slot_in_words(slot, lag)}"
+            f"{slot_in_words(slot, self._lag(connection, position))}"
         )
         if planned.changes:
             summary += f"; the table has changed: {', '.join(f'{case} {name}' for case, name, _ in planned.changes)}"
