@@ -29,7 +29,7 @@ PIPELINE = """
 pipeline: {name}
 description: Accounts
 trigger: available_now
-source: {{cdc: bank, table: public.accounts, slot: drill_{name}, publication: lakeloop, changes_per_batch: 200}}
+source: {{cdc: bank, table: public.accounts, slot: drill_{name}, publication: lakeloop, changes_per_batch: 2000}}
 sink: {{table: silver.{name}, mode: merge, keys: [id]{history}}}
 """
 CONNECTION = """
@@ -98,7 +98,7 @@ class Writer(threading.Thread):
                     with psycopg.connect(self._dsn, autocommit=True) as connection:
                         while not self.stop.is_set():
                             self._commit(connection)
-                            time.sleep(0.02)
+                            time.sleep(0.1)
                 except psycopg.OperationalError:  # the server was killed
                     time.sleep(0.5)
         except BaseException as failure:
@@ -176,11 +176,7 @@ class Drill:
 
     def kill_at_random(self) -> None:
         """A run of both that is killed somewhere between its start and its likely end."""
-        running = self._start("", *PIPELINES)
-        time.sleep(self.draw.uniform(5, 30))
-        if running.poll() is None:
-            os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
+        self._kill(self._start("", *PIPELINES), after=self.draw.uniform(5, 30))
         self._count("at random")
 
     def kill_server(self) -> None:
@@ -188,8 +184,8 @@ class Drill:
         running = self._start("", *PIPELINES)
         time.sleep(self.draw.uniform(8, 15))
         self.server.crash()
-        code = running.wait(timeout=600)
-        self._count(f"the server; the run ended with {code}")
+        self._kill(running, after=20)  # it would go on as long as somebody writes
+        self._count(f"the server; the run ended with {running.returncode}")
 
     def finish(self) -> None:
         """A run to the end once nobody writes, then the account."""
@@ -209,6 +205,14 @@ class Drill:
             return subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
+
+    @staticmethod
+    def _kill(running: "subprocess.Popen[bytes]", after: float) -> None:
+        """End a run after so many seconds, unless it has ended by then."""
+        time.sleep(after)
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
 
     def _count(self, how: str) -> None:
         self.killed += 1

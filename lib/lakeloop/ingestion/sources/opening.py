@@ -7,6 +7,7 @@ from lakeloop.ingestion.changes import source_columns
 from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.cdc import CdcReader
+from lakeloop.ingestion.sources.cdc.server import libpq_address
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
@@ -29,7 +30,9 @@ def find_connection(project: Project, spec: PipelineSpec) -> FilesConnection | J
     if isinstance(declared, FilesSource):
         return project.connection(declared.files, FilesConnection, wanted_by)
     if isinstance(declared, CdcSource):
-        return project.connection(declared.cdc, JdbcConnection, wanted_by)
+        database = project.connection(declared.cdc, JdbcConnection, wanted_by)
+        libpq_address(database.url, wanted_by)
+        return database
     if isinstance(declared, JdbcSource):
         return project.connection(declared.jdbc, JdbcConnection, wanted_by)
     if isinstance(declared, RestSource):
