@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files bench-sources drill-files dist clean lock cluster
+.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files bench-sources drill-files drill-cdc dist clean lock cluster
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -35,6 +35,9 @@ drill-files: $(READY) ## runs killed 35 times, tables damaged in 11 ways, full d
 	@$(BIN)/python -m drills.drill_files
 	@$(BIN)/python -m drills.drill_damage
 	@$(BIN)/python -m drills.drill_disk
+
+drill-cdc: $(READY) ## changes of a database while runs are killed 24 times and the server once; tables must agree
+	@$(BIN)/python -m drills.drill_cdc
 
 bench: $(READY) ## every benchmarks/bench_*.py
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done

@@ -7,8 +7,8 @@ import fcntl
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +31,8 @@ class EmbeddedPostgres:
     mode 0700, say), `data_folder/cluster` becomes a link to a folder under the system's temporary directory; where it
     may not read the installed binaries, they are copied beside the data. `home` is where the data really are.
 
+    `settings` are given to the server as it starts, as `wal_level=logical` for changes.
+
     One process at a time: a second one on the same folder is refused. A server that a killed process left running is
     stopped first, and a `postmaster.pid` that a crash left is no obstacle.
 
@@ -40,8 +42,9 @@ class EmbeddedPostgres:
         psycopg.OperationalError: the data were made with another password.
     """
 
-    def __init__(self, data_folder: Path, password: str) -> None:
+    def __init__(self, data_folder: Path, password: str, settings: Mapping[str, str] | None = None) -> None:
         self.port = 0
+        self._settings = dict(settings or {})
         self.home = Path()
         self._folder = data_folder.absolute()
         self._password = password
@@ -66,7 +69,7 @@ class EmbeddedPostgres:
                 self._initialise()
             self._clear_crash()
             self.port = _free_port()
-            self._pg_ctl("start", "-l", self._log, "-o", f"-p {self.port}")
+            self._start()
             undo.callback(self._pg_ctl, "stop", "-m", "fast")
             self._create_database()
             self._undo = undo.pop_all()
@@ -74,6 +77,20 @@ class EmbeddedPostgres:
 
     def __exit__(self, *exception: object) -> None:
         self._undo.close()
+
+    def crash(self) -> None:
+        """End the server as a power cut would, and start it again on the same port, where it recovers."""
+        server = psutil.Process(int((self._data / "postmaster.pid").read_text().partition("\n")[0]))
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=20)
+        self._start()
+
+    def _start(self) -> None:
+        settings = "".join(f" -c {name}={value}" for name, value in self._settings.items())
+        self._pg_ctl("start", "-l", self._log, "-o", f"-p {self.port}{settings}")
 
     @property
     def _data(self) -> Path:

@@ -7,7 +7,7 @@ import pytest
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 
@@ -15,6 +15,7 @@ CONF = Path(__file__).parents[2] / "conf"
 HEAD = "pipeline: p\ndescription: Something\n"
 FILES = "source: {files: drop, formats: {csv: {}}, fields: [id, name, at]}\n"
 APPEND = "sink: {table: silver.p}\n"
+CDC = "source: {cdc: crm, table: public.p, slot: s, publication: lakeloop}\n"
 MERGE = "sink: {table: silver.p, mode: merge, keys: [id]}\n"
 
 
@@ -49,7 +50,7 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
     ("text", "line", "words"),
     [
         (HEAD + "sorce: {}\n" + APPEND, 3, ["unknown key 'sorce'", "did you mean 'source'"]),
-        (HEAD + "source: {}\n" + APPEND, 3, ["exactly one of the keys files, jdbc, query, rest"]),
+        (HEAD + "source: {}\n" + APPEND, 3, ["exactly one of the keys cdc, files, jdbc, query, rest"]),
         (HEAD + "source: {jdbc: crm, files: drop, table: t}\n" + APPEND, 3, ["exactly one of the keys"]),
         (HEAD + "source: crm\n" + APPEND, 3, ["exactly one of the keys"]),
         (HEAD + "source:\n  jdbc: crm\n" + APPEND, 3, ["table"]),
@@ -116,6 +117,13 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
         (HEAD + FILES + "sink: {table: silver.p, keys: [id]}\n", 4, ["keys belong to mode merge"]),
         (HEAD + FILES + "sink: {table: silver.p, sequence_by: at}\n", 4, ["sequence_by"]),
         (HEAD + FILES + "sink: {table: silver.p, mode: merge, keys: [id], history: scd2}\n", 4, ["sequence_by"]),
+        (HEAD + CDC + "sink: {table: silver.p}\n", 4, ["mode: merge and the keys"]),
+        (HEAD + CDC + MERGE.replace("}", ", sequence_by: at}"), 4, ["in the order of their commits"]),
+        (HEAD + CDC + "transforms: [dedupe: {keys: [id]}]\n" + MERGE, 1, ["dedupe: several changes of a key"]),
+        (HEAD + CDC + "rules: [is_unique: id]\n" + MERGE, 1, ["is_unique: a key may change several times"]),
+        (HEAD + CDC.replace("public.p", "p") + MERGE, 3, ["source.table", "found 'p'"]),
+        (HEAD + CDC.replace(": s,", ": My-Slot,") + MERGE, 3, ["source.slot", "found 'My-Slot'"]),
+        (HEAD + CDC.replace("}", ", retains_at_most: 5 GB}") + MERGE, 3, ["a size is a whole number"]),
         (HEAD.replace(": p", ": P p") + FILES + APPEND, 1, ["pipeline", "found 'P p'"]),
         (HEAD + FILES, 1, ["sink", "required"]),
     ],
@@ -172,6 +180,13 @@ def test_uniqueness_is_left_to_a_dedupe_that_guarantees_it(tmp_path: Path, trans
 def test_a_history_needs_its_sequence(tmp_path: Path) -> None:
     sink = "sink: {table: silver.p, mode: merge, keys: [id], sequence_by: at, history: scd2}\n"
     assert ("is_not_null", ("at",), "error") in implied(load(tmp_path, HEAD + FILES + sink))
+
+
+def test_changes_have_an_order_of_their_own_and_keys_that_repeat(tmp_path: Path) -> None:
+    spec = load(tmp_path, HEAD + CDC + MERGE.replace("}", ", history: scd2}"))
+    assert implied(spec) == [("is_not_null", ("id",), "error")]
+    assert spec.source == CdcSource(cdc="crm", table="public.p", slot="s", publication="lakeloop")
+    assert spec.runs_until_idle is False
 
 
 def test_a_declared_rule_of_full_strength_is_not_repeated(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from pyarrow import orc, parquet
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.schemas.columns import PlannedSchema
+from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.inspection import inspect_files
 from lakeloop.ingestion.sources.files.listing import list_files
 from lakeloop.ingestion.sources.files.looking import BYTES, RECORDS, Looker
-from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.lake.schema_versions import SchemaVersions
 
 FORMATS: dict[str, Any] = {

@@ -1,13 +1,14 @@
 """The good rows of an accepted batch into the table that people read."""
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakeloop.ingestion.change_publishing import publish_changes
+from lakeloop.ingestion.source_specs import CdcSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.history import merge_history
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.merge import merge_latest
-from lakeloop.lake.tables import Lake
+from lakeloop.lake.tables import Lake, data_columns
 from lakeloop.quality.judgement import GOOD, VERDICT
 
 
@@ -19,6 +20,9 @@ def publish(lake: Lake, spec: PipelineSpec, batch: Batch) -> None:
     sink = spec.sink
     if sink.mode == "append":
         lake.publish_view(sink.table, spec.record_table, batch.batch_id)
+        return
+    if isinstance(spec.source, CdcSource):
+        publish_changes(lake, spec, batch)
         return
     bronze = lake.read(spec.record_table)
     good = bronze.where((F.col("_batch_id") == batch.batch_id) & (F.col(VERDICT) == GOOD))
@@ -37,8 +41,3 @@ def is_published(lake: Lake, spec: PipelineSpec, batch: Batch) -> bool:
         view = lake.view(spec.sink.table)
         return view is not None and view.accepted >= batch.batch_id
     return lake.find_commit(spec.sink.table, batch.commit) is not None
-
-
-def data_columns(frame: DataFrame) -> list[str]:
-    """The columns of users, without those of Lakeloop."""
-    return [f"`{name}`" for name in frame.columns if not name.startswith("_")]

@@ -14,6 +14,8 @@ from lakeloop.core.errors import (
     RuleFailedError,
 )
 from lakeloop.core.run_record import RowCounts, now
+from lakeloop.ingestion.change_publishing import state_before
+from lakeloop.ingestion.changes import CHANGE, fill_kept, judged_where_said
 from lakeloop.ingestion.conform_types import keep_known_types
 from lakeloop.ingestion.enrichment.enriching import Enriched, enrich
 from lakeloop.ingestion.enrichment.outcomes import (
@@ -25,7 +27,7 @@ from lakeloop.ingestion.enrichment.outcomes import (
     unmarked,
 )
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.publishing import data_columns, is_published
+from lakeloop.ingestion.publishing import is_published
 from lakeloop.ingestion.sources.protocol import (
     AS_JSON,
     FINGERPRINT,
@@ -40,7 +42,7 @@ from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types, is_by_row
 from lakeloop.lake.batch_counts import BatchCounts, count_batch
 from lakeloop.lake.ledger import Batch
-from lakeloop.lake.tables import Lake
+from lakeloop.lake.tables import Lake, data_columns
 from lakeloop.quality import Finding, findings_of, judge, rules_version
 from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, VERDICTS, has_failed
 
@@ -73,7 +75,7 @@ class Recorder:
     def record(self, batch: Batch) -> Judged:
         """Conform, enrich and judge every row of the batch and write it to bronze, then count what is there."""
         extract = self.source.read(batch.plan)
-        observed = None if self._goes_row_by_row else Observation()
+        observed = None if self._goes_row_by_row and not _kept(batch) else Observation()
         counted = F.count(F.lit(1)).alias("read")
         frame = extract.frame if observed is None else extract.frame.observe(observed, counted)
         known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
@@ -92,6 +94,7 @@ class Recorder:
                 RESCUED,
                 F.lit(batch.plan.details.get("schema", {}).get("version")).cast("int").alias(SCHEMA_VERSION),
                 *([FINGERPRINT] if FINGERPRINT in verdicts.columns else []),
+                *([CHANGE] if CHANGE in enriched.rows.frame.columns else []),
                 *enriched.outcomes,
                 *data_columns(enriched.rows.frame),
             ),
@@ -189,6 +192,8 @@ class Recorder:
             conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
         )
         findings = [*conformed.findings, *findings]
+        if CHANGE in checked.columns:
+            findings = judged_where_said(findings, self.spec.sink.keys)
         because = F.col(BECAUSE) if BECAUSE in checked.columns else None
         return enriched, judge(checked, findings, dropped=dropped, because=because, of_bad=[ORIGINAL]), findings
 
@@ -210,12 +215,22 @@ class Recorder:
             return good.where(F.col("_batch_id") != batch.batch_id)
 
         conformed = conform(rows, self.spec.transforms, recorded)
-        return keep_known_types(conformed, known, declared_types(self.spec.transforms))
+        conformed = keep_known_types(conformed, known, declared_types(self.spec.transforms))
+        if not (kept := _kept(batch)):
+            return conformed
+        stored = state_before(self.lake, self.spec, batch.batch_id)
+        return fill_kept(conformed, kept, self.spec.transforms, self.spec.sink.keys, stored)
 
     def _enriched(self, extract: Extract, observed: DataFrame, known: StructType | None, batch: Batch) -> Enriched:
         rows, enrichments = self._conformed(Conformed(observed, extract.findings), known, batch), self.spec.enrich
         ahead = self._conformed(Conformed(extract.frame, extract.findings), known, batch) if enrichments else rows
         return enrich(rows, ahead, enrichments, lake=self.lake, services=self.services, known=known)
+
+
+def _kept(batch: Batch) -> list[str]:
+    """Columns of the source whose values did not come with all changes of the batch."""
+    kept: list[str] = batch.plan.details.get("kept", [])
+    return kept
 
 
 def _by_reference(value: int | datetime | None, sql_type: str) -> Column:

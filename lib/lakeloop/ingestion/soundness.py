@@ -10,6 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError, DamageError
+from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.delta_log import data_files, list_log
@@ -106,9 +107,10 @@ def _of_view(root: str, spec: PipelineSpec, history: History, last: int) -> Iter
 
 
 def _of_catalogs(root: str, spec: PipelineSpec, history: History) -> Iterator[str]:
-    if history.finished is not None and isinstance(spec.source, FilesSource):
+    if history.finished is not None and isinstance(spec.source, CdcSource | FilesSource):
         mine = [("pipeline", "=", spec.pipeline), ("batch_id", "=", history.finished_id)]
-        if history.finished.details.get("files") and not read_rows(root, FILES, mine, ["batch_id"]):
+        has_catalog = isinstance(spec.source, FilesSource)
+        if has_catalog and history.finished.details.get("files") and not read_rows(root, FILES, mine, ["batch_id"]):
             yield f"{FILES} lacks the files of batch {history.finished_id}, which would be read twice"
         version = history.finished.details.get("schema", {}).get("version")
         known = {each.version for each in SchemaVersions(root, spec.pipeline).all()}

@@ -3,16 +3,17 @@
 import datetime as dt
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.config import Project
 from lakeloop.core.documents import Declaration
 from lakeloop.core.durations import Duration
 from lakeloop.core.errors import ConfigError
+from lakeloop.ingestion.change_rules import refuse_one_per_key, refuse_sink_of_changes
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.field_names import FieldName
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource, Source
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource, Source
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.quality import Rule
@@ -35,7 +36,7 @@ class Sink(Declaration):
             raise PydanticCustomError("sink", "keys belong to mode merge, and mode merge needs them")
         if self.sequence_by and self.mode != "merge":
             raise PydanticCustomError("sink", "sequence_by belongs to mode merge")
-        if self.history and (self.mode != "merge" or self.sequence_by is None):
+        if self.history and self.mode != "merge":
             raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
         return self
 
@@ -75,6 +76,21 @@ class PipelineSpec(Declaration):
     def _keeps_what_it_can(self) -> Self:
         if self.keep:
             refuse_unkeepable(self.keep, self.sink.mode)
+        return self
+
+    @field_validator("sink")
+    @classmethod
+    def _orders_versions(cls, sink: Sink, others: ValidationInfo) -> Sink:
+        if isinstance(others.data.get("source"), CdcSource):
+            refuse_sink_of_changes(sink.mode, sink.sequence_by)
+        elif "source" in others.data and sink.history and sink.sequence_by is None:
+            raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
+        return sink
+
+    @model_validator(mode="after")
+    def _takes_every_change(self) -> Self:
+        if isinstance(self.source, CdcSource):
+            refuse_one_per_key(self.transforms, self.rules)
         return self
 
     @model_validator(mode="after")
@@ -124,7 +140,7 @@ class PipelineSpec(Declaration):
     def all_rules(self) -> list[Rule]:
         """The declared rules and those that the sink implies: merge keys are present and unique within a batch."""
         implied: list[dict[str, Any]] = [{"is_not_null": key} for key in self.sink.keys]
-        if self.sink.keys and not self._dedupes_keys():
+        if self.sink.keys and not self._dedupes_keys() and not isinstance(self.source, CdcSource):
             implied.append({"is_unique": {"columns": list(self.sink.keys)}})
         if self.sink.history and self.sink.sequence_by:
             implied.append({"is_not_null": self.sink.sequence_by})

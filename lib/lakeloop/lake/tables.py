@@ -50,6 +50,11 @@ class Committed(NamedTuple):
     rows: int
 
 
+def data_columns(frame: DataFrame) -> list[str]:
+    """The columns of users, without those of Lakeloop, quoted."""
+    return [f"`{name}`" for name in frame.columns if not name.startswith("_")]
+
+
 @dataclass(frozen=True)
 class Lake:
     """Delta tables under one root folder or URI: `silver.customers` is `<root>/silver/customers`."""
@@ -93,7 +98,7 @@ class Lake:
             return reader.load(self.path(table))
         rows = reader.load(self.path(view.record_table))
         good = rows.where((F.col("_verdict") == "good") & (F.col("_batch_id") <= view.accepted))
-        return good.select(*(f"`{name}`" for name in rows.columns if not name.startswith("_")))
+        return good.select(*data_columns(rows))
 
     def schema(self, table: str) -> StructType | None:
         """The table's schema, or None where it has no rows that would have to keep it."""

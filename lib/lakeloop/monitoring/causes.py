@@ -17,7 +17,7 @@ class PipelineRun:
     """How a pipeline ended in a run.
 
     `counts` are those of the batch that was published, None where none was. `violations` are (rule, severity, rows) of
-    that batch. `arrival` is None where nothing is expected.
+    that batch. `arrival` is None where nothing is expected, `large_slot` a sentence on a slot that retains too much.
     """
 
     pipeline: str
@@ -25,6 +25,7 @@ class PipelineRun:
     counts: RowCounts | None = None
     violations: Sequence[tuple[str, RuleSeverity, int]] = ()
     arrival: Arrival | None = None
+    large_slot: str | None = None
 
 
 def causes_of(run: PipelineRun, now: dt.datetime) -> list[Cause]:
@@ -32,6 +33,8 @@ def causes_of(run: PipelineRun, now: dt.datetime) -> list[Cause]:
     causes = [] if run.error is None else [_failure(run.pipeline, run.error)]
     if run.arrival is not None and (overdue := _overdue(run.pipeline, run.arrival, now)) is not None:
         causes.append(overdue)
+    if run.large_slot is not None:
+        causes.append(Cause("slot_large", run.pipeline, "error", run.large_slot))
     counts = run.counts
     if counts is not None and counts.quarantined:
         share = f"{counts.quarantined / counts.read:.2%}" if counts.read else "all"
@@ -49,6 +52,8 @@ def is_gone(incident: Event, run: PipelineRun) -> bool:
     """Whether a run that does not show the cause of an open incident shows that it is gone."""
     if incident.kind in {"file_late", "file_missing"}:
         return run.arrival is None or run.arrival.state == "on_time"
+    if incident.kind == "slot_large":
+        return run.large_slot is None
     if incident.kind in {"rows_quarantined", "rule_violated"}:
         return run.counts is not None and run.counts.read > 0
     return run.error is None

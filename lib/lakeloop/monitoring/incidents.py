@@ -28,6 +28,7 @@ Kind = Literal[
     "file_missing",
     "rows_quarantined",
     "rule_violated",
+    "slot_large",
     "recovered",
 ]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from lakeloop.core.run_record import RowCounts, now
 from lakeloop.ingestion.schemas.columns import PlannedSchema
+from lakeloop.ingestion.schemas.planning import schema_of
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.inspection import inspect_files
 from lakeloop.ingestion.sources.files.listing import Listed, stat_files
-from lakeloop.ingestion.sources.files.schema_planning import schema_of
 from lakeloop.lake.ledger import BATCH_SCHEMA, BATCHES, RUN_SCHEMA, RUNS, Ledger, Outcome, Plan, RunEntry
 from lakeloop.lake.ops_tables import append_rows
 from lakeloop.lake.schema_versions import SchemaVersions

@@ -11,10 +11,12 @@ from lakeloop.core.config import Project
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import ConfigError, DamageError, DeliveryError, LakeloopError
 from lakeloop.core.run_record import RowCounts, RunContext, now
+from lakeloop.ingestion.source_specs.cdc import CdcSource, size_in_words
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import REPLAY, RULE_RESULTS, RUNS
 from lakeloop.lake.ops_tables import read_rows
+from lakeloop.lake.slot_states import last_state
 from lakeloop.monitoring.causes import PipelineRun
 from lakeloop.monitoring.delivery import Outbox
 from lakeloop.monitoring.incidents import Event, OpenIncident, open_incidents, record_events
@@ -86,6 +88,19 @@ def arrival_of(root: str, spec: PipelineSpec) -> Arrival | None:
     return judge_arrival(spec.source.expect, ends, now())
 
 
+def large_slot_of(root: str, spec: PipelineSpec) -> str | None:
+    """A sentence where a pipeline's slot retained more at the last look than is declared; else None."""
+    if not isinstance(spec.source, CdcSource) or spec.source.retains_at_most is None:
+        return None
+    state, most = last_state(root, spec.pipeline), spec.source.retains_at_most
+    if state is None or state.retained_bytes <= most:
+        return None
+    return (
+        f"the slot {state.slot} retains {size_in_words(state.retained_bytes)} of the server's log, more than "
+        f"{size_in_words(most)}; the disk of the server fills up until a run succeeds or the slot is dropped"
+    )
+
+
 def _ended(
     root: str, specs: Sequence[PipelineSpec], failures: Mapping[str, LakeloopError], context: RunContext
 ) -> list[PipelineRun]:
@@ -98,7 +113,14 @@ def _ended(
     for row in read_rows(root, RULE_RESULTS, here) if published else []:
         violations[row["pipeline"]].append((row["rule"], row["severity"], row["violations"]))
     return [
-        PipelineRun(name, failures.get(name), published.get(name), violations[name], arrival_of(root, spec))
+        PipelineRun(
+            name,
+            failures.get(name),
+            published.get(name),
+            violations[name],
+            arrival_of(root, spec),
+            large_slot_of(root, spec),
+        )
         for name, spec in ((spec.pipeline, spec) for spec in specs)
     ]
 

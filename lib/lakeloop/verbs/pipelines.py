@@ -20,6 +20,7 @@ from lakeloop.core.errors import (
 )
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.enrichment.service import open_services
+from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.lake.stream_decisions import find_pause
@@ -49,7 +50,7 @@ class RunSummary:
 def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
     """The pipelines, those that write a table before those that read it.
 
-    Raises ConfigError where they read each other in a circle, or two write one table.
+    Raises ConfigError where they read each other in a circle, or two write one table or read one slot.
     """
     specs = {name: load_pipeline(project, name) for name in names}
     try:
@@ -59,12 +60,23 @@ def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
 
 
 def dependencies(specs: Sequence[PipelineSpec]) -> dict[str, set[str]]:
-    """The pipelines that each one waits for. Raises ConfigError where two write one table."""
+    """The pipelines that each one waits for. Raises ConfigError where two write one table or read one slot."""
     writers: dict[str, str] = {}
     for spec in specs:
         if (other := writers.setdefault(spec.sink.table, spec.pipeline)) != spec.pipeline:
             raise ConfigError(f"{other} and {spec.pipeline} both write {spec.sink.table}; a table has one pipeline")
+    _refuse_shared_slots(specs)
     return {spec.pipeline: {writers[table] for table in spec.inputs if table in writers} for spec in specs}
+
+
+def _refuse_shared_slots(specs: Sequence[PipelineSpec]) -> None:
+    readers: dict[tuple[str, str], str] = {}
+    for name, source in ((spec.pipeline, spec.source) for spec in specs):
+        if isinstance(source, CdcSource) and (other := readers.setdefault((source.cdc, source.slot), name)) != name:
+            raise ConfigError(
+                f"{other} and {name} both read the slot {source.slot} of {source.cdc}, and each change is given once; "
+                "give each pipeline a slot of its own"
+            )
 
 
 def run(project: Project, names: Sequence[str], context: RunContext, progress: Progress = silent) -> RunSummary:

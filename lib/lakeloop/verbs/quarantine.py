@@ -13,7 +13,7 @@ from lakeloop.core.errors import ConcurrentRunError, ConfigError, TableError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.enrichment.service import open_services
 from lakeloop.ingestion.source_specs.files import FilesSource
-from lakeloop.ingestion.sources.replay import ReplayReader, Replays, WithReplays, require_replayable
+from lakeloop.ingestion.sources.replay import ReplayReader, Replays, WithReplays, require_replayable, require_waiting
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.audit import AuditEntry, append_audit
 from lakeloop.lake.file_catalog import FileCatalog
@@ -117,7 +117,7 @@ def discard(project: Project, name: str, chosen: Chosen, why: str, context: RunC
     Raises ConfigError without a reason, ConcurrentRunError while a replay is under way or was interrupted.
     """
     spec = load_pipeline(project, name)
-    require_replayable(spec)
+    require_waiting(spec)
     _require_why(why)
     history = Ledger(project.lake_root).history(name)
     if history.last is not None and history.outcome is None and history.last.plan.kind == "replay":

@@ -8,6 +8,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TableError
+from lakeloop.ingestion.changes import CHANGE, is_removal
 from lakeloop.ingestion.enrichment.spec import Enrichment
 from lakeloop.ingestion.transforms import DROPPED, Conformed
 from lakeloop.quality import Finding
@@ -25,6 +26,8 @@ def outcome_column(name: str) -> str:
 def asks(rows: Conformed, columns: Collection[str]) -> Column:
     """Whether a row is looked up by these columns at all: it was not dropped and its key is not known to be wrong."""
     asking = ~F.col(DROPPED) if DROPPED in rows.frame.columns else F.lit(True)
+    if CHANGE in rows.frame.columns:
+        asking = asking & ~is_removal()
     for finding in rows.findings:
         if finding.blocking and (not finding.columns or set(finding.columns) & set(columns)):
             asking = asking & finding.violation.isNull()

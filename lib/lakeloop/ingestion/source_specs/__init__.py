@@ -8,12 +8,13 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Tag
 
 from lakeloop.core.documents import Declaration
+from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.source_specs.jdbc import JdbcSource
 from lakeloop.ingestion.source_specs.query import QuerySource
 from lakeloop.ingestion.source_specs.rest import RestSource
 
-KINDS = ("files", "jdbc", "query", "rest")
+KINDS = ("cdc", "files", "jdbc", "query", "rest")
 
 
 def _kind_of_source(value: Any) -> str | None:
@@ -27,6 +28,7 @@ Source = Annotated[
     Annotated[JdbcSource, Tag("jdbc_source")]
     | Annotated[RestSource, Tag("rest_source")]
     | Annotated[FilesSource, Tag("files_source")]
+    | Annotated[CdcSource, Tag("cdc_source")]
     | Annotated[QuerySource, Tag("query_source")],
     Discriminator(
         _kind_of_source,
@@ -35,4 +37,4 @@ Source = Annotated[
     ),
 ]
 
-__all__ = ["FilesSource", "JdbcSource", "QuerySource", "RestSource", "Source"]
+__all__ = ["CdcSource", "FilesSource", "JdbcSource", "QuerySource", "RestSource", "Source"]

@@ -3,9 +3,12 @@
 from lakeloop.core import secrets
 from lakeloop.core.config import Project
 from lakeloop.core.connections import FilesConnection, JdbcConnection, RestConnection
+from lakeloop.ingestion.changes import source_columns
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
+from lakeloop.ingestion.sources.cdc import CdcReader
+from lakeloop.ingestion.sources.cdc.server import libpq_address
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import Database, JdbcReader
 from lakeloop.ingestion.sources.protocol import Source
@@ -28,6 +31,10 @@ def find_connection(project: Project, spec: PipelineSpec) -> FilesConnection | J
     declared, wanted_by = spec.source, f"pipeline {spec.pipeline}"
     if isinstance(declared, FilesSource):
         return project.connection(declared.files, FilesConnection, wanted_by)
+    if isinstance(declared, CdcSource):
+        database = project.connection(declared.cdc, JdbcConnection, wanted_by)
+        libpq_address(database.url, wanted_by)
+        return database
     if isinstance(declared, JdbcSource):
         return project.connection(declared.jdbc, JdbcConnection, wanted_by)
     if isinstance(declared, RestSource):
@@ -48,9 +55,13 @@ def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
         case FilesSource() as declared, FilesConnection() as folder:
             catalog = FileCatalog(lake.root, spec.pipeline, spec.owner)
             return FilesReader(lake.spark, absolute(folder.path), declared, catalog, read_as_text(spec.transforms))
+        case CdcSource() as declared, JdbcConnection() as database:
+            password = _password(project, database)
+            keys = source_columns(spec.sink.keys, spec.transforms)
+            texts = read_as_text(spec.transforms)
+            return CdcReader(lake.spark, database, password, declared, lake.root, spec.pipeline, keys, texts)
         case JdbcSource() as declared, JdbcConnection() as database:
-            secret = database.password
-            password = None if secret is None else secrets.resolve(secret, project.secrets_folder)
+            password = _password(project, database)
             asked = Database(lake.spark, database, password, declared.jdbc, declared.what)
             return JdbcReader(lake, spec.pipeline, asked, declared)
         case RestSource() as declared, RestConnection() as api:
@@ -61,3 +72,7 @@ def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
         case QuerySource() as declared, _:
             return QueryReader(lake, declared, spec.model_dump_json(exclude={"columns", "keep"}))
     raise AssertionError(f"find_connection gave the wrong kind for {spec.pipeline}")
+
+
+def _password(project: Project, database: JdbcConnection) -> str | None:
+    return None if database.password is None else secrets.resolve(database.password, project.secrets_folder)

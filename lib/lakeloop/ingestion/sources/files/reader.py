@@ -12,6 +12,7 @@ from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts
 from lakeloop.ingestion.schemas.columns import PlannedSchema
+from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs.files import (
     AvroFormat,
     CsvFormat,
@@ -29,7 +30,6 @@ from lakeloop.ingestion.sources.files.listing import list_files, stat_files, wai
 from lakeloop.ingestion.sources.files.looking import Looker
 from lakeloop.ingestion.sources.files.numbering import WHOLE, read_lines, read_whole
 from lakeloop.ingestion.sources.files.probing import probe_folder
-from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.files.unpack import Unpacker, unpack
 from lakeloop.ingestion.sources.files.unreadable import find_unreadable
 from lakeloop.ingestion.sources.line_parsers import parse_csv, parse_json

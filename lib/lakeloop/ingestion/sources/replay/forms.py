@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     AvroFormat,
@@ -43,6 +43,17 @@ class Form:
 
 
 def require_replayable(spec: PipelineSpec) -> None:
+    """Raise ConfigError for a pipeline whose quarantined rows wait for nothing, or for a later change of their row."""
+    if isinstance(spec.source, CdcSource):
+        raise ConfigError(
+            f"{spec.pipeline}: a change in quarantine is not replayed, since its row may have changed again; mend the "
+            "rule and update the row at the source, which comes as a change, or declare another name as the slot, "
+            "which reads the whole table anew"
+        )
+    require_waiting(spec)
+
+
+def require_waiting(spec: PipelineSpec) -> None:
     """Raise ConfigError for a pipeline whose rows come again by themselves, so that none of them waits."""
     if isinstance(spec.source, QuerySource) or spec.sink.mode == "overwrite":
         raise ConfigError(

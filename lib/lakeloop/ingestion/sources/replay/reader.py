@@ -16,11 +16,11 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.schemas.columns import PlannedSchema
+from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.columnar import union_by_name
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
-from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.line_parsers import TEXT, form_findings
 from lakeloop.ingestion.sources.protocol import (
     POSITION,

@@ -12,10 +12,10 @@ from lakeloop.core.run_record import now
 from lakeloop.ingestion.http.client import Client
 from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.schemas.columns import PlannedSchema
+from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.numbering import read_lines
-from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.line_parsers import TEXT
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
 from lakeloop.ingestion.sources.rest.fetching import fetch

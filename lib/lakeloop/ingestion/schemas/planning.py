@@ -1,15 +1,15 @@
 """The schema of the next batch: the latest version, a new declaration, or what the first files have; its changes."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.schemas.columns import NESTED, Column, Found, PlannedSchema, Schema
 from lakeloop.ingestion.schemas.decision import Change, decide, match, refuse
+from lakeloop.ingestion.schemas.declaration import SchemaRules
 from lakeloop.ingestion.schemas.inference import join_types
-from lakeloop.ingestion.source_specs import RestSource
-from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.protocol import require_names
 from lakeloop.lake.schema_versions import SchemaVersion, SchemaVersions
 
@@ -17,11 +17,25 @@ Changes = list[tuple[str, str, str]]
 OF_TYPES = ("narrowed", "widened", "nested")
 
 
+class SchemaDeclaration(Protocol):
+    """What a source declares of its columns."""
+
+    @property
+    def declared_types(self) -> Mapping[str, str | None] | None:
+        """The declared columns with the types that are held; None: what comes first decides."""
+        ...
+
+    @property
+    def schema_rules(self) -> SchemaRules:
+        """What becomes of a difference."""
+        ...
+
+
 @dataclass(frozen=True)
 class SchemaPlanner:
     """Plans the schema of the batches of one source. `texts` are columns that transforms want as they come."""
 
-    spec: FilesSource | RestSource
+    spec: SchemaDeclaration
     versions: SchemaVersions
     texts: Collection[str] = ()
 
@@ -55,6 +69,10 @@ class SchemaPlanner:
         return PlannedSchema(
             schema, tuple(new), self._aliases(schema, found), self._lacks(schema, found), proposals, tuple(changes)
         )
+
+    def latest(self) -> Schema | None:
+        """The latest version, None where nothing says the columns yet."""
+        return self._known()[0]
 
     def current(self) -> PlannedSchema:
         """The schema of today, for rows that have been read before. Raises SourceError where there is none yet."""
