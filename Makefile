@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files drill-files dist clean lock cluster
+.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files drill-files dist clean lock cluster kafka drill-kafka bench-kafka
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -36,6 +36,9 @@ drill-files: $(READY) ## runs killed 35 times, tables damaged in 11 ways, full d
 	@$(BIN)/python -m drills.drill_damage
 	@$(BIN)/python -m drills.drill_disk
 
+drill-kafka: $(READY) ## messages arrive while runs and the broker are killed; every message must be there once
+	@$(BIN)/python -m drills.drill_kafka
+
 bench: $(READY) ## every benchmarks/bench_*.py
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
 
@@ -44,6 +47,9 @@ bench-demo: $(READY) ## the demo, timed
 
 bench-files: $(READY) ## files of every format with rules and quarantine, beside the plainest append
 	@$(BIN)/python -m benchmarks.bench_files
+
+bench-kafka: $(READY) ## messages of a topic with rules and quarantine, beside the plainest append
+	@$(BIN)/python -m benchmarks.bench_kafka
 
 dist: $(READY) ## wheel, source archive, and the wheel as .zip for spark-submit --py-files
 	rm -rf dist
@@ -62,3 +68,6 @@ lock: $(READY) ## renew requirements/*.lock to the newest versions that setup.py
 
 cluster: $(READY) ## a Spark cluster of two workers on this machine, until Ctrl-C
 	@$(BIN)/python -m tools.cluster
+
+kafka: $(READY) ## a Kafka broker on this machine, until Ctrl-C
+	@$(BIN)/python -m tools.kafka

@@ -87,7 +87,8 @@ class Pipeline:
         message = "; ".join([batch.plan.failure or batch.plan.summary, *judged.notes])
         entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts)
         try:
-            ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), judged.results)
+            found = [*judged.results, *((rule, severity, rows) for rule, severity, rows in batch.plan.violations)]
+            ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), found)
             ledger.record(run, entry)
         except DiskFullError as problem:
             raise self._explained(problem, batch) from problem

@@ -99,11 +99,11 @@ def replay(
     spec = load_pipeline(project, name)
     require_replayable(spec)
     lake = open_lake(project)
-    services = open_services(project, spec)
+    services, usual = open_services(project, spec), open_source(project, spec, lake).usual
     if dry_run:
         open_rows = _quarantine(project, spec).count(Chosen())
-        return _rehearsed(ReplayReader(lake, spec, asked), open_rows, context, services)
-    source = WithReplays(open_source(project, spec, lake).usual, ReplayReader(lake, spec, asked), is_asked=True)
+        return _rehearsed(ReplayReader(lake, spec, asked, usual), open_rows, context, services)
+    source = WithReplays(usual, ReplayReader(lake, spec, asked, usual), is_asked=True)
     pipeline = Pipeline(spec, source, lake, services)
     say = partial(_named, progress, name)
     is_interrupted = _open_batch(Ledger(lake.root).history(name)) is not None

@@ -10,10 +10,11 @@ from pydantic import Discriminator, Tag
 from lakeloop.core.documents import Declaration
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.source_specs.jdbc import JdbcSource
+from lakeloop.ingestion.source_specs.kafka import KafkaSource
 from lakeloop.ingestion.source_specs.query import QuerySource
 from lakeloop.ingestion.source_specs.rest import RestSource
 
-KINDS = ("files", "jdbc", "query", "rest")
+KINDS = ("files", "jdbc", "kafka", "query", "rest")
 
 
 def _kind_of_source(value: Any) -> str | None:
@@ -26,6 +27,7 @@ Source = Annotated[
     Annotated[JdbcSource, Tag("jdbc_source")]
     | Annotated[RestSource, Tag("rest_source")]
     | Annotated[FilesSource, Tag("files_source")]
+    | Annotated[KafkaSource, Tag("kafka_source")]
     | Annotated[QuerySource, Tag("query_source")],
     Discriminator(
         _kind_of_source,
@@ -34,4 +36,4 @@ Source = Annotated[
     ),
 ]
 
-__all__ = ["FilesSource", "JdbcSource", "QuerySource", "RestSource", "Source"]
+__all__ = ["FilesSource", "JdbcSource", "KafkaSource", "QuerySource", "RestSource", "Source"]

@@ -2,11 +2,12 @@
 
 from lakeloop.core import secrets
 from lakeloop.core.config import Project
-from lakeloop.core.connections import FilesConnection, JdbcConnection, RestConnection
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
+from lakeloop.core.connections import AnyConnection, FilesConnection, JdbcConnection, KafkaConnection, RestConnection
+from lakeloop.ingestion.source_specs import JdbcSource, KafkaSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import JdbcReader
+from lakeloop.ingestion.sources.kafka import open_kafka, require_kafka
 from lakeloop.ingestion.sources.protocol import Source
 from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.replay import ReplayReader, WithReplays
@@ -18,7 +19,7 @@ from lakeloop.lake.storage import absolute
 from lakeloop.lake.tables import Lake
 
 
-def find_connection(project: Project, spec: PipelineSpec) -> FilesConnection | JdbcConnection | RestConnection | None:
+def find_connection(project: Project, spec: PipelineSpec) -> AnyConnection | None:
     """The connection that a pipeline's source names, None for a query.
 
     Raises ConfigError for one that is missing or of another kind.
@@ -28,6 +29,9 @@ def find_connection(project: Project, spec: PipelineSpec) -> FilesConnection | J
         return project.connection(declared.files, FilesConnection, wanted_by)
     if isinstance(declared, JdbcSource):
         return project.connection(declared.jdbc, JdbcConnection, wanted_by)
+    if isinstance(declared, KafkaSource):
+        require_kafka(project, declared, wanted_by)
+        return project.connection(declared.kafka, KafkaConnection, wanted_by)
     if isinstance(declared, RestSource):
         return project.connection(declared.rest, RestConnection, wanted_by)
     return None
@@ -38,7 +42,8 @@ def open_source(project: Project, spec: PipelineSpec, lake: Lake) -> WithReplays
 
     Raises ConfigError as `find_connection` does, SecretMissingError for a missing secret.
     """
-    return WithReplays(_open_usual(project, spec, lake), ReplayReader(lake, spec))
+    usual = _open_usual(project, spec, lake)
+    return WithReplays(usual, ReplayReader(lake, spec, usual=usual))
 
 
 def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
@@ -52,6 +57,8 @@ def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
         case RestSource() as declared, RestConnection() as api:
             token = secrets.resolve(api.bearer_token, project.secrets_folder)
             return RestReader(lake.spark, api, token, declared, f"{lake.root}/_landing/{spec.pipeline}")
+        case KafkaSource() as declared, KafkaConnection() as cluster:
+            return open_kafka(project, declared, cluster, lake.spark)
         case QuerySource() as declared, _:
             return QueryReader(lake, declared, spec.model_dump_json(exclude={"columns", "keep"}))
     raise AssertionError(f"find_connection gave the wrong kind for {spec.pipeline}")

@@ -64,6 +64,15 @@ class SiftingSource(Protocol):
         ...
 
 
+@runtime_checkable
+class RereadingSource(Protocol):
+    """A source that makes rows of its own originals again."""
+
+    def reread(self, originals: DataFrame) -> Extract:
+        """Rows of `_text`, an original, and `_position`, as `read` would give them today."""
+        ...
+
+
 class Source(Protocol):
     """One declared source of one pipeline."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import JdbcSource, KafkaSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     AvroFormat,
@@ -34,9 +34,12 @@ Place = tuple[int, str]  # the batch that a row first came in with, and its orig
 
 @dataclass(frozen=True)
 class Form:
-    """How originals are parsed: as lines by Spark, as an object of typed `columns`, or each as a `record` in Python."""
+    """How originals are parsed: as lines by Spark, as an object of typed `columns`, or each as a `record` in Python.
 
-    way: Literal["csv", "jsonl", "columns", "record"]
+    A `message` is left to the source that it came from.
+    """
+
+    way: Literal["csv", "jsonl", "columns", "record", "message"]
     extension: str = ""
     header: tuple[str, ...] = ()
     delimiter: str = ""
@@ -52,7 +55,9 @@ def require_replayable(spec: PipelineSpec) -> None:
 
 
 def form_of_source(source: object) -> Form | None:
-    """The form of all rows of a database or an API; None for files, which have one each."""
+    """The form of all rows of a database, an API or topics; None for files, which have one each."""
+    if isinstance(source, KafkaSource):
+        return Form("message")
     if isinstance(source, JdbcSource):
         return Form("columns")
     return Form("jsonl") if isinstance(source, RestSource) else None
