@@ -13,7 +13,7 @@ from typing import Any
 from lakeloop import verbs
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
-from lakeloop.ingestion.sources.files.reader import FilesReader
+from lakeloop.ingestion.sources.replay import WithReplays
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.tables import Lake
 
@@ -21,7 +21,7 @@ STEPS: dict[str, tuple[type, str]] = {
     "plan": (Ledger, "plan"),
     "bronze": (Lake, "write"),
     "publish": (Lake, "publish_view"),
-    "catalog": (FilesReader, "finish"),
+    "catalog": (WithReplays, "finish"),
     "ledger": (Ledger, "record"),
 }
 ALL_STEPS = [f"{when} {step}" for step in STEPS for when in ("before", "after")]
