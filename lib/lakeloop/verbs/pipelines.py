@@ -55,6 +55,7 @@ def run(project: Project, names: Sequence[str], context: RunContext, progress: P
     A failure does not stop the other pipelines. Raises ConfigError before anything runs, and what keeps Spark from
     starting.
     """
+    from lakeloop.ingestion.events import open_events
     from lakeloop.ingestion.pipeline import Pipeline
     from lakeloop.ingestion.sources.opening import open_source
 
@@ -68,7 +69,8 @@ def run(project: Project, names: Sequence[str], context: RunContext, progress: P
     failures: dict[str, LakeloopError] = {}
     for spec in specs:
         try:
-            pipeline = Pipeline(spec, open_source(project, spec, lake), lake, open_services(project, spec))
+            source, events = open_source(project, spec, lake), open_events(project, spec)
+            pipeline = Pipeline(spec, source, lake, open_services(project, spec), events)
             for entry in _batches(pipeline, context, partial(_named, progress, spec.pipeline)):
                 entries.append(entry)  # noqa: PERF402 - those before a failure count
         except LakeloopError as error:

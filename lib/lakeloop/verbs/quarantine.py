@@ -93,6 +93,7 @@ def replay(
     A batch that an interrupted run left is finished first. Raises ConfigError for a pipeline that replaces its rows,
     else what a run raises.
     """
+    from lakeloop.ingestion.events import open_events
     from lakeloop.ingestion.pipeline import Pipeline
     from lakeloop.ingestion.sources.opening import open_source
 
@@ -104,7 +105,7 @@ def replay(
         open_rows = _quarantine(project, spec).count(Chosen())
         return _rehearsed(ReplayReader(lake, spec, asked, usual), open_rows, context, services)
     source = WithReplays(usual, ReplayReader(lake, spec, asked, usual), is_asked=True)
-    pipeline = Pipeline(spec, source, lake, services)
+    pipeline = Pipeline(spec, source, lake, services, open_events(project, spec))
     say = partial(_named, progress, name)
     is_interrupted = _open_batch(Ledger(lake.root).history(name)) is not None
     entries = [pipeline.run(context, say) for _ in range(1 + is_interrupted)]

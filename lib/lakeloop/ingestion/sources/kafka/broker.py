@@ -1,7 +1,8 @@
 """What a Kafka cluster says of its topics, and what goes wrong with it in words."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from lakeloop.ingestion.sources.kafka.offsets import Cluster, Held, Partition
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError
-    from confluent_kafka.admin import AdminClient
+    from confluent_kafka.admin import AdminClient, TopicMetadata
 
 NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # what a broker before 2.8 says of every topic
 UNREACHABLE = "check bootstrap_servers, that the brokers are up, and that the listener speaks the protocol {protocol}"
@@ -31,6 +32,8 @@ REMEDIES = {
     "_TIMED_OUT": UNREACHABLE,
     "REQUEST_TIMED_OUT": UNREACHABLE,
 }
+FINAL = ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_SSL")  # waiting does not mend these
+LOOK_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,7 @@ class Broker:
         Messages of a transaction that is open, and those behind them, are not there yet. Raises SourceError for a
         cluster that cannot be asked, a topic that is missing, and one that the user may not read.
         """
-        with_errors, admin = self._client()
-        there = self._asked(with_errors, admin, lambda: admin.list_topics(timeout=self._seconds)).topics
+        admin, there = self._topics()
         names = self._chosen(spec, sorted(there))
         ids = self._described(admin, names)
         places = [(name, number) for name in names for number in sorted(there[name].partitions)]
@@ -57,7 +59,7 @@ class Broker:
 
     def since(self, places: Iterable[Partition], milliseconds: int) -> dict[Partition, int | None]:
         """The first offset at or after a moment; None where no message is so young."""
-        _, admin = self._client()
+        admin, _ = self._topics()
         found = self._offsets(admin, list(places), milliseconds)
         return {place: offset if offset >= 0 else None for place, offset in found.items()}
 
@@ -65,8 +67,10 @@ class Broker:
     def _seconds(self) -> float:
         return self.connection.timeout_seconds
 
-    def _client(self) -> "tuple[list[KafkaError], AdminClient]":
+    def _topics(self) -> "tuple[AdminClient, dict[str, TopicMetadata]]":
+        """A client that has reached the cluster, and the topics that the user sees."""
         try:
+            from confluent_kafka import KafkaException
             from confluent_kafka.admin import AdminClient
         except ModuleNotFoundError as error:
             raise SourceError(
@@ -74,16 +78,15 @@ class Broker:
             ) from error
         said: list[KafkaError] = []
         own: dict[str, Any] = {"error_cb": said.append, "log_level": 0}
-        return said, AdminClient(self.connection.client_settings(self.password) | own)
-
-    def _asked(self, said: "list[KafkaError]", admin: "AdminClient", ask: Callable[[], Any]) -> Any:
-        from confluent_kafka import KafkaException
-
-        try:
-            return ask()
-        except KafkaException as error:
-            admin.poll(0.2)  # the reason comes by the callback, the exception says only that nothing came
-            raise self._explained([*said, error.args[0]]) from error
+        admin = AdminClient(self.connection.client_settings(self.password) | own)
+        deadline = time.monotonic() + self._seconds
+        while True:
+            try:
+                return admin, admin.list_topics(timeout=min(LOOK_SECONDS, self._seconds)).topics
+            except KafkaException as error:
+                admin.poll(0)  # the reason comes by the callback, the exception says only that nothing came
+                if time.monotonic() > deadline or any(each.name() in FINAL for each in said):
+                    raise self._explained([*said, error.args[0]]) from error
 
     def _chosen(self, spec: KafkaSource, there: Sequence[str]) -> list[str]:
         if spec.topic_pattern is not None:
