@@ -55,6 +55,8 @@ CASES: list[tuple[str | None, bool, str | None, str | None, str | None, str | No
     ('{"a":"Infinity"}', False, "Infinity", None, None, None),
     ('{"a":"\\ud83d"}', False, "?", None, None, HALF),
     ('{"a":"\\ud83d\\ude00"}', False, "😀", None, None, None),
+    ('{"a":"x"}\t\r\n', True, "x", None, None, None),
+    ('{"a":"x"}\v', False, None, None, None, OBJECT),
     (' {"a":"x"}', False, "x", None, None, None),
     ('{"a":"\ufffd"}', False, "\ufffd", None, None, None),
     ('{"A":"x"}', False, None, None, '{"A":"x"}', None),

@@ -106,7 +106,7 @@ class Objects:
         return (
             _fast(CORRUPT).isNull()
             & F.startswith(text, F.lit("{"))
-            & F.endswith(F.rtrim(text), F.lit("}"))
+            & _ends_as_object(text)
             & (_count_of("}", text) - _count_of("}", inside) == 1)
             & F.when(pairs == known, True).otherwise(nulls & (pairs == reduce(operator.add, written_null, known)))
             & reduce(operator.and_, one_of_each, F.lit(True))
@@ -120,7 +120,7 @@ class Objects:
         """A struct of `value_<place>`, `rescued` and `malformed`."""
         # As the only element of an array: Spark reads an object and ignores what follows it.
         alone = F.from_json(F.concat(F.lit("["), text, F.lit("]")), "array<map<string,string>>", STRICT)
-        is_object = F.endswith(F.rtrim(text), F.lit("}"))
+        is_object = _ends_as_object(text)
 
         def of_array(objects: Column) -> Column:
             return _let(
@@ -164,6 +164,11 @@ class Objects:
 def decoded(text: Column) -> Column:
     """A text as UTF-8; bytes that are none are replaced, so that it is equal to itself only where there are none."""
     return F.decode(text.cast("binary"), "UTF-8")
+
+
+def _ends_as_object(text: Column) -> Column:
+    brace = F.lit("}")
+    return F.endswith(text, brace) | F.endswith(F.regexp_replace(text, r"[ \t\r\n]+\z", ""), brace)
 
 
 def _fast(name: str) -> Column:

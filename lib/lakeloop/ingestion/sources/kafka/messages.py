@@ -62,11 +62,12 @@ class MessageParser:
 
     def parse(self, messages: DataFrame) -> Extract:
         """Rows of the declared columns, and what is wrong with their form."""
-        kind, keep = self.spec.format.kind, [VALUE, *(own for own, _ in self._around.values())]
-        value = F.col(VALUE)
+        kind, around = self.spec.format.kind, [own for own, _ in self._around.values()]
+        value, keep = F.col(VALUE), [VALUE, *around]
         if isinstance(kind, JsonMessages):
-            lines = messages.withColumn(TEXT, value.cast("string"))
-            parsed = parse_json(lines, self.spec.columns, keep=[PLAIN, TEXT, *keep])
+            lines = messages.select(value.cast("string").alias(TEXT), POSITION, *around)
+            parsed = parse_json(lines, self.spec.columns, keep=[PLAIN, TEXT, *around])
+            value = F.col(TEXT).cast("binary")
             original = F.when(F.col(PLAIN), F.col(TEXT)).otherwise(as_text(value))
         elif isinstance(kind, AvroMessages):
             parsed = parse_avro(messages, VALUE, self.spec.columns, self.schemas, kind, keep)
