@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pyspark
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
@@ -33,15 +33,23 @@ from confluent_kafka.admin import (
 from lakeloop.core.errors import LakeloopError
 from lakeloop.core.java import ensure_java
 from tools.certificates import write_certificates
-from tools.cluster import HOST, free_ports
+from tools.cluster import HOST, SPARK_HOME, free_ports
 
 VERSION = "4.1.0"
-PACKAGES = f"org.apache.kafka:kafka_2.13:{VERSION},org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"
+# Not by spark.jars.packages, which leaves Scala's own library out.
+DEPENDENCIES = f"""<ivy-module version="2.0">
+  <info organisation="lakeloop" module="broker"/>
+  <dependencies>
+    <dependency org="org.apache.kafka" name="kafka_2.13" rev="{VERSION}" conf="default"/>
+    <dependency org="org.apache.logging.log4j" name="log4j-slf4j-impl" rev="2.24.3" conf="default"/>
+  </dependencies>
+</ivy-module>
+"""
 JARS = Path.home() / ".ivy2" / f"kafka-{VERSION}"
 CLUSTER = "bGFrZWxvb3Atb24tbG9vcA"  # 22 characters of base64url, as Kafka's storage tool wants it
 MEMORY = ("-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 READY_SECONDS = 60
-STOP_SECONDS = 15
+STOP_SECONDS = 5
 PROPERTIES = """
 process.roles=broker,controller
 node.id=1
@@ -194,19 +202,25 @@ class KafkaBroker:
 
 
 def fetch_jars() -> Path:
-    """The folder with the broker's jars, fetched by Spark's own Ivy the first time."""
-    jars = JARS / "jars"
-    if not (jars / f"org.apache.kafka_kafka_2.13-{VERSION}.jar").is_file():
-        submit = [str(Path(pyspark.__file__).parent / "bin/spark-submit"), "--packages", PACKAGES]
-        # Ivy resolves before Spark looks for the class, which does not exist.
-        nothing = ["--conf", f"spark.jars.ivy={JARS}", "--master", "local[1]", "--class", "none.None", "none.jar"]
-        done = subprocess.run([*submit, *nothing], capture_output=True, text=True, check=False)
-        if not (jars / f"org.apache.kafka_kafka_2.13-{VERSION}.jar").is_file():
+    """The folder with the broker's jars, fetched from Maven Central the first time by the Ivy that Spark brings."""
+    if not JARS.is_dir():
+        partial = JARS.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        (partial / "ivy.xml").write_text(DEPENDENCIES)
+        (ivy,) = (SPARK_HOME / "jars").glob("ivy-*.jar")
+        command = [str(Path(os.environ["JAVA_HOME"], "bin/java")), "-jar", str(ivy), "-ivy", str(partial / "ivy.xml")]
+        pattern = f"{partial}/[organisation]_[artifact]-[revision].[ext]"
+        done = subprocess.run(
+            [*command, "-retrieve", pattern, "-types", "jar", "bundle"], capture_output=True, text=True, check=False
+        )
+        if done.returncode or not list(partial.glob("org.apache.kafka_kafka_2.13-*.jar")):
             raise LakeloopError(
-                f"The jars of Kafka {VERSION} cannot be fetched from Maven Central, and are not in {jars}: check the "
-                f"network, then try again. Ivy's lines end:\n{done.stderr[-800:]}"
+                f"The jars of Kafka {VERSION} cannot be fetched from Maven Central, and are not in {JARS}: check the "
+                f"network, then try again. Ivy's lines end:\n{done.stdout[-800:]}"
             )
-    return jars
+        partial.rename(JARS)
+    return JARS
 
 
 def main() -> None:
