@@ -15,7 +15,7 @@ from functools import cached_property, reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakeloop.ingestion.sources.files.headers import CORRUPT
+from lakeloop.ingestion.sources.headers import CORRUPT
 from lakeloop.quality.rules import quoted
 
 PLAIN, FAST, CAREFUL = "_plain", "_fast", "_careful"

@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.ingestion.source_specs.files import CsvFormat
-from lakeloop.ingestion.sources.files.headers import CORRUPT, match_names
+from lakeloop.ingestion.sources.headers import CORRUPT, match_names
 from lakeloop.ingestion.sources.json_objects import PLAIN, UTF_8_ERROR, Objects, decoded
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
 from lakeloop.quality import Finding

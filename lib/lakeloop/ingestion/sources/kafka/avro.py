@@ -15,7 +15,7 @@ from pyspark.sql.avro.functions import from_avro
 from pyspark.sql.types import ArrayType, MapType, StructType
 
 from lakeloop.ingestion.source_specs.kafka import AvroMessages
-from lakeloop.ingestion.sources.files.headers import match_names
+from lakeloop.ingestion.sources.headers import match_names
 from lakeloop.ingestion.sources.line_parsers import MALFORMED
 from lakeloop.ingestion.sources.protocol import POSITION, RESCUED
 

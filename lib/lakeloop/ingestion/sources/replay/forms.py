@@ -18,13 +18,13 @@ from lakeloop.ingestion.source_specs.files import (
     OrcFormat,
     ParquetFormat,
 )
-from lakeloop.ingestion.sources.files.headers import find_header, sniff_delimiter
 from lakeloop.ingestion.sources.files.inspection import LOOKED_AT, Inspected, find_encoding
 from lakeloop.ingestion.sources.files.listing import stat_files
 from lakeloop.ingestion.sources.files.packing import BREAKS, BombError, parts_of
 from lakeloop.ingestion.sources.files.reader import files_of, route_of
 from lakeloop.ingestion.sources.files.sheets import sheet_records
 from lakeloop.ingestion.sources.files.text_records import lines_of
+from lakeloop.ingestion.sources.headers import find_header, sniff_delimiter
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.storage import filesystem
