@@ -116,7 +116,7 @@ def test_what_is_no_message_keeps_its_bytes_and_can_come_back(
         3: ("malformed", "the text is not valid UTF-8", "base64:eyJpZCI6Iv8ifQ=="),
         4: ("malformed", "a key stands twice in the object", '{"id":"c","id":"d"}'),
         5: ("malformed", "the text is not one JSON object", "base64:YmFzZTY0OmVBPT0="),
-        6: ("amount_is_in_range", "amount is 99, expected 0 to 10", '{"id":"e","amount":99}'),
+        6: ("amount_is_in_range", "amount: found 99, expected a number from 0 to 10", '{"id":"e","amount":99}'),
     }  # fmt: skip
     rescued = lake_of(spark, project).read("bronze.events").where("id = 'f'").first()
     assert rescued is not None
@@ -126,7 +126,7 @@ def test_what_is_no_message_keeps_its_bytes_and_can_come_back(
     # The tombstone has no original to judge again.
     assert [entry.counts for entry in told.entries] == [RowCounts(read=5, good=1, quarantined=4)]
     assert ids(spark, again) == ["a", "e", "f"]
-    as_text = declare(tmp_path, kafka, source | {"format": {"raw": {"field": "id"}}}, rules=[])
+    as_text = declare(tmp_path, kafka, source | {"format": {"raw": {"field": "id"}}, "fields": None}, rules=[])
     rehearsed = verbs.replay(
         as_text, "events", Replays(why="look"), RunContext("quarantine replay", "local"), dry_run=True
     )

@@ -33,6 +33,7 @@ from lakeloop.lake.tables import Commit
 BATCHES = "ops.batches"
 RUNS = "ops.runs"
 RULE_RESULTS = "ops.rule_results"
+MESSAGES_LOST = "messages_lost"  # in `ops.rule_results`: what was gone before it was read, and goes on as declared
 REPLAY = "quarantine replay"  # the verb of runs that bring no new data
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new"]

@@ -28,6 +28,7 @@ Kind = Literal[
     "file_missing",
     "rows_quarantined",
     "rule_violated",
+    "messages_lost",
     "recovered",
 ]
 

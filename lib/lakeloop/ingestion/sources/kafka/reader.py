@@ -28,9 +28,8 @@ from lakeloop.ingestion.sources.kafka.offsets import (
 )
 from lakeloop.ingestion.sources.kafka.schemas import Schemas
 from lakeloop.ingestion.sources.protocol import Ended, Extract, Progress
-from lakeloop.lake.ledger import Plan
+from lakeloop.lake.ledger import MESSAGES_LOST, Plan
 
-LOST = "messages_lost"
 # Consumers do not belong to a group; where a cluster guards group names, this prefix is the one to grant.
 GROUP_PREFIX = "lakeloop"
 
@@ -202,7 +201,7 @@ class KafkaReader:
             return Plan({**plan.details, "lost": before}, plan.summary, violations=plan.violations)
         lost = sum(gap.until - gap.first if gap.until is not None else 1 for gap in gaps)
         details = {**plan.details, "lost": [*before, *as_json(gaps)]}
-        return Plan(details, f"{plan.summary}; {_in_words(gaps)}", violations=((LOST, "warn", lost),))
+        return Plan(details, f"{plan.summary}; {_in_words(gaps)}", violations=((MESSAGES_LOST, "warn", lost),))
 
 
 MOST_SCHEMAS = 1000  # ids in one batch; more are garbage, whose rows say that no schema has their id
