@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files bench-sources drill-files drill-cdc dist clean lock cluster
+.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files bench-sources bench-kafka \
+	drill-files drill-cdc drill-kafka dist clean lock cluster kafka
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -39,6 +40,9 @@ drill-files: $(READY) ## runs killed 35 times, tables damaged in 11 ways, full d
 drill-cdc: $(READY) ## changes of a database while runs are killed 24 times and the server once; tables must agree
 	@$(BIN)/python -m drills.drill_cdc
 
+drill-kafka: $(READY) ## messages arrive while runs and the broker are killed; every message must be there once
+	@$(BIN)/python -m drills.drill_kafka
+
 bench: $(READY) ## every benchmarks/bench_*.py
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
 
@@ -50,6 +54,9 @@ bench-files: $(READY) ## files of every format with rules and quarantine, beside
 
 bench-sources: $(READY) ## a table of PostgreSQL whole, then what has changed of it
 	@$(BIN)/python -m benchmarks.bench_sources
+
+bench-kafka: $(READY) ## messages of a topic with rules and quarantine, beside the plainest append
+	@$(BIN)/python -m benchmarks.bench_kafka
 
 dist: $(READY) ## wheel, source archive, and the wheel as .zip for spark-submit --py-files
 	rm -rf dist
@@ -68,3 +75,6 @@ lock: $(READY) ## renew requirements/*.lock to the newest versions that setup.py
 
 cluster: $(READY) ## a Spark cluster of two workers on this machine, until Ctrl-C
 	@$(BIN)/python -m tools.cluster
+
+kafka: $(READY) ## a Kafka broker on this machine, until Ctrl-C
+	@$(BIN)/python -m tools.kafka

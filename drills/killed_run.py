@@ -15,7 +15,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion import publishing
 from lakeloop.ingestion.sources.cdc import CdcReader
-from lakeloop.ingestion.sources.files.reader import FilesReader
+from lakeloop.ingestion.sources.replay import WithReplays
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.tables import Lake
 
@@ -23,7 +23,7 @@ STEPS: dict[str, tuple[object, str]] = {
     "plan": (Ledger, "plan"),
     "bronze": (Lake, "write"),
     "publish": (Lake, "publish_view"),
-    "catalog": (FilesReader, "finish"),
+    "catalog": (WithReplays, "finish"),
     "ledger": (Ledger, "record"),
 }
 # Of a source of changes: `landing` ends with the files of a batch, `advance` lets the server forget it.

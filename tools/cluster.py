@@ -45,7 +45,7 @@ class StandaloneCluster:
         self.workers = workers
         self.cores = cores
         self.memory = memory
-        port, ui_port = _free_ports(2)
+        port, ui_port = free_ports(2)
         self.url = f"spark://{HOST}:{port}"
         self.ui = f"http://{HOST}:{ui_port}"
         self._master = ["--host", HOST, "--port", str(port), "--webui-port", str(ui_port)]
@@ -114,7 +114,8 @@ class StandaloneCluster:
         return sum(worker["state"] == "ALIVE" for worker in workers)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for free in sockets:

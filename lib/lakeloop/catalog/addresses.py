@@ -5,7 +5,14 @@ from urllib.parse import urlsplit
 
 from lakeloop.catalog.datasets import Catalog
 from lakeloop.core.config import Project
-from lakeloop.core.connections import AnyConnection, Connection, FilesConnection, JdbcConnection, RestConnection
+from lakeloop.core.connections import (
+    AnyConnection,
+    Connection,
+    FilesConnection,
+    JdbcConnection,
+    KafkaConnection,
+    RestConnection,
+)
 from lakeloop.lake.storage import absolute
 
 OWN = "lakeloop"  # for what has no address of its own, as a model
@@ -40,6 +47,8 @@ def _of_system(connection: AnyConnection, inside: str) -> Address:
         case RestConnection():
             url = urlsplit(connection.base_url)
             return Address(f"{url.scheme}://{url.netloc.rpartition('@')[2]}", f"{url.path.rstrip('/')}/{inside}")
+        case KafkaConnection():
+            return Address(f"kafka://{connection.bootstrap_servers.partition(',')[0]}", inside)
         case JdbcConnection():
             url = urlsplit(connection.url.removeprefix("jdbc:"))
             if not url.netloc:  # a database in a file

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lakeloop.catalog.datasets import Catalog, CatalogColumn, DataSet, Relation, grouped
 from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into, origins_in_query, result_columns
 from lakeloop.core.config import Project
-from lakeloop.ingestion.source_specs import FilesSource, JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import CdcSource, FilesSource, JdbcSource, KafkaSource, QuerySource, RestSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.history import VERSION_COLUMNS
@@ -42,7 +42,11 @@ def external_name(spec: PipelineSpec) -> str | None:
         case FilesSource() as source:
             return f"files:{source.files}"
         case JdbcSource() as source:
-            return f"jdbc:{source.jdbc}/{source.table}"
+            return f"jdbc:{source.jdbc}/{source.what}"
+        case CdcSource() as source:
+            return f"cdc:{source.cdc}/{source.table}"
+        case KafkaSource() as source:
+            return f"kafka:{source.kafka}/{source.topic_pattern or ','.join(source.topics)}"
         case RestSource() as source:
             return f"rest:{source.rest}{source.path}"
     return None

@@ -20,6 +20,7 @@ from lakeloop.core.errors import (
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.core.spark_failures import SPARK_FAILURES, said
 from lakeloop.ingestion.disk_full import explain_full_disk
+from lakeloop.ingestion.events import EventSender
 from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.publishing import publish
 from lakeloop.ingestion.recording import Recorder
@@ -42,6 +43,7 @@ class Pipeline:
     source: Source
     lake: Lake
     services: Mapping[str, Service] = field(default_factory=dict)
+    events: EventSender | None = None
 
     def run(self, run: RunContext, progress: Progress) -> RunEntry:
         """Read what is new, publish the good rows, and record the result in `ops.runs`.
@@ -71,7 +73,7 @@ class Pipeline:
                     judged = recorder.record(batch)
             recorder.accept(batch, judged)
             progress(f"publishing {judged.counts.good:,} rows")
-            publish(self.lake, self.spec, batch)
+            self._publish(batch)
             self.source.finish(Ended(batch.plan, batch.batch_id, run, judged.by_origin))
         except (LakeloopError, OSError, *SPARK_FAILURES) as problem:
             error = self._explained(problem, batch)
@@ -87,7 +89,8 @@ class Pipeline:
         message = "; ".join([batch.plan.failure or batch.plan.summary, *judged.notes])
         entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts)
         try:
-            ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), judged.results)
+            found = [*judged.results, *((rule, severity, rows) for rule, severity, rows in batch.plan.violations)]
+            ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), found)
             ledger.record(run, entry)
         except DiskFullError as problem:
             raise self._explained(problem, batch) from problem
@@ -96,6 +99,11 @@ class Pipeline:
         if batch.plan.failure:
             raise SourceError(batch.plan.failure)
         return entry
+
+    def _publish(self, batch: Batch) -> None:
+        publish(self.lake, self.spec, batch)
+        if self.events is not None:
+            self.events.send(self.lake, self.spec, batch)
 
     def _planned_anew(
         self, batch: Batch, failure: PySparkException | Py4JJavaError, ledger: Ledger, run: RunContext

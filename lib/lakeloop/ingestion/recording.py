@@ -133,7 +133,8 @@ class Recorder:
     def find(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
 
-        What was read is counted at the source again, unless the batch had been accepted and published.
+        What was read is counted at the source again where that can tell anything, unless the batch had been accepted
+        and published.
         """
         if self.lake.find_commit(self.spec.record_table, batch.commit) is None:
             return None
@@ -145,7 +146,8 @@ class Recorder:
         if not published and not set(found.by_reason) <= set(known):
             known |= {finding.name: finding.severity for finding in self.source.read(batch.plan).findings}
         severities = {reason: known.get(reason, "error") for reason in found.by_reason}
-        read = found.rows.read if published else self.source.read(batch.plan).frame.count()
+        is_told = published or self._goes_row_by_row
+        read = found.rows.read if is_told else self.source.read(batch.plan).frame.count()
         return self._summed(read, found, severities)
 
     def accept(self, batch: Batch, judged: Judged) -> None:

@@ -12,6 +12,7 @@ from lakeloop.core.durations import Duration
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.change_rules import refuse_one_per_key, refuse_sink_of_changes
 from lakeloop.ingestion.enrichment.spec import Enrichments
+from lakeloop.ingestion.event_spec import Events
 from lakeloop.ingestion.field_names import FieldName
 from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource, Source
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, Tag, refuse_unkeepable
@@ -29,6 +30,7 @@ class Sink(Declaration):
     )
     sequence_by: str | None = Field(default=None, description="For merge: an older row never replaces a newer one")
     history: Literal["scd2"] | None = Field(default=None, description="Keep every version of a key")
+    events: Events | None = Field(default=None, description="Where the good rows of each batch are sent, too")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -34,6 +34,7 @@ from lakeloop.lake.tables import Commit
 BATCHES = "ops.batches"
 RUNS = "ops.runs"
 RULE_RESULTS = "ops.rule_results"
+MESSAGES_LOST = "messages_lost"  # in `ops.rule_results`: what was gone before it was read, and goes on as declared
 REPLAY = "quarantine replay"  # the verb of runs that bring no new data
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new", "paused"]
@@ -59,13 +60,15 @@ class Plan:
     """What one batch reads, in JSON values: reading the same plan again gives the same rows.
 
     `failure` says why a source stopped before its end; what it gave until then is in the plan. A `replay` reads rows
-    that were quarantined, so a source does not go on from it.
+    that were quarantined, so a source does not go on from it. `violations` are what the source itself found, as (rule,
+    severity, rows).
     """
 
     details: dict[str, Any]
     summary: str
     failure: str | None = None
     kind: Literal["source", "replay"] = "source"
+    violations: Sequence[tuple[str, str, int]] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lakeloop.core.durations import in_words
 from lakeloop.core.errors import AccountingError, FormatError, LakeloopError, RuleFailedError
 from lakeloop.core.run_record import RowCounts
+from lakeloop.lake.ledger import MESSAGES_LOST
 from lakeloop.monitoring.incidents import Cause, Event, Kind
 from lakeloop.quality import Severity as RuleSeverity
 from lakeloop.quality.arrivals import Arrival
@@ -43,8 +44,11 @@ def causes_of(run: PipelineRun, now: dt.datetime) -> list[Cause]:
     causes += [
         Cause("rule_violated", run.pipeline, "warn" if severity == "warn" else "error", f"{rule}: {rows:,} rows", rule)
         for rule, severity, rows in run.violations
-        if rows
+        if rows and rule != MESSAGES_LOST
     ]
+    if lost := sum(rows for rule, _, rows in run.violations if rule == MESSAGES_LOST):
+        text = f"at least {lost:,} messages were gone before they were read; `lakeloop runs` says which"
+        causes.append(Cause("messages_lost", run.pipeline, "error", text))
     return causes
 
 
@@ -54,7 +58,7 @@ def is_gone(incident: Event, run: PipelineRun) -> bool:
         return run.arrival is None or run.arrival.state == "on_time"
     if incident.kind == "slot_large":
         return run.large_slot is None
-    if incident.kind in {"rows_quarantined", "rule_violated"}:
+    if incident.kind in {"rows_quarantined", "rule_violated", "messages_lost"}:
         return run.counts is not None and run.counts.read > 0
     return run.error is None
 

@@ -29,6 +29,7 @@ Kind = Literal[
     "rows_quarantined",
     "rule_violated",
     "slot_large",
+    "messages_lost",
     "recovered",
 ]
 

@@ -153,12 +153,14 @@ class _Turn:
                 yield entry
 
     def _opened(self, spec: PipelineSpec) -> "Pipeline":
+        from lakeloop.ingestion.events import open_events
         from lakeloop.ingestion.pipeline import Pipeline
         from lakeloop.ingestion.sources.opening import open_source
 
         # A session of its own, since the identity of a commit and the names of views are kept by session.
         lake = replace(self.lake, spark=self.lake.spark.newSession()) if self.shares_spark else self.lake
-        return Pipeline(spec, open_source(self.project, spec, lake), lake, open_services(self.project, spec))
+        source, events = open_source(self.project, spec, lake), open_events(self.project, spec)
+        return Pipeline(spec, source, lake, open_services(self.project, spec), events)
 
 
 def _named(progress: Progress, name: str, text: str) -> None:

@@ -93,18 +93,19 @@ def replay(
     A batch that an interrupted run left is finished first. Raises ConfigError for a pipeline that replaces its rows,
     else what a run raises.
     """
+    from lakeloop.ingestion.events import open_events
     from lakeloop.ingestion.pipeline import Pipeline
     from lakeloop.ingestion.sources.opening import open_source
 
     spec = load_pipeline(project, name)
     require_replayable(spec)
     lake = open_lake(project)
-    services = open_services(project, spec)
+    services, usual = open_services(project, spec), open_source(project, spec, lake).usual
     if dry_run:
         open_rows = _quarantine(project, spec).count(Chosen())
-        return _rehearsed(ReplayReader(lake, spec, asked), open_rows, context, services)
-    source = WithReplays(open_source(project, spec, lake).usual, ReplayReader(lake, spec, asked), is_asked=True)
-    pipeline = Pipeline(spec, source, lake, services)
+        return _rehearsed(ReplayReader(lake, spec, asked, usual), open_rows, context, services)
+    source = WithReplays(usual, ReplayReader(lake, spec, asked, usual), is_asked=True)
+    pipeline = Pipeline(spec, source, lake, services, open_events(project, spec))
     say = partial(_named, progress, name)
     is_interrupted = _open_batch(Ledger(lake.root).history(name)) is not None
     entries = [pipeline.run(context, say) for _ in range(1 + is_interrupted)]

@@ -51,7 +51,7 @@ def find_sources(
     idle = () if names else tuple(sorted(set(project.connection_names()) - used))
     if not look:
         return Sources(tuple(SourceState(*pair) for pair in read.items()), idle)
-    from lakeloop.ingestion.sources.opening import open_source
+    from lakeloop.ingestion.sources.opening import open_system
 
     lake = open_lake(project)
     by_name = {spec.pipeline: spec for spec in specs}
@@ -59,7 +59,7 @@ def find_sources(
     def looked(pipeline: str) -> list[Check]:
         progress(f"looking at {read[pipeline]}")
         try:
-            return probe(open_source(project, by_name[pipeline], lake).usual)
+            return probe(open_system(project, by_name[pipeline], lake))
         except LakeloopError as error:  # a secret or a variable that has no value
             return [Check("reachable", str(error), ok=False)]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lakeloop.core.config import Project
 from lakeloop.core.errors import StreamError
 from lakeloop.core.run_record import RunContext
-from lakeloop.ingestion.source_specs import FilesSource
+from lakeloop.ingestion.source_specs import CdcSource, FilesSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.transforms import Dedupe
 from lakeloop.lake.file_catalog import FileCatalog
@@ -66,6 +66,11 @@ def reset_stream(project: Project, pipeline: str, why: str, run: RunContext) -> 
         raise StreamError(
             f"batch {stream.history.last.batch_id} of {pipeline} has not ended: its rows may be in bronze and not in "
             f"{spec.sink.table}; run `lakeloop run {pipeline}` first, which brings it to its end"
+        )
+    if isinstance(spec.source, CdcSource):
+        raise StreamError(
+            f"the slot {spec.source.slot} has let the server forget what {pipeline} has; give the source a `slot` of a "
+            "new name, and the next run reads the table anew and then its changes"
         )
     if _would_come_twice(spec):
         raise StreamError(

@@ -7,11 +7,12 @@ from pydantic_core import PydanticCustomError
 
 from lakeloop.core.connections.files import FilesConnection
 from lakeloop.core.connections.jdbc import JdbcConnection
+from lakeloop.core.connections.kafka import KafkaConnection
 from lakeloop.core.connections.rest import RestConnection
 from lakeloop.core.documents import Declaration
 from lakeloop.core.secrets import SecretReference
 
-AnyConnection = JdbcConnection | RestConnection | FilesConnection
+AnyConnection = JdbcConnection | RestConnection | FilesConnection | KafkaConnection
 
 
 class Connection(Declaration):
@@ -20,6 +21,7 @@ class Connection(Declaration):
     jdbc: JdbcConnection | None = None
     rest: RestConnection | None = None
     files: FilesConnection | None = None
+    kafka: KafkaConnection | None = None
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> Self:
@@ -30,7 +32,7 @@ class Connection(Declaration):
 
     @property
     def _given(self) -> AnyConnection | None:
-        return self.jdbc or self.rest or self.files
+        return self.jdbc or self.rest or self.files or self.kafka
 
     @property
     def kind(self) -> AnyConnection:
@@ -45,4 +47,4 @@ class Connection(Declaration):
         return self.kind.secrets
 
 
-__all__ = ["AnyConnection", "Connection", "FilesConnection", "JdbcConnection", "RestConnection"]
+__all__ = ["AnyConnection", "Connection", "FilesConnection", "JdbcConnection", "KafkaConnection", "RestConnection"]

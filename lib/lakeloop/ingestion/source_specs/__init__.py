@@ -11,10 +11,11 @@ from lakeloop.core.documents import Declaration
 from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.source_specs.jdbc import JdbcSource
+from lakeloop.ingestion.source_specs.kafka import KafkaSource
 from lakeloop.ingestion.source_specs.query import QuerySource
 from lakeloop.ingestion.source_specs.rest import RestSource
 
-KINDS = ("cdc", "files", "jdbc", "query", "rest")
+KINDS = ("cdc", "files", "jdbc", "kafka", "query", "rest")
 
 
 def _kind_of_source(value: Any) -> str | None:
@@ -29,6 +30,7 @@ Source = Annotated[
     | Annotated[RestSource, Tag("rest_source")]
     | Annotated[FilesSource, Tag("files_source")]
     | Annotated[CdcSource, Tag("cdc_source")]
+    | Annotated[KafkaSource, Tag("kafka_source")]
     | Annotated[QuerySource, Tag("query_source")],
     Discriminator(
         _kind_of_source,
@@ -37,4 +39,4 @@ Source = Annotated[
     ),
 ]
 
-__all__ = ["CdcSource", "FilesSource", "JdbcSource", "QuerySource", "RestSource", "Source"]
+__all__ = ["CdcSource", "FilesSource", "JdbcSource", "KafkaSource", "QuerySource", "RestSource", "Source"]

@@ -2,16 +2,17 @@
 
 from lakeloop.core import secrets
 from lakeloop.core.config import Project
-from lakeloop.core.connections import FilesConnection, JdbcConnection, RestConnection
+from lakeloop.core.connections import AnyConnection, FilesConnection, JdbcConnection, KafkaConnection, RestConnection
 from lakeloop.ingestion.changes import source_columns
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, KafkaSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.cdc import CdcReader
 from lakeloop.ingestion.sources.cdc.server import libpq_address
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import Database, JdbcReader
-from lakeloop.ingestion.sources.protocol import Source
+from lakeloop.ingestion.sources.kafka import open_kafka, require_kafka
+from lakeloop.ingestion.sources.protocol import System
 from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.replay import ReplayReader, WithReplays
 from lakeloop.ingestion.sources.rest import RestReader
@@ -23,7 +24,7 @@ from lakeloop.lake.storage import absolute
 from lakeloop.lake.tables import Lake
 
 
-def find_connection(project: Project, spec: PipelineSpec) -> FilesConnection | JdbcConnection | RestConnection | None:
+def find_connection(project: Project, spec: PipelineSpec) -> AnyConnection | None:
     """The connection that a pipeline's source names, None for a query.
 
     Raises ConfigError for one that is missing or of another kind.
@@ -37,6 +38,9 @@ def find_connection(project: Project, spec: PipelineSpec) -> FilesConnection | J
         return database
     if isinstance(declared, JdbcSource):
         return project.connection(declared.jdbc, JdbcConnection, wanted_by)
+    if isinstance(declared, KafkaSource):
+        require_kafka(project, declared, wanted_by)
+        return project.connection(declared.kafka, KafkaConnection, wanted_by)
     if isinstance(declared, RestSource):
         return project.connection(declared.rest, RestConnection, wanted_by)
     return None
@@ -47,10 +51,12 @@ def open_source(project: Project, spec: PipelineSpec, lake: Lake) -> WithReplays
 
     Raises ConfigError as `find_connection` does, SecretMissingError for a missing secret.
     """
-    return WithReplays(_open_usual(project, spec, lake), ReplayReader(lake, spec))
+    usual = open_system(project, spec, lake)
+    return WithReplays(usual, ReplayReader(lake, spec, usual=usual))
 
 
-def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
+def open_system(project: Project, spec: PipelineSpec, lake: Lake) -> System:
+    """The reader of a pipeline's source alone; raises as `open_source` does."""
     match spec.source, find_connection(project, spec):
         case FilesSource() as declared, FilesConnection() as folder:
             catalog = FileCatalog(lake.root, spec.pipeline, spec.owner)
@@ -69,6 +75,8 @@ def _open_usual(project: Project, spec: PipelineSpec, lake: Lake) -> Source:
             landing, versions = f"{lake.root}/_landing/{spec.pipeline}", SchemaVersions(lake.root, spec.pipeline)
             texts, at_once = read_as_text(spec.transforms), spec.sink.mode == "overwrite"
             return RestReader(lake.spark, service, declared, landing, versions, texts, at_once)
+        case KafkaSource() as declared, KafkaConnection() as cluster:
+            return open_kafka(project, declared, cluster, lake.spark)
         case QuerySource() as declared, _:
             return QueryReader(lake, declared, spec.model_dump_json(exclude={"columns", "keep"}))
     raise AssertionError(f"find_connection gave the wrong kind for {spec.pipeline}")

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.field_names import FIELD_NAME
+from lakeloop.ingestion.sources.probing import Probed
 from lakeloop.lake.ledger import Plan
 from lakeloop.quality import Finding
 
@@ -76,6 +77,15 @@ class ExplainingSource(Protocol):
         ...
 
 
+@runtime_checkable
+class RereadingSource(Protocol):
+    """A source that makes rows of its own originals again."""
+
+    def reread(self, originals: DataFrame) -> Extract:
+        """Rows of `_text`, an original, and `_position`, as `read` would give them today."""
+        ...
+
+
 class Source(Protocol):
     """One declared source of one pipeline."""
 
@@ -100,3 +110,7 @@ class Source(Protocol):
     def release(self, plan: Plan) -> None:
         """Free what was kept to make the plan repeatable; called once the batch has ended, published or withdrawn."""
         ...
+
+
+class System(Source, Probed, Protocol):
+    """The source that a pipeline declares, as against a replay of what came from it."""

@@ -1,6 +1,7 @@
 """SQL over tables of the lake: how gold comes from silver."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException, ParseException
@@ -8,6 +9,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.source_specs import QuerySource
+from lakeloop.ingestion.sources.probing import Check
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Ended, Extract, Progress, require_names
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.tables import Lake
@@ -44,6 +46,12 @@ class QueryReader:
         position = F.struct(F.lit("query").alias("origin"), F.lit(None).cast("bigint").alias("record"))
         nothing = F.lit(None).cast("string")
         return Extract(rows.withColumns({POSITION: position, ORIGINAL: nothing, RESCUED: nothing}))
+
+    def probe(self) -> Iterator[Check]:
+        """Look whether the inputs are there."""
+        yield Check(
+            "reachable", ", ".join(f"{table} version {self.lake.version(table)}" for table in self.spec.inputs.values())
+        )
 
     def finish(self, ended: Ended) -> None:
         """Nothing is noted."""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from lakeloop.ingestion.sources.cdc.position import (
     slot_in_words,
     text_of_time,
 )
+from lakeloop.ingestion.sources.cdc.probing import probe_changes
 from lakeloop.ingestion.sources.cdc.server import connected
 from lakeloop.ingestion.sources.cdc.slots import (
     Slot,
@@ -39,6 +40,7 @@ from lakeloop.ingestion.sources.cdc.slots import (
 from lakeloop.ingestion.sources.cdc.snapshot import read_snapshot
 from lakeloop.ingestion.sources.cdc.visibility import Snapshot
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
+from lakeloop.ingestion.sources.probing import Check
 from lakeloop.ingestion.sources.protocol import Ended, Extract, Progress
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.schema_versions import SchemaVersions
@@ -87,6 +89,11 @@ class CdcReader:
         schema = PlannedSchema.of_json(plan.details["schema"])
         landed = read_landed(self.spark, plan.details["files"], self.spec.origin, schema.schema.names, schema.aliases)
         return conform_to_schema(landed, schema, self.spec.schema_rules)
+
+    def probe(self) -> Iterator[Check]:
+        """Look at the server, the table and the slot."""
+        with self._connected() as connection:
+            yield from probe_changes(connection, self.spec, self.keys)
 
     def finish(self, ended: Ended) -> None:
         """Let the server forget what the table has now. A slot that is gone is said by the next plan."""

@@ -22,7 +22,7 @@ from lakeloop.ingestion.source_specs.files import (
     ParquetFormat,
     TextFormat,
 )
-from lakeloop.ingestion.sources.files import headers
+from lakeloop.ingestion.sources import headers
 from lakeloop.ingestion.sources.files.encryption import COMPOUND, LOCKED, is_encrypted
 from lakeloop.ingestion.sources.files.listing import Listed, leads_out, said_by_store, split_extension
 from lakeloop.lake.storage import filesystem

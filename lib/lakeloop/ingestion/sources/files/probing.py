@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.source_specs import FilesSource
-from lakeloop.ingestion.sources.files.headers import match_names
 from lakeloop.ingestion.sources.files.inspection import inspect
 from lakeloop.ingestion.sources.files.listing import list_files
 from lakeloop.ingestion.sources.files.looking import Looker
+from lakeloop.ingestion.sources.headers import match_names
 from lakeloop.ingestion.sources.probing import Check
 from lakeloop.lake.file_catalog import KnownFiles
 

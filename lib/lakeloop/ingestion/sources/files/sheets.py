@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 from lakeloop.ingestion.source_specs.files import ExcelFormat, Limits
 from lakeloop.ingestion.sources.files.encryption import LOCKED, is_encrypted
-from lakeloop.ingestion.sources.files.headers import distinct_names
 from lakeloop.ingestion.sources.files.packing import BombError
 from lakeloop.ingestion.sources.files.sheet_errors import lines_with_errors
 from lakeloop.ingestion.sources.files.text_records import Record
+from lakeloop.ingestion.sources.headers import distinct_names
 
 Cell = str | float | bool | dt.datetime | dt.date | dt.time | dt.timedelta
 

@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from typing import BinaryIO
 
 from lakeloop.ingestion.source_specs.files import CsvFormat, FixedWidthFormat, PlainTextFormat
-from lakeloop.ingestion.sources.files.headers import find_header, sniff_delimiter
+from lakeloop.ingestion.sources.headers import find_header, sniff_delimiter
 
 LINES_OF_A_RECORD = 1_000  # a quote that is open for longer was torn
 # No text holds this code point, so it marks bytes that are not of the encoding.

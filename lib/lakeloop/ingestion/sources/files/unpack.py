@@ -21,7 +21,6 @@ from lakeloop.ingestion.source_specs.files import (
     TextFormat,
     XmlFormat,
 )
-from lakeloop.ingestion.sources.files.headers import match_names
 from lakeloop.ingestion.sources.files.inspection import LOOKED_AT, find_encoding
 from lakeloop.ingestion.sources.files.json_documents import json_line_records, json_records
 from lakeloop.ingestion.sources.files.packing import BREAKS, PACKINGS, BombError, Part, parts_of
@@ -33,6 +32,7 @@ from lakeloop.ingestion.sources.files.text_records import (
     plain_records,
 )
 from lakeloop.ingestion.sources.files.xml_documents import xml_records
+from lakeloop.ingestion.sources.headers import match_names
 from lakeloop.ingestion.sources.line_parsers import MALFORMED, MISSING
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
 from lakeloop.lake.storage import filesystem

@@ -1,5 +1,6 @@
 """Plans what one batch takes from a database, and reads it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from py4j.protocol import Py4JJavaError
@@ -13,9 +14,11 @@ from lakeloop.ingestion.source_specs.jdbc import JdbcCursor
 from lakeloop.ingestion.sources.jdbc import spans
 from lakeloop.ingestion.sources.jdbc.columns import converted
 from lakeloop.ingestion.sources.jdbc.database import Database
+from lakeloop.ingestion.sources.jdbc.probing import probe_database
 from lakeloop.ingestion.sources.jdbc.spans import Span
 from lakeloop.ingestion.sources.jdbc.table import RECENT, Table
 from lakeloop.ingestion.sources.jdbc.taken import fingerprint, taken_rows, untaken
+from lakeloop.ingestion.sources.probing import Check
 from lakeloop.ingestion.sources.protocol import (
     FINGERPRINT,
     ORIGINAL,
@@ -71,6 +74,10 @@ class JdbcReader:
         nothing = F.lit(None).cast("string")
         framed = rows.withColumns({POSITION: position, ORIGINAL: original, RESCUED: nothing})
         return Extract(*converted(framed, table.columns))
+
+    def probe(self) -> Iterator[Check]:
+        """Look at what is read."""
+        return probe_database(self.database, self.spec)
 
     def finish(self, ended: Ended) -> None:
         """Nothing is noted: bronze itself has the fingerprints."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, KafkaSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     AvroFormat,
@@ -18,13 +18,13 @@ from lakeloop.ingestion.source_specs.files import (
     OrcFormat,
     ParquetFormat,
 )
-from lakeloop.ingestion.sources.files.headers import find_header, sniff_delimiter
 from lakeloop.ingestion.sources.files.inspection import LOOKED_AT, Inspected, find_encoding
 from lakeloop.ingestion.sources.files.listing import stat_files
 from lakeloop.ingestion.sources.files.packing import BREAKS, BombError, parts_of
 from lakeloop.ingestion.sources.files.reader import files_of, route_of
 from lakeloop.ingestion.sources.files.sheets import sheet_records
 from lakeloop.ingestion.sources.files.text_records import lines_of
+from lakeloop.ingestion.sources.headers import find_header, sniff_delimiter
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.storage import filesystem
@@ -34,9 +34,12 @@ Place = tuple[int, str]  # the batch that a row first came in with, and its orig
 
 @dataclass(frozen=True)
 class Form:
-    """How originals are parsed: lines by Spark, typed `columns`, or one by one: a `record`, or one of an `api`."""
+    """How originals are parsed: lines by Spark, typed `columns`, or one by one: a `record`, or one of an `api`.
 
-    way: Literal["csv", "jsonl", "columns", "record", "api"]
+    A `message` is left to the source that it came from.
+    """
+
+    way: Literal["csv", "jsonl", "columns", "record", "api", "message"]
     extension: str = ""
     header: tuple[str, ...] = ()
     delimiter: str = ""
@@ -63,7 +66,9 @@ def require_waiting(spec: PipelineSpec) -> None:
 
 
 def form_of_source(source: object) -> Form | None:
-    """The form of all rows of a database or an API; None for files, which have one each."""
+    """The form of all rows of a database, an API or topics; None for files, which have one each."""
+    if isinstance(source, KafkaSource):
+        return Form("message")
     if isinstance(source, JdbcSource):
         return Form("columns")
     return Form("api") if isinstance(source, RestSource) else None

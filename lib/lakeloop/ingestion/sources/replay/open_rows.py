@@ -5,6 +5,7 @@ import re
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from lakeloop.ingestion.source_specs import KafkaSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION
 from lakeloop.ingestion.sources.replay.forms import Form, form_of_source, forms_of
@@ -64,6 +65,8 @@ def _open(lake: Lake, spec: PipelineSpec, chosen: Chosen, open_batch: int | None
     replaced = F.contains(F.col(ORIGINAL), F.lit("\ufffd"))
 
     def is_damage(reason: Column) -> Column:
+        if isinstance(spec.source, KafkaSource):  # its originals have every byte
+            return F.lit(False)
         is_known = F.rlike(reason["message"], F.lit(KNOWN_DEFECT))
         return F.coalesce(reason["rule"] == F.lit("malformed"), F.lit(False)) & (~is_known | replaced)
 

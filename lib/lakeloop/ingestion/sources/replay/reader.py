@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.schemas.planning import SchemaPlanner
-from lakeloop.ingestion.source_specs import RestSource
+from lakeloop.ingestion.source_specs import KafkaSource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.columnar import union_by_name
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
@@ -28,6 +28,7 @@ from lakeloop.ingestion.sources.protocol import (
     ExplainingSource,
     Extract,
     Progress,
+    RereadingSource,
     SiftingSource,
     Source,
 )
@@ -73,11 +74,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class ReplayReader:
-    """Reads the open quarantined rows of one pipeline from their originals, one row per quarantined row."""
+    """Reads the open quarantined rows of one pipeline from their originals, one row per quarantined row.
+
+    `usual` is the source that the rows came from; it is asked where only it can make rows of originals.
+    """
 
     lake: Lake
     spec: PipelineSpec
     asked: Replays = field(default_factory=Replays)
+    usual: object = None
 
     def plan(self, _last: Plan | None, progress: Progress, /) -> Plan | None:
         """Land the chosen rows, so that the plan names them exactly. None: no row is open that can be parsed.
@@ -122,6 +127,8 @@ class ReplayReader:
         if self._schemas is not None:
             schema = self._schemas.current()
             return Selection(rows, forms, tuple(schema.schema.names), schema)
+        if isinstance(self.spec.source, KafkaSource):
+            return Selection(rows, forms, self.spec.source.columns)
         keys = rows.select(F.explode(F.json_object_keys("original")).alias("name")).distinct().collect()
         return Selection(rows, forms, tuple(sorted(row["name"] for row in keys)))
 
@@ -144,6 +151,8 @@ class ReplayReader:
         equal = F.explode(F.sequence(F.lit(1), F.col("rows"))).alias("_equal")
         place = F.struct("origin", "record").alias(POSITION)
         rows = selection.rows.where("form IS NOT NULL").select("form", F.col("original").alias(TEXT), place, equal)
+        if isinstance(self.usual, RereadingSource):
+            return self.usual.reread(rows.select(TEXT, POSITION))
         frames = [
             parse_originals(
                 rows.where(F.col("form") == number).select(TEXT, POSITION),

@@ -1,7 +1,7 @@
 """An HTTP API as a source: fetch and land what is new, then read what was landed."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pyarrow import fs
@@ -17,12 +17,14 @@ from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.numbering import read_lines
 from lakeloop.ingestion.sources.line_parsers import TEXT
+from lakeloop.ingestion.sources.probing import Check
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
 from lakeloop.ingestion.sources.rest.fetching import fetch
 from lakeloop.ingestion.sources.rest.observing import Observed, retyped
 from lakeloop.ingestion.sources.rest.paging import Pager
 from lakeloop.ingestion.sources.rest.parsing import RecordParser, parse_records
 from lakeloop.ingestion.sources.rest.partitions import Part, Parts, fetch_on_executors
+from lakeloop.ingestion.sources.rest.probing import probe_api
 from lakeloop.ingestion.sources.rest.reach import Fetched
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.schema_versions import SchemaVersions
@@ -75,6 +77,10 @@ class RestReader:
         lacks = tuple(dict.fromkeys(name for names in schema.lacks.values() for name in names))
         parser = RecordParser(tuple(schema.schema.names), self.spec.paths, schema.aliases, lacks)
         return conform_to_schema(parse_records(lines, parser), schema, self.spec.schema_rules, "answer")
+
+    def probe(self) -> Iterator[Check]:
+        """Look at the first page."""
+        return probe_api(self.service, self.spec)
 
     def finish(self, ended: Ended) -> None:
         """Enter what the answers had into the record of schemas."""
