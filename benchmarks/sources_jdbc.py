@@ -53,8 +53,9 @@ def bench_jdbc(folder: Path, rows: int, repeats: int) -> tuple[dict[str, Any], d
     with EmbeddedPostgres(folder / "postgres", PASSWORD) as server:
         write_conf(folder / "conf")
         with psycopg.connect(server.dsn, autocommit=True) as database:
-            for table, size in (("orders", rows), ("warm", SMALL)):
+            for table, size in (("orders", rows), ("warm", SMALL), ("warm_changed", SMALL)):
                 database.execute(CREATE.format(table=table, rows=size))
+            database.execute(CHANGE.format(table="warm_changed", every=round(1 / CHANGED)))
             for turn in range(repeats):
                 lake = folder / f"lake_{turn}"
                 full.append(run(folder / "conf", server, lake, rows))
@@ -72,7 +73,14 @@ def run(conf: Path, server: EmbeddedPostgres, lake: Path, expected: int) -> dict
     """What a process measured of one run of the pipeline, warmed by a small table in lakes of its own."""
     environment = {**os.environ, "LAKELOOP_LAKE": str(lake), "SHOP_URL": server.jdbc_url,
                    "LAKELOOP_SECRET_SHOP_PASSWORD": PASSWORD, "ORDERS_TABLE": "orders"}  # fmt: skip
-    command = [sys.executable, "-m", "benchmarks.sources_run", str(conf), "ORDERS_TABLE=warm"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.sources_run",
+        str(conf),
+        "ORDERS_TABLE=warm",
+        "ORDERS_TABLE=warm_changed",
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])

@@ -12,13 +12,17 @@ from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
 
 
-def main(conf: Path, *warm_settings: str) -> None:
-    """Run what is declared twice with the `NAME=value` settings, in lakes of its own, then once as it is asked for."""
+def main(conf: Path, *steps: str) -> None:
+    """Run what is declared for each `NAME=value` of the steps, twice in lakes of their own, then as it is asked for.
+
+    The steps do all that may be measured on a small scale, so that compilers have done most of theirs by then.
+    """
     asked = dict(os.environ)
-    warm = dict(setting.split("=", 1) for setting in warm_settings)
     for number in range(2):
-        os.environ |= warm | {"LAKELOOP_LAKE": f"{asked['LAKELOOP_LAKE']}_warm/{os.getpid()}_{number}"}
-        run(conf)
+        for step in steps:
+            name, _, value = step.partition("=")
+            os.environ |= {name: value, "LAKELOOP_LAKE": f"{asked['LAKELOOP_LAKE']}_warm/{os.getpid()}_{number}"}
+            run(conf)
     os.environ |= asked
     started, cpu = time.monotonic(), cpu_seconds()
     rows = run(conf)

@@ -300,6 +300,7 @@ def test_another_cursor_is_refused(crm: Crm, db: Connection) -> None:
         by_cursor(crm, "other").run()
 
 
+@pytest.mark.slow
 def test_a_connection_that_breaks_ends_the_run_and_the_next_goes_on(
     crm: Crm, db: Connection, postgres: EmbeddedPostgres
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from demo.postgres import EmbeddedPostgres
@@ -128,6 +129,12 @@ def test_every_type_arrives_as_the_page_says(crm: Crm, db: Connection, as_query:
     for at, (type_, _, _, value) in enumerate(CASES):
         wanted = str(value) if type_ in by_text else value
         assert repr(values[at]) == repr(wanted), type_  # so that NaN equals itself
+    # What reads the lake without Spark sees the same times.
+    moments = [f"c{at}" for at, type_ in enumerate(types) if type_ == "timestamp"]
+    plain = DeltaTable(source.lake.path("bronze.t")).to_pyarrow_table(columns=["id", *moments]).sort_by("id")
+    for name in moments:
+        found = plain[name][0].as_py()
+        assert f"{found:%Y-%m-%d %H:%M:%S.%f}".rjust(26, "0") == values[int(name[1:])]
 
 
 def test_the_page_has_these_lines() -> None:

@@ -56,7 +56,7 @@ class JdbcReader:
         table, declared = Table.look(self.database, self.spec), self.spec.incremental
         if declared is None:
             whole = "the whole table" if self.spec.table else "the whole query"
-            return Plan({"span": None, "boundaries": self._boundaries(table)}, whole)
+            return Plan({"span": None, "boundaries": table.boundaries(self._num_partitions)}, whole)
         before = last.details["span"] if last else None
         if before is None:
             return self._plan_first(table, declared, progress)
@@ -90,7 +90,7 @@ class JdbcReader:
         return self.database.explain(failure)
 
     def _plan_first(self, table: Table, declared: JdbcCursor, progress: Progress) -> Plan | None:
-        n, upto = table.survey("1 = 1")
+        n, upto, boundaries = table.survey("1 = 1", self._num_partitions)
         if n == 0:
             return None
         if upto is None:
@@ -98,18 +98,16 @@ class JdbcReader:
                 f"{self.database.origin}: none of its {n:,} rows has a value in {declared.cursor} that could be "
                 "ordered, so it is no cursor; name another column, or leave `incremental` out to read the whole table"
             )
-        span = spans.first(declared.cursor, upto, table.order, declared.overlap)
         progress(f"{n:,} rows")
-        within = table.interval.until(table.literal(upto))
-        return Plan({"span": span.as_json, "boundaries": self._boundaries(table, within)}, f"{n:,} rows")
+        span = spans.first(declared.cursor, upto, table.order, declared.overlap)
+        return Plan({"span": span.as_json, "boundaries": boundaries}, f"{n:,} rows")
 
     def _plan_next(self, table: Table, declared: JdbcCursor, last: Span, progress: Progress) -> Plan | None:
         spans.require_same_cursor(last, declared.cursor, self.database.origin)
         behind = table.interval.after(table.literal(last.upto))
-        n, upto = table.survey(behind)
-        ledger_end = Ledger(self.lake.root).history(self.pipeline).last
-        latest = ledger_end.batch_id if ledger_end else -1
-        span = spans.following(last, upto, table.order, declared.overlap, latest)
+        n, upto, boundaries = table.survey(behind, self._num_partitions)
+        newest = Ledger(self.lake.root).history(self.pipeline).last
+        span = spans.following(last, upto, table.order, declared.overlap, newest.batch_id if newest else -1)
         if n:
             summary = f"{n:,} rows since {last.upto}"
         elif late := self._late_rows(table, span).count():
@@ -117,12 +115,11 @@ class JdbcReader:
         else:
             return None
         progress(summary)
-        boundaries = self._boundaries(table, behind) if n else []
         return Plan({"span": span.as_json, "boundaries": boundaries}, summary)
 
-    def _boundaries(self, table: Table, *conditions: str) -> list[str]:
-        parallel = self.spec.parallel
-        return table.boundaries(parallel.num_partitions, *conditions) if parallel else []
+    @property
+    def _num_partitions(self) -> int:
+        return self.spec.parallel.num_partitions if self.spec.parallel else 1
 
     def _rows_of(self, table: Table, span: Span, boundaries: list[str]) -> DataFrame:
         """The rows of an interval with their fingerprints, where a later batch may meet them again."""

@@ -1,8 +1,8 @@
 """A table or query as it is right now: its columns, its cursor, and its rows under a condition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from pyspark.sql import DataFrame
 
@@ -15,6 +15,7 @@ from lakeloop.ingestion.sources.jdbc.order import Order, between, refuse_overlap
 from lakeloop.ingestion.sources.jdbc.statements import Interval, Relation, identifier, parts
 
 RECENT, PART = "_recent", "_part"
+ENDS = {"least": "STRING", "greatest": "STRING"}
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 
@@ -74,27 +75,35 @@ class Table:
         """A value of the cursor in SQL."""
         return self.database.dialect.literal(text, self.order)
 
-    def survey(self, condition: str) -> tuple[int, str | None]:
-        """How many rows meet a condition, and the greatest value of the cursor among those that have one."""
+    def survey(self, condition: str, num_partitions: int) -> tuple[int, str | None, list[str]]:
+        """By one query: how many rows meet a condition, the greatest cursor of those that have one, and boundaries."""
         greatest = f"max(CASE WHEN {self.interval.ordered} THEN {self.interval.column} END)"
-        upto = self.database.dialect.text(greatest)
-        sql = self.relation.select([f"{upto} AS upto", "count(*) AS n"], condition)
-        (found,) = self.database.ask(sql, {"upto": "STRING", "n": "BIGINT"})
-        return found["n"], found["upto"]
+        expressions = [f"{self.database.dialect.text(greatest)} AS upto", "count(*) AS n"]
+        types = {"upto": "STRING", "n": "BIGINT"}
+        if self.partition is not None:
+            ordered = self.database.dialect.ordered(self.partition)
+            expressions += self._ends(f"CASE WHEN {ordered} THEN {identifier(self.partition.name)} END")
+            types |= ENDS
+        (found,) = self.database.ask(self.relation.select(expressions, condition), types)
+        return found["n"], found["upto"], self._between(found, num_partitions)
 
-    def boundaries(self, num_partitions: int, *conditions: str) -> list[str]:
-        """Values that divide the rows under the conditions into parts, from the least and greatest one by one query."""
-        column = self.partition
-        if column is None or column.order is None:
+    def boundaries(self, num_partitions: int) -> list[str]:
+        """Values that divide all rows into parts, from the least and the greatest one by one query."""
+        if self.partition is None:
             return []
-        dialect, name = self.database.dialect, identifier(column.name)
-        ends = {end: dialect.text(f"{end}({name})") for end in ("min", "max")}
-        expressions = [f"{ends['min']} AS least", f"{ends['max']} AS greatest"]
-        sql = self.relation.select(expressions, dialect.ordered(column), *conditions)
-        (found,) = self.database.ask(sql, {"least": "STRING", "greatest": "STRING"})
-        if found["least"] is None:
+        expressions = self._ends(identifier(self.partition.name))
+        sql = self.relation.select(expressions, self.database.dialect.ordered(self.partition))
+        (found,) = self.database.ask(sql, ENDS)
+        return self._between(found, num_partitions)
+
+    def _ends(self, value: str) -> list[str]:
+        text = self.database.dialect.text
+        return [f"{text(f'min({value})')} AS least", f"{text(f'max({value})')} AS greatest"]
+
+    def _between(self, found: Mapping[str, Any], num_partitions: int) -> list[str]:
+        if self.partition is None or self.partition.order is None or found["least"] is None:
             return []
-        return between(found["least"], found["greatest"], column.order, num_partitions)
+        return between(found["least"], found["greatest"], self.partition.order, num_partitions)
 
     def rows(
         self, condition: str | None = None, *, recent_from: str | None = None, boundaries: Sequence[str] = ()
