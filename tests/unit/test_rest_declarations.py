@@ -147,12 +147,12 @@ def test_the_declarations_of_the_page_are_valid() -> None:
 
 
 def test_fields_are_names_or_paths_with_or_without_types() -> None:
-    assert RestSource.model_validate(SOURCE).declared_types is None
+    assert RestSource.model_validate(SOURCE).columns.fields is None
     names = RestSource.model_validate(SOURCE | {"fields": ["a", "b"]})
-    assert (names.declared_types, names.paths) == ({"a": None, "b": None}, {})
+    assert (names.columns.fields, names.paths) == (["a", "b"], {})
     fields = {"city": "address.city", "lat": {"path": "address.lat", "type": "double"}}
     paths = RestSource.model_validate(SOURCE | {"fields": fields})
-    assert paths.declared_types == {"city": None, "lat": "double"}
+    assert paths.columns.fields == {"city": None, "lat": "double"}
     assert paths.paths == {"city": "address.city", "lat": "address.lat"}
 
 

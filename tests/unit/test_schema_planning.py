@@ -16,7 +16,7 @@ from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.inspection import inspect_files
 from lakeloop.ingestion.sources.files.listing import list_files
-from lakeloop.ingestion.sources.files.looking import BYTES, RECORDS, Looker
+from lakeloop.ingestion.sources.files.looking import BYTES, RECORDS
 from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.lake.schema_versions import SchemaVersions
 
@@ -39,8 +39,7 @@ def plan(folder: Path, files: dict[str, str | bytes], texts: tuple[str, ...] = (
         (drop / name).write_bytes(content.encode() if isinstance(content, str) else content)
     planning = planner(folder, texts, **declared)
     listed = [file for file in list_files(str(drop), planning.spec) if not files or Path(file.path).name in files]
-    inspected = inspect_files(listed, planning.spec, lambda text: None, str(drop))
-    return planning.plan(lambda values: Looker(planning.spec, values).look(inspected))
+    return planning.plan(inspect_files(listed, planning.spec, lambda text: None, str(drop)))
 
 
 def types(planned: PlannedSchema) -> dict[str, str | None]:

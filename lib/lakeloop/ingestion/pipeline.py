@@ -20,7 +20,7 @@ from lakeloop.core.errors import (
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.core.spark_failures import SPARK_FAILURES, said
 from lakeloop.ingestion.disk_full import explain_full_disk
-from lakeloop.ingestion.http.service import Service
+from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.publishing import publish
 from lakeloop.ingestion.recording import Recorder
 from lakeloop.ingestion.soundness import require_agreement, require_sound_logs

@@ -24,7 +24,7 @@ from lakeloop.ingestion.enrichment.outcomes import (
     shortfalls,
     unmarked,
 )
-from lakeloop.ingestion.http.service import Service
+from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.publishing import data_columns, is_published
 from lakeloop.ingestion.sources.protocol import (
     AS_JSON,

@@ -9,9 +9,9 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.conform_types import keep_known_types
 from lakeloop.ingestion.enrichment.http_lookup import PreparedHttp, prepare_http
 from lakeloop.ingestion.enrichment.outcomes import outcome_column
+from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.enrichment.spec import Enrichment
 from lakeloop.ingestion.enrichment.table_lookup import PreparedTable, prepare_table
-from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.tables import Lake
 

@@ -28,8 +28,8 @@ from lakeloop.ingestion.enrichment.outcomes import (
     outcome_column,
     require_new,
 )
+from lakeloop.ingestion.enrichment.service import Service
 from lakeloop.ingestion.http.answers import Failure
-from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.transforms import Conformed, strict_cast, uncastable
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import Finding

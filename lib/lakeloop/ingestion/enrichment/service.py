@@ -32,3 +32,6 @@ def open_services(project: Project, spec: PipelineSpec) -> dict[str, Service]:
         name: Service.of(name, connection, project.secrets_folder)
         for name, connection in find_services(project, spec).items()
     }
+
+
+__all__ = ["Service", "find_services", "open_services"]

@@ -2,7 +2,6 @@
 
 import codecs
 import datetime as dt
-from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -204,10 +203,3 @@ class FilesSource(Declaration):
                 if column not in self.fields:
                     raise ValueError(f"renames: no field '{column}' is declared; {propose(column, list(self.fields))}")
         return self
-
-    @property
-    def declared_types(self) -> dict[str, str | None] | None:
-        """The declared columns with the types that are held; None where nothing is declared."""
-        if self.fields is None:
-            return None
-        return dict(self.fields) if isinstance(self.fields, Mapping) else dict.fromkeys(self.fields)

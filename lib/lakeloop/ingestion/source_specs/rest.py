@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -109,10 +110,16 @@ class RestSource(Declaration):
         return {column: field.path for column, field in declared.items()}
 
     @property
-    def declared_types(self) -> dict[str, str | None] | None:
-        """The declared columns with the types that are held; None where nothing is declared."""
-        if self.fields is None:
-            return None
-        if isinstance(self.fields, Mapping):
-            return {column: field.type for column, field in self.fields.items()}
-        return dict.fromkeys(self.fields)
+    def columns(self) -> "DeclaredColumns":
+        """What is declared of the columns, whatever their paths are."""
+        if not isinstance(self.fields, Mapping):
+            return DeclaredColumns(self.fields, self.schema_rules)
+        return DeclaredColumns({column: field.type for column, field in self.fields.items()}, self.schema_rules)
+
+
+@dataclass(frozen=True)
+class DeclaredColumns:
+    """Columns as a source of files declares them: names, or names with the types that are held, None for none."""
+
+    fields: Any
+    schema_rules: SchemaRules

@@ -26,7 +26,6 @@ from lakeloop.ingestion.sources.files.columnar import read_columns, union_by_nam
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.inspection import Inspected, inspect_files
 from lakeloop.ingestion.sources.files.listing import list_files, stat_files, wait_until_settled
-from lakeloop.ingestion.sources.files.looking import Looker
 from lakeloop.ingestion.sources.files.numbering import WHOLE, read_lines, read_whole
 from lakeloop.ingestion.sources.files.schema_planning import SchemaPlanner
 from lakeloop.ingestion.sources.files.unpack import Unpacker, unpack
@@ -99,7 +98,7 @@ class FilesReader:
             _counted(len(opened), "that could not be opened before"),
             _counted(len(chosen) + len(opened) - len(now), "still being written, left for the next run"),
         ]
-        schema = self._schemas.plan(lambda values: Looker(self.spec, values).look(now))
+        schema = self._schemas.plan(now)
         details = {"files": [asdict(file) for file in now], "schema": schema.as_json}
         return Plan(details, ", ".join(filter(None, parts)))
 

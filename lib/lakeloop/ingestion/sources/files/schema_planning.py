@@ -1,15 +1,18 @@
 """The schema of the next batch: the latest version, a new declaration, or what the first files have; its changes."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.schemas.columns import NESTED, Column, Found, PlannedSchema, Schema
 from lakeloop.ingestion.schemas.decision import Change, decide, match, refuse
+from lakeloop.ingestion.schemas.declaration import Fields, SchemaRules
 from lakeloop.ingestion.schemas.inference import join_types
-from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
+from lakeloop.ingestion.sources.files.inspection import Inspected
+from lakeloop.ingestion.sources.files.looking import Looker
 from lakeloop.ingestion.sources.protocol import require_names
 from lakeloop.lake.schema_versions import SchemaVersion, SchemaVersions
 
@@ -17,24 +20,43 @@ Changes = list[tuple[str, str, str]]
 OF_TYPES = ("narrowed", "widened", "nested")
 
 
+class SchemaDeclaration(Protocol):
+    """What a source declares of its columns."""
+
+    @property
+    def fields(self) -> Fields | None:
+        """Names, or names with types; None: what comes first decides."""
+        ...
+
+    @property
+    def schema_rules(self) -> SchemaRules:
+        """What becomes of a difference."""
+        ...
+
+
 @dataclass(frozen=True)
 class SchemaPlanner:
     """Plans the schema of the batches of one source. `texts` are columns that transforms want as they come."""
 
-    spec: FilesSource | RestSource
+    spec: SchemaDeclaration
     versions: SchemaVersions
     texts: Collection[str] = ()
 
-    def plan(self, look: Callable[[bool], Sequence[Found]]) -> PlannedSchema:
-        """The schema by which the files are read; `look` says what they have, and hears whether values matter.
+    def plan(self, files: Sequence[Inspected]) -> PlannedSchema:
+        """The schema by which the files are read.
 
         Raises SchemaChangedError for a difference that is declared to stop the run, SourceError where no file names a
         column that a schema could be inferred from.
         """
+        assert isinstance(self.spec, FilesSource)
+        values = self.latest() is None or "evolve" in self.spec.schema_rules.modes_of_new
+        return self.plan_found(Looker(self.spec, values=values).look(files))
+
+    def plan_found(self, found: Sequence[Found]) -> PlannedSchema:
+        """The schema by which sources with these columns are read; raises as `plan` does."""
         rules = self.spec.schema_rules
         schema, changes = self._known()
         new = [] if schema is None or schema.version in {v.version for v in self.versions.all()} else [schema]
-        found = look(schema is None or "evolve" in rules.modes_of_new)
         if schema is None:
             schema = self._inferred(found)
             new = [schema]
@@ -56,6 +78,10 @@ class SchemaPlanner:
             schema, tuple(new), self._aliases(schema, found), self._lacks(schema, found), proposals, tuple(changes)
         )
 
+    def latest(self) -> Schema | None:
+        """The latest version, None where nothing says the columns yet."""
+        return self._known()[0]
+
     def current(self) -> PlannedSchema:
         """The schema of today, for rows that have been read before. Raises SourceError where there is none yet."""
         schema, changes = self._known()
@@ -76,8 +102,9 @@ class SchemaPlanner:
         """The latest version, or the declaration where that has changed since; None where nothing says the columns."""
         recorded = [schema_of(version) for version in self.versions.all()]
         latest = recorded[-1] if recorded else None
-        if (types := self.spec.declared_types) is None:
+        if self.spec.fields is None:
             return latest, []
+        types = self.spec.fields if isinstance(self.spec.fields, Mapping) else dict.fromkeys(self.spec.fields)
         columns = tuple(Column(name, type_) for name, type_ in types.items())
         declared = [each for each in recorded if each.origin == "declared"]
         if declared and declared[-1].columns == columns:

@@ -171,7 +171,8 @@ class ReplayReader:
         if not isinstance(self.spec.source, FilesSource | RestSource):
             return None
         versions = SchemaVersions(self.lake.root, self.spec.pipeline)
-        return SchemaPlanner(self.spec.source, versions, read_as_text(self.spec.transforms))
+        declared = self.spec.source.columns if isinstance(self.spec.source, RestSource) else self.spec.source
+        return SchemaPlanner(declared, versions, read_as_text(self.spec.transforms))
 
     def judged_by(self) -> str:
         """Tells one state of the declaration, and of the tables that it looks into, from another."""

@@ -86,7 +86,7 @@ class RestReader:
 
     @property
     def _schemas(self) -> SchemaPlanner:
-        return SchemaPlanner(self.spec, self.versions, self.texts)
+        return SchemaPlanner(self.spec.columns, self.versions, self.texts)
 
     def _fetched(self, asked: Sequence[Part], folder: str, progress: Progress) -> list[Fetched]:
         if self.spec.partitions is not None:
@@ -111,7 +111,7 @@ class RestReader:
         observed, named = Observed(), f"{self.spec.rest} {self.spec.path}"
         for each in fetched:
             observed.add(Observed(each.types, each.kinds))
-        schema = self._schemas.plan(lambda _values: [observed.found(named)] if observed.types else [])
+        schema = self._schemas.plan_found([observed.found(named)] if observed.types else [])
         known = last.details["kinds"] if last else {}
         schema = replace(schema, changes=(*schema.changes, *retyped(known, observed.kinds, named)))
         kinds = Observed({}, dict(known))
