@@ -17,6 +17,6 @@ def probe_database(database: Database, spec: JdbcSource) -> Iterator[Check]:
     yield Check("permitted", f"{database.origin} can be read" + (f" where {spec.where}" if spec.where else ""))
     yield Check("schema", f"{len(table.names)} columns: {', '.join(table.names)}")
     if table.cursor is not None:
-        _, upto = table.survey("1 = 1")
+        _, upto, _ = table.survey("1 = 1", 1)
         yield Check("freshness", f"{table.cursor.name} reaches {upto}" if upto else "no row has a value in the cursor")
     yield Check("volume", f"{found['n']:,} rows")
