@@ -5,19 +5,28 @@ The parsers take a frame of `_text` and `_position` and give the declared fields
 a record malformed.
 """
 
+import operator
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.ingestion.source_specs.files import CsvFormat
 from lakeloop.ingestion.sources.headers import CORRUPT, match_names
-from lakeloop.ingestion.sources.json_objects import PLAIN, UTF_8_ERROR, Objects, decoded
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
 from lakeloop.quality import Finding
 from lakeloop.quality.rules import quoted
 
 TEXT, MALFORMED, MISSING = "_text", "_malformed", "_missing"
+UTF_8_ERROR = "the text is not valid UTF-8"
+STRICT = {"allowSingleQuotes": "false", "allowNonNumericNumbers": "false"}  # as the parser for documents reads
+# An escaped half of a surrogate pair without its other half; `\\\\` before it would be a backslash and plain letters.
+BEGINS = r"(?<!\\)(?:\\\\)*+\\u[dD]"
+HALF_A_PAIR = (
+    rf"{BEGINS}[89abAB][0-9a-fA-F]{{2}}(?!\\u[dD][c-fC-F])"
+    rf"|(?<!\\u[dD][89abAB][0-9a-fA-F]{{2}}){BEGINS}[c-fC-F]"
+)
 MAX_CELLS = 20_000  # Spark's parser fails, and the job with it, on a line of more than 20,480
 
 
@@ -99,19 +108,60 @@ def parse_json(
     that has more than 1,000 digits, makes the record malformed, as do NaN and Infinity, which JSON lacks. Keys that are
     not declared go to `_rescued`.
     """
-    objects = Objects(tuple(declared), aliases or {}, is_utf8)
-    parsed, values = objects.read(lines, TEXT), objects.values
-    absent = F.concat_ws(",", *(F.when(values[name].isNull(), F.lit(name)) for name in lacks))
-    text = F.col(TEXT)
-    return parsed.select(
-        *(value.alias(name) for name, value in values.items()),
-        POSITION,
-        (text if is_utf8 else F.when(F.col(PLAIN), text).otherwise(decoded(text))).alias(ORIGINAL),
-        objects.rescued.alias(RESCUED),
-        objects.malformed.alias(MALFORMED),
-        (F.when(absent != "", absent) if lacks else F.lit(None).cast("string")).alias(MISSING),
-        *keep,
+    # As the only element of an array: Spark reads an object and ignores what follows it.
+    alone = F.from_json(F.concat(F.lit("["), TEXT, F.lit("]")), "array<map<string,string>>", STRICT)
+    is_object = _ends_as_object(F.col(TEXT)) & (F.size("_alone") == 1)
+    known = F.array(*(F.lit(name) for name in declared))
+    # An alias counts only in an object that lacks the field, else it is a key of its own.
+    alias_of = []
+    for name in declared:
+        earlier = [name]
+        for alias in (aliases or {}).get(name, ()):
+            if alias not in declared:
+                has_none = ~F.arrays_overlap("_keys", F.array(*map(F.lit, earlier)))
+                alias_of.append((alias, has_none, name))
+                earlier.append(alias)
+    used = F.array(*(F.when(lacking, F.lit(alias)) for alias, lacking, _ in alias_of), F.lit(None).cast("string"))
+    expected = F.concat(known, F.array_compact(used)) if alias_of else known
+    parsed = (
+        lines.withColumn("_alone", alone)
+        .withColumn("_map", F.when(is_object, F.get("_alone", F.lit(0))))
+        .withColumn("_keys", F.map_keys("_map"))
+        # Most objects have the declared keys and no others; only the rest is looked at key by key.
+        .withColumn("_others", F.when(F.col("_keys") != known, F.array_except("_keys", expected)))
     )
+    undeclared = F.map_filter("_map", lambda key, _: F.array_contains("_others", key))
+    rescued = F.when(F.size("_others") > 0, F.to_json(undeclared))
+    values = {name: F.try_element_at("_map", F.lit(name)) for name in declared}
+    for alias, lacking, name in alias_of:
+        values[name] = F.coalesce(values[name], F.when(lacking, F.try_element_at("_map", F.lit(alias))))
+    parsed = parsed.withColumns({f"_field_{place}": value for place, value in enumerate(values.values())})
+    fields = {name: F.col(f"_field_{place}") for place, name in enumerate(values)}
+    absent = F.concat_ws(",", *(F.when(fields[name].isNull(), F.lit(name)) for name in lacks))
+    # Spark writes a number so that no double holds, and half a surrogate pair as a question mark.
+    infinite = reduce(operator.or_, (F.contains(field, F.lit("Infinity")) for field in fields.values()), F.lit(False))
+    overflows = infinite & ~F.contains(TEXT, F.lit("Infinity"))
+    halves = F.contains(TEXT, F.lit("\\u")) & F.col(TEXT).rlike(HALF_A_PAIR)
+    malformed = F.when(F.col("_map").isNull(), F.lit("the text is not one JSON object")).when(
+        (F.col("_keys") != known) & (F.size(F.array_distinct("_keys")) < F.size("_keys")),
+        F.lit("a key stands twice in the object"),
+    )
+    missing = F.when(absent != "", absent) if lacks else F.lit(None).cast("string")
+    malformed = F.when(halves, F.lit("the text holds half a surrogate pair, which is no character")).otherwise(
+        F.coalesce(malformed, F.when(overflows, F.lit("a number is too large for a double")))
+    )
+    return _finish(parsed, fields, malformed=malformed, missing=missing, rescued=rescued, is_utf8=is_utf8, keep=keep)
+
+
+def decoded(text: Column) -> Column:
+    """A text as UTF-8; bytes that are none are replaced, so that it is equal to itself only where there are none."""
+    return F.decode(text.cast("binary"), "UTF-8")
+
+
+def _ends_as_object(text: Column) -> Column:
+    """Whether a brace is the last character, but for JSON's white space, which is rare and so looked for last."""
+    brace = F.lit("}")
+    return F.endswith(text, brace) | F.endswith(F.regexp_replace(text, r"[ \t\r\n]+\z", ""), brace)
 
 
 def _finish(
@@ -122,15 +172,18 @@ def _finish(
     missing: Column,
     rescued: Column | None,
     is_utf8: bool,
+    keep: Sequence[str] = (),
 ) -> DataFrame:
-    not_utf8 = F.when(decoded(F.col(TEXT)) != F.col(TEXT), F.lit(UTF_8_ERROR))
+    text = F.col(TEXT)
+    not_utf8 = F.when(decoded(text) != text, F.lit(UTF_8_ERROR))
     return parsed.select(
         *(value.alias(name) for name, value in values.items()),
         POSITION,
-        (F.col(TEXT) if is_utf8 else decoded(F.col(TEXT))).alias(ORIGINAL),
+        (text if is_utf8 else decoded(text)).alias(ORIGINAL),
         (F.lit(None).cast("string") if rescued is None else rescued).alias(RESCUED),
         (malformed if is_utf8 else F.coalesce(not_utf8, malformed)).alias(MALFORMED),
         missing.alias(MISSING),
+        *keep,
     )
 
 

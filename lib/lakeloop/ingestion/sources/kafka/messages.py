@@ -13,9 +13,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.ingestion.source_specs.kafka import AroundValue, AvroMessages, JsonMessages, KafkaSource, TextMessages
-from lakeloop.ingestion.sources.json_objects import PLAIN, UTF_8_ERROR, decoded
 from lakeloop.ingestion.sources.kafka.avro import parse_avro
-from lakeloop.ingestion.sources.line_parsers import MALFORMED, TEXT, form_findings, parse_json
+from lakeloop.ingestion.sources.line_parsers import MALFORMED, TEXT, UTF_8_ERROR, decoded, form_findings, parse_json
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED, Extract
 
 VALUE = "_value"
@@ -66,9 +65,9 @@ class MessageParser:
         value, keep = F.col(VALUE), [VALUE, *around]
         if isinstance(kind, JsonMessages):
             lines = messages.select(value.cast("string").alias(TEXT), POSITION, *around)
-            parsed = parse_json(lines, self.spec.columns, keep=[PLAIN, TEXT, *around])
+            parsed = parse_json(lines, self.spec.columns, keep=[TEXT, *around])
             value = F.col(TEXT).cast("binary")
-            original = F.when(F.col(PLAIN), F.col(TEXT)).otherwise(as_text(value))
+            original = F.when(F.col(MALFORMED).isNull(), F.col(TEXT)).otherwise(as_text(value))
         elif isinstance(kind, AvroMessages):
             parsed = parse_avro(messages, VALUE, self.spec.columns, self.schemas, kind, keep)
             original = as_text(value)
