@@ -43,7 +43,7 @@ def test_columns_are_described_tagged_and_masked() -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"columns": {"id": {"tags": ["pi"]}}}, "Input should be 'pii'"),
+        ({"columns": {"id": {"tags": ["pi"]}}}, "a tag 'pi' would mask nothing; write pii"),
         ({"columns": {"id": {"mask": "hash"}}}, "mask belongs to a column with the tag pii"),
         ({"columns": {"id": {"tags": ["pii"], "mask": "md5"}}}, "'redact', 'hash' or 'partial'"),
         ({"columns": {"id": {"tag": ["pii"]}}}, "unknown key 'tag'; did you mean 'tags'"),

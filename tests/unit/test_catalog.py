@@ -26,7 +26,7 @@ transforms:
   - outliers: {km: {method: iqr, limit: 3, action: flag}}
 enrich:
   - lookup: {table: silver.people, on: {person_id: person_id}, columns: {home: city}}
-  - http: {rest: places, path: "/places/{goal}", columns: {country: place.country}, cache: {ttl: 1d}, rate_limit: 5/s}
+  - http: {rest: places, path: "/places/{goal}", columns: {country: place.country}, cache: {ttl: 1d}}
 rules:
   - references: {columns: [person_id], table: silver.people}
 sink: {table: silver.trips, mode: merge, keys: [person_id, start]}
@@ -53,7 +53,9 @@ def project(tmp_path: Path) -> Project:
     (base / "pipelines/trips.yml").write_text(ENRICHED)
     (base / "pipelines/summary.yml").write_text(QUERY)
     with (base / "connections.yml").open("a") as file:
-        file.write("places: {rest: {base_url: 'http://127.0.0.1:9/v1', bearer_token: '${secret:analyst}'}}\n")
+        file.write(
+            "places: {rest: {base_url: 'http://127.0.0.1:9/v1', auth: {bearer: '${secret:analyst}'}, rate_limit: 5/s}}\n"
+        )
     return project
 
 

@@ -329,7 +329,8 @@ def test_no_link_leads_to_another_host(link: str, before: str) -> None:
         assert guard.is_home(before + link)
         with suppress(requests.RequestException):
             sent = requests.Request("GET", before + link).prepare()
-            assert (urlsplit(str(sent.url)).scheme, urlsplit(str(sent.url)).hostname) == ("http", "api.test")
+            scheme, host = urlsplit(str(sent.url)).scheme, urlsplit(str(sent.url)).hostname or ""
+            assert (scheme, host.removesuffix(".")) == ("http", "api.test")  # with a dot the name is no other one
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:

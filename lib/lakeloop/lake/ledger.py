@@ -68,7 +68,19 @@ class Plan:
     summary: str
     failure: str | None = None
     kind: Literal["source", "replay"] = "source"
-    violations: Sequence[tuple[str, str, int]] = ()
+    violations: tuple[tuple[str, str, int], ...] = ()
+
+    @classmethod
+    def of_json(cls, text: str) -> "Plan":
+        """What `as_json` gave."""
+        values = json.loads(text)
+        found = ((rule, severity, rows) for rule, severity, rows in values.pop("violations", ()))
+        return cls(**values, violations=tuple(found))
+
+    @property
+    def as_json(self) -> str:
+        """The plan as text."""
+        return json.dumps(vars(self))
 
 
 @dataclass(frozen=True)
@@ -158,7 +170,7 @@ class Ledger:
         rows = DeltaTable(uri_of(self.root, BATCHES)).to_pyarrow_dataset(filesystem=files_of_table(self.root, BATCHES))
         for found in rows.to_batches(columns=["batch_id", "plan"], filter=wanted, batch_size=16):
             for row in found.to_pylist():
-                yield row["batch_id"], Plan(**json.loads(row["plan"]))
+                yield row["batch_id"], Plan.of_json(row["plan"])
 
     def plan(self, pipeline: str, plan: Plan, run: RunContext, before: History) -> Batch:
         """Write a batch ahead of reading it. `before` is what `history` returned.
@@ -167,7 +179,7 @@ class Ledger:
         """
         writer = before.last.commit.writer if before.last else f"{pipeline}-{uuid.uuid4().hex[:12]}"
         batch_id = before.last.batch_id + 1 if before.last else 0
-        row = (pipeline, writer, batch_id, run.run_id, now(), json.dumps(vars(plan)))
+        row = (pipeline, writer, batch_id, run.run_id, now(), plan.as_json)
         uri = created(self.root, BATCHES, BATCH_SCHEMA)
         while True:
             table = DeltaTable(uri)
@@ -212,7 +224,7 @@ class Ledger:
 
     def _plan(self, pipeline: str, batch_id: int) -> Plan:
         planned = [("pipeline", "=", pipeline), ("batch_id", "=", batch_id)]
-        return Plan(**json.loads(read_rows(self.root, BATCHES, planned, ["plan"])[0]["plan"]))
+        return Plan.of_json(read_rows(self.root, BATCHES, planned, ["plan"])[0]["plan"])
 
 
 def _outcome(planned: dict[str, Any], end: dict[str, Any] | None) -> Outcome | None:

@@ -1,7 +1,6 @@
 """What the tables say of the batches of one pipeline, side by side."""
 
 import datetime as dt
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -118,7 +117,7 @@ class Facts:
 
     def plan(self, batch_id: int) -> Plan:
         """The plan of a batch in `ops.batches`."""
-        return Plan(**json.loads(self.planned[batch_id]["plan"]))
+        return Plan.of_json(self.planned[batch_id]["plan"])
 
     def has_commit(self, batch_id: int) -> bool:
         """Whether the record's log has the commit of a batch, or does not go back that far."""
