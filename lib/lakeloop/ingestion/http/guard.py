@@ -88,7 +88,7 @@ def kind_of(address: Address) -> str:
 
 def _origin(url: Url) -> tuple[str, str, int]:
     scheme = url.scheme or ""
-    host = (url.host or "").strip("[]").rstrip(".").lower()
+    host = (url.host or "").strip("[]").lower()
     return scheme, host, url.port or PORTS.get(scheme, 0)
 
 

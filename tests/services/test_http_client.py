@@ -265,6 +265,7 @@ def test_a_redirect_is_followed_within_its_origin_only() -> None:
         ("http://127.0.0.1:{port}@10.0.0.1/", "with a user in it"),
         ("http://127.0.0.1:1/", "127.0.0.1:1, another origin"),
         ("http://localhost:{port}/", "localhost:{port}, another origin"),
+        ("http://127.0.0.1.:{port}/", "127.0.0.1.:{port}, another origin"),
     ],
 )
 def test_where_a_redirect_may_not_lead(target: str, said: str) -> None:
