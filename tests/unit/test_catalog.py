@@ -54,7 +54,7 @@ def project(tmp_path: Path) -> Project:
     (base / "pipelines/summary.yml").write_text(QUERY)
     with (base / "connections.yml").open("a") as file:
         file.write(
-            "places: {rest: {base_url: 'http://127.0.0.1:9/v1', auth: {bearer: '${secret:analyst}'}, rate_limit: 5/s}}\n"
+            "places: {rest: {base_url: 'http://127.0.0.1:9', auth: {bearer: '${secret:analyst}'}, rate_limit: 5/s}}\n"
         )
     return project
 
