@@ -202,6 +202,7 @@ def sees_as_the_server_says(crm: Connection, snapshot: str) -> bool:
     return all(Snapshot.parse(snapshot).sees(xid) == is_visible for xid, is_visible in rows)
 
 
+@pytest.mark.slow
 def test_a_plan_reads_the_same_and_holds_whole_transactions(
     lake: Lake, postgres: EmbeddedPostgres, crm: Connection
 ) -> None:
@@ -284,6 +285,7 @@ def test_a_rule_holds_for_what_a_change_says(lake: Lake, postgres: EmbeddedPostg
         require_replayable(spec)
 
 
+@pytest.mark.slow
 def test_every_version_with_the_time_of_its_commit(lake: Lake, postgres: EmbeddedPostgres, crm: Connection) -> None:
     published(crm)
     spec = declared(sink={"history": "scd2"})
