@@ -211,6 +211,8 @@ def test_the_database_does_what_is_declared(crm: Crm, db: Connection) -> None:
     query = "SELECT id % 2 AS odd, sum(price)::numeric(10,2) AS price, sum(price) AS exact FROM t GROUP BY 1 -- halves"
     rows = crm.declaring(query=query, where="odd = 1").read()
     assert [(row["odd"], str(row["price"]), row["exact"]) for row in rows] == [(1, "37.50", "37.5")]
+    keys = crm.declaring(query="SELECT jsonb_build_object(name, 1) AS doc FROM t", where="doc ?? '7'")
+    assert keys.read() == [{"doc": '{"7": 1}'}]
     grown = crm.declaring(query="SELECT id, name FROM t", incremental={"cursor": "id"}, where="id <= 5")
     assert grown.run().counts == RowCounts(read=5, good=5)
     assert grown.declaring(query="SELECT id, name FROM t", incremental={"cursor": "id"}).run().counts.read == 5
