@@ -101,6 +101,7 @@ BAD = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_is_no_message_keeps_its_bytes_and_can_come_back(
     spark: SparkSession, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ def test_what_is_no_message_keeps_its_bytes_and_can_come_back(
     assert rehearsed.entries[0].counts.read == 4
 
 
+@pytest.mark.slow
 def test_a_key_and_headers_come_back_with_their_message(
     spark: SparkSession, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
@@ -176,6 +178,7 @@ def test_texts_and_bytes(spark: SparkSession, kafka: KafkaBroker, tmp_path: Path
     assert sorted(bytes(value) for value in found if value is not None) == [b"", "ü".encode(), b"\xfe"]
 
 
+@pytest.mark.slow
 def test_avro_by_one_schema(spark: SparkSession, kafka: KafkaBroker, tmp_path: Path) -> None:
     topic = new_topic(kafka)
     whole = encoded(SCHEMA, id="a", amount=5, extra=1.5)
@@ -197,6 +200,7 @@ def test_avro_by_one_schema(spark: SparkSession, kafka: KafkaBroker, tmp_path: P
     }
 
 
+@pytest.mark.slow
 def test_avro_by_the_schema_that_each_message_names(
     spark: SparkSession, kafka: KafkaBroker, tmp_path: Path, registry: str
 ) -> None:
@@ -234,6 +238,7 @@ def test_avro_by_the_schema_that_each_message_names(
         run(known)
 
 
+@pytest.mark.slow
 def test_new_partitions_and_topics_are_read_from_their_beginning(
     spark: SparkSession, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
@@ -250,6 +255,7 @@ def test_new_partitions_and_topics_are_read_from_their_beginning(
     assert ids(spark, project) == ["o1", "o2", "o3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("start", "expected"), [("latest", ["o9"]), ({"time": "2026-01-01T00:00:00Z"}, ["o2", "o9"])])
 def test_a_first_run_may_begin_later_and_says_where(
     spark: SparkSession, kafka: KafkaBroker, tmp_path: Path, start: Any, expected: list[str]
@@ -267,6 +273,7 @@ def test_a_first_run_may_begin_later_and_says_where(
     assert ids(spark, project) == expected
 
 
+@pytest.mark.slow
 def test_only_committed_transactions_come_in(spark: SparkSession, kafka: KafkaBroker, tmp_path: Path) -> None:
     topic = new_topic(kafka)
     project = declare(tmp_path, kafka, {"topics": [topic]})
@@ -285,6 +292,7 @@ def test_only_committed_transactions_come_in(spark: SparkSession, kafka: KafkaBr
     assert run(project)[0].outcome == "nothing_new"
 
 
+@pytest.mark.slow
 def test_two_pipelines_read_one_topic_and_do_not_disturb_each_other(
     spark: SparkSession, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
@@ -298,6 +306,7 @@ def test_two_pipelines_read_one_topic_and_do_not_disturb_each_other(
     assert ids(spark, first) == ids(spark, first, "silver.others") == ["o1", "o2"]
 
 
+@pytest.mark.slow
 def test_a_watch_takes_what_comes(spark: SparkSession, kafka: KafkaBroker, tmp_path: Path) -> None:
     topic = new_topic(kafka)
     send(kafka, topic, orders(1))

@@ -31,6 +31,7 @@ def guarded(kafka: KafkaBroker, folder: Path, user: str, password: str = PASSWOR
     } | changes  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_user_with_rights_reads_over_tls(spark: SparkSession, kafka: KafkaBroker, tmp_path: Path) -> None:
     topic = new_topic(kafka)
     send(kafka, topic, orders(1, 2))
@@ -99,6 +100,7 @@ def test_a_topic_without_rights_and_one_that_is_not_there(
         run(near)
 
 
+@pytest.mark.slow
 def test_a_message_of_ten_megabytes_comes_in(spark: SparkSession, kafka: KafkaBroker, tmp_path: Path) -> None:
     topic = new_topic(kafka, max_message_bytes="16777216")
     large = b'{"id":"' + b"x" * 10_000_000 + b'"}'
@@ -141,6 +143,7 @@ def test_retention_that_overtakes_the_reader_stops_the_run_until_it_is_accepted(
     assert run(noting)[0].outcome == "nothing_new"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["fail", "note"])
 def test_messages_that_expire_between_plan_and_read(
     spark: SparkSession, kafka: KafkaBroker, tmp_path: Path, mode: str

@@ -34,6 +34,7 @@ from lakeloop.lake.ledger import MESSAGES_LOST, Plan
 
 # Consumers do not belong to a group; where a cluster guards group names, this prefix is the one to grant.
 GROUP_PREFIX = "lakeloop"
+MOST_SCHEMAS = 1000  # ids in one batch; more are garbage, whose rows say that no schema has their id
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class KafkaReader:
         """The next ranges of offsets, at most `max_messages`. What is gone unread is an error, or noted in the plan."""
         progress("asking for offsets")
         cluster = self.broker.look(self.spec)
+        if last is not None and "next" not in last.details:  # of another source that the pipeline had
+            last = None
         reached = Reached.of_json(last.details) if last else Reached()
         mine = {place: offset for place, offset in reached.next.items() if self._reads(place[0])}
         positions, gaps = go_on(Reached(mine, reached.ids), cluster) if last else (self._start(cluster), [])
@@ -208,9 +211,6 @@ class KafkaReader:
         lost = sum(gap.until - gap.first if gap.until is not None else 1 for gap in gaps)
         details = {**plan.details, "lost": [*before, *as_json(gaps)]}
         return Plan(details, f"{plan.summary}; {_in_words(gaps)}", violations=((MESSAGES_LOST, "warn", lost),))
-
-
-MOST_SCHEMAS = 1000  # ids in one batch; more are garbage, whose rows say that no schema has their id
 
 
 def _in_words(gaps: Sequence[Gap]) -> str:
