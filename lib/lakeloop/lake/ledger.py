@@ -67,7 +67,7 @@ class Plan:
     summary: str
     failure: str | None = None
     kind: Literal["source", "replay"] = "source"
-    violations: Sequence[tuple[str, str, int]] = ()
+    violations: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ class KafkaReader:
             return Plan({**plan.details, "lost": before}, plan.summary, violations=plan.violations)
         lost = sum(gap.until - gap.first if gap.until is not None else 1 for gap in gaps)
         details = {**plan.details, "lost": [*before, *as_json(gaps)]}
-        return Plan(details, f"{plan.summary}; {_in_words(gaps)}", violations=((MESSAGES_LOST, "warn", lost),))
+        return Plan(details, f"{plan.summary}; {_in_words(gaps)}", violations=[[MESSAGES_LOST, "warn", lost]])
 
 
 def _in_words(gaps: Sequence[Gap]) -> str:
