@@ -215,7 +215,7 @@ def test_avro_by_the_schema_that_each_message_names(
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/token").write_text("letmein")
     avro = {"registry": {"rest": "registry", "schemas": {8: "newer.avsc"}}}
-    connections = {"registry": {"rest": {"base_url": registry, "bearer_token": "${secret:token}"}}}
+    connections = {"registry": {"rest": {"base_url": registry, "auth": {"bearer": "${secret:token}"}}}}
     project = declare(tmp_path, kafka, {"topics": [topic], "format": {"avro": avro}}, connections=connections)
     (tmp_path / "conf/base/newer.avsc").write_text(json.dumps(NEWER))
     assert run(project)[0].counts == RowCounts(read=6, good=2, quarantined=4)
@@ -234,7 +234,7 @@ def test_avro_by_the_schema_that_each_message_names(
     assert ids(spark, known) == ["a", "a", "b"]
     (tmp_path / "secrets/token").write_text("wrong")
     send(kafka, topic, [framed(7, whole)])
-    with pytest.raises(SourceError, match=r"registry: .*/schemas/ids/7: the token was refused \(status 401\)"):
+    with pytest.raises(SourceError, match=r"registry: .*/schemas/ids/7: the credentials were refused \(status 401\)"):
         run(known)
 
 
