@@ -17,6 +17,7 @@ from lakeloop.quality.rules import quoted, value_of
 
 NUMBER = re.compile(r"^(tinyint|smallint|int|bigint|float|double|decimal\(.*\))$")
 
+DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 NAMES_A_DAY = r"^\d{4}-\d{2}-\d{2}"
 ONLY_A_DAY = r"^\d{4}-\d{2}-\d{2}$"
 JAVA_NUMBER = r"(?i)[\d.][df]\s*$|0x"  # '12d', '12f' and '0x1p3' are numbers in Java's eyes only
@@ -53,8 +54,9 @@ class Cast(RootModel[Annotated[dict[str, SqlType], Field(min_length=1)]]):
 def strict_cast(column: str, sql_type: str, source: DataType) -> Column:
     """A cast that gives NULL where the value is no such thing; `source` is the type it has.
 
-    Without Spark's lenient readings of dates and Java's of numbers; a number with a fraction is no integer. What is
-    not a number is read by its text, so every type can be tried.
+    Without Spark's lenient readings of dates and Java's of numbers; a number with a fraction is no integer, and a text
+    with more digits behind the point than a decimal has is not rounded to it. What is not a number is read by its
+    text, so every type can be tried.
     """
     if isinstance(source, NumericType) and NUMBER.match(sql_type):
         number = F.expr(f"try_cast({quoted(column)} AS {sql_type})")
@@ -65,12 +67,24 @@ def strict_cast(column: str, sql_type: str, source: DataType) -> Column:
         # Few texts have one of these letters, and only they are worth the regular expression.
         suspicious = reduce(operator.or_, (F.contains(text, F.lit(letter)) for letter in "dDfFxX"))
         return F.when(~suspicious | ~text.rlike(JAVA_NUMBER), converted)
+    if decimal := DECIMAL.fullmatch(sql_type):
+        return F.when(_keeps_its_digits(column, text, converted, int(decimal[1]), int(decimal[2])), converted)
     if sql_type == "timestamp":
         return F.when(_names_a_day(text), converted)
     if sql_type == "date":
         moment = F.expr(f"try_cast(CAST({quoted(column)} AS string) AS timestamp)")
         return F.when(text.rlike(ONLY_A_DAY) | (text.rlike(NAMES_A_DAY) & moment.isNotNull()), converted)
     return converted
+
+
+def _keeps_its_digits(column: str, text: Column, converted: Column, precision: int, scale: int) -> Column:
+    """Whether a decimal has all digits of its text; few texts are long enough to be looked at any closer."""
+    point = F.locate(".", text)
+    is_short = (point == 0) | (F.length(text) - point <= scale)
+    has_exponent = F.contains(text, F.lit("e")) | F.contains(text, F.lit("E"))
+    longest = F.expr(f"try_cast(CAST({quoted(column)} AS string) AS decimal(38,{38 - precision + scale}))")
+    digits_beyond = text.rlike(rf"\.\d{{{scale}}}\d*[1-9]")
+    return F.when(has_exponent, converted == longest).otherwise(is_short | ~digits_beyond)
 
 
 def _names_a_day(text: Column) -> Column:
