@@ -25,7 +25,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         properties
         | {
             "spark.master": "local[2]",
-            "spark.driver.memory": "1g",
+            "spark.driver.memory": "1500m",
+            # What the UI would show of two thousand tests, plans as text above all, would fill the heap.
+            "spark.sql.ui.retainedExecutions": "5",
+            "spark.ui.retainedJobs": "20",
+            "spark.ui.retainedStages": "20",
+            "spark.ui.retainedTasks": "200",
             # Tests end before the second compiler's work pays; the code cache is small without a larger reserve.
             "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m",
             "spark.ui.enabled": "false",
@@ -37,6 +42,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     )
     yield session
     session.stop()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_tables() -> Iterator[None]:
+    """The tables of a module are gone with its folders, but Delta would keep what it knows of each for an hour."""
+    yield
+    if (session := SparkSession.getActiveSession()) is not None:
+        session._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 @pytest.fixture(autouse=True)
