@@ -96,11 +96,8 @@ def test_a_run_is_told_as_a_start_and_an_end(project: Project, receiver: Receive
     assert (table["namespace"], table["name"]) == ("file", f"{told.lake_root}/silver/people")
     assert record["outputFacets"]["outputStatistics"]["rowCount"] == 5
     assert table["outputFacets"]["outputStatistics"]["rowCount"] == 4
-    checks = {
-        each["assertion"]: (each["success"], each["actual"])
-        for each in record["facets"]["dataQualityAssertions"]["assertions"]
-    }
-    assert checks == {"age_in_range": (False, "1"), "seen": (True, "0")}
+    checks = {each["name"]: (each["status"], each["actual"]) for each in end["run"]["facets"]["test"]["tests"]}
+    assert checks == {"age_in_range": ("fail", "1"), "seen": ("pass", "0")}
     columns = {each["name"]: each for each in table["facets"]["schema"]["fields"]}
     assert columns["email"]["description"] == "Contact address"
     assert {(tag["field"], tag["key"]) for tag in table["facets"]["tags"]["tags"]} == {

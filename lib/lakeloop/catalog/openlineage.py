@@ -1,6 +1,6 @@
 """What a run did, as OpenLineage's events (https://openlineage.io/docs/spec/object-model), for catalogs to collect.
 
-A pair of events a pipeline and run: START, and COMPLETE or FAIL. They name the systems that were read, the record and
+A pair of events a batch: START, and COMPLETE or FAIL. They name the systems that were read, the record and
 the table that were written, their columns and rows and violated rules, and what each column is made of.
 """
 
@@ -19,9 +19,9 @@ from openlineage.client.facet_v2 import (
     documentation_job,
     error_message_run,
     job_type_job,
+    test_run,
 )
 from openlineage.client.facet_v2 import column_lineage_dataset as column_lineage
-from openlineage.client.facet_v2 import data_quality_assertions_dataset as quality
 from openlineage.client.facet_v2 import documentation_dataset as documentation
 from openlineage.client.facet_v2 import output_statistics_output_dataset as statistics
 from openlineage.client.facet_v2 import ownership_dataset as ownership
@@ -61,15 +61,17 @@ class Emitter:
             raise DeliveryError(f"{entry.name}: its lineage was not delivered: {error}") from error
 
     def events(self, run_id: str, entry: RunEntry, polls: bool) -> tuple[RunEvent, RunEvent]:
-        """START, and by the entry's outcome COMPLETE or FAIL. The run's id is made of `run_id` and the pipeline."""
+        """START, and by the entry's outcome COMPLETE or FAIL. Each batch is a run of its own."""
         table = self.catalog.data_set(entry.table or "")
         record = self.catalog.data_set(table.made_of[0])
-        unique = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.root}/{run_id}/{entry.name}"))
+        unique = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.root}/{run_id}/{entry.name}/{entry.batch_id}"))
         job = Job(self.namespace, entry.name, _job_facets(table, polls))
         inputs = [InputDataset(*self.addresses[name], facets=self._facets(name)) for name in record.made_of]
         failed, run_facets = entry.outcome != "succeeded", dict[str, RunFacet]()
         if failed:
             run_facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(entry.message, "python")
+        else:
+            run_facets["test"] = self._rules(run_id, entry)
         return (
             RunEvent(
                 eventTime=_text(entry.started_at), producer=PRODUCER, run=Run(unique), job=job,
@@ -78,16 +80,14 @@ class Emitter:
             RunEvent(
                 eventTime=_text(now()), producer=PRODUCER, run=Run(unique, run_facets), job=job,
                 eventType=RunState.FAIL if failed else RunState.COMPLETE, inputs=inputs,
-                outputs=[] if failed else self._outputs(record, table, run_id, entry),
+                outputs=[] if failed else self._outputs(record, table, entry),
             ),
         )  # fmt: skip
 
-    def _outputs(self, record: DataSet, table: DataSet, run_id: str, entry: RunEntry) -> list[OutputDataset]:
+    def _outputs(self, record: DataSet, table: DataSet, entry: RunEntry) -> list[OutputDataset]:
         outputs = []
         for each, rows in ((record, entry.counts.read), (table, entry.counts.good)):
             facets = self._facets(each.name) | {"columnLineage": self._lineage(each)}
-            if each is record:
-                facets["dataQualityAssertions"] = self._assertions(run_id, entry.name)  # type: ignore[assignment]
             counted: dict[str, OutputDatasetFacet] = {
                 "outputStatistics": statistics.OutputStatisticsOutputDatasetFacet(rowCount=rows)
             }
@@ -137,13 +137,14 @@ class Emitter:
         column = flow.source.column if flow.source.column != ALL else "*"
         return column_lineage.InputField(*self.addresses[flow.source.data_set], column, [how])
 
-    def _assertions(self, run_id: str, pipeline: str) -> quality.DataQualityAssertionsDatasetFacet:
-        results = read_rows(self.root, RULE_RESULTS, [("run_id", "=", run_id), ("pipeline", "=", pipeline)])
-        return quality.DataQualityAssertionsDatasetFacet([
-            quality.Assertion(
-                row["rule"], row["violations"] == 0, severity=row["severity"], actual=str(row["violations"])
+    def _rules(self, run_id: str, entry: RunEntry) -> test_run.TestRunFacet:
+        of_batch = [("run_id", "=", run_id), ("pipeline", "=", entry.name), ("batch_id", "=", entry.batch_id)]
+        return test_run.TestRunFacet([
+            test_run.TestExecution(
+                row["rule"], "fail" if row["violations"] else "pass", "warn" if row["severity"] == "warn" else "error",
+                actual=str(row["violations"]),
             )
-            for row in sorted(results, key=lambda row: (row["batch_id"], row["rule"]))
+            for row in sorted(read_rows(self.root, RULE_RESULTS, of_batch), key=lambda row: row["rule"])
         ])  # fmt: skip
 
 

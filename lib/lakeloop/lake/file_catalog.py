@@ -83,10 +83,7 @@ class FileCatalog:
 
     def refused(self) -> list[dict[str, Any]]:
         """The files that could not be read as a whole and that nobody has decided on since, oldest first."""
-        latest: dict[tuple[str, int, int], dict[str, Any]] = {}
-        for row in sorted(self.rows(), key=lambda row: row["taken_at"]):
-            latest[row["path"], row["size"], row["modified_ns"]] = row
-        return [row for row in latest.values() if row["outcome"] == "refused"]
+        return [row for row in self._latest() if row["outcome"] == "refused"]
 
     def settle(self, run: RunContext, path: str, outcome: Literal["forgotten", "discarded"], why: str) -> int:
         """Let refused files of a path be read again (`forgotten`) or close them, and give how many there were."""
@@ -101,10 +98,14 @@ class FileCatalog:
 
     def forget_all(self, run: RunContext, why: str) -> None:
         """Let every file that was taken be new again; a second time changes nothing."""
+        self._decide([row for row in self._latest() if row["outcome"] != "forgotten"], run, "forgotten", why)
+
+    def _latest(self) -> list[dict[str, Any]]:
+        """The last entry of each file, oldest file first."""
         latest: dict[tuple[str, int, int], dict[str, Any]] = {}
         for row in sorted(self.rows(), key=lambda row: row["taken_at"]):
             latest[row["path"], row["size"], row["modified_ns"]] = row
-        self._decide([row for row in latest.values() if row["outcome"] != "forgotten"], run, "forgotten", why)
+        return list(latest.values())
 
     def rows(self, *columns: str) -> list[dict[str, Any]]:
         """The entries of this pipeline, in no order."""
