@@ -85,6 +85,8 @@ def test_every_declared_and_every_found_data_set_is_there(project: Project, cata
         "silver.trips": ("table", False),
         "silver.visits": ("table", True),
     }
+    service = catalog.data_sets["rest:places/places/{goal}"]
+    assert [column.name for column in service.columns] == ["place.country"]
     assert catalog.data_sets["silver.people"].feeds == ("bronze.summary", "bronze.trips")
     assert catalog.data_sets["files:drop"].feeds == ("bronze.people", "bronze.trips", "bronze.visits")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lakeloop.catalog.datasets import Catalog, CatalogColumn, DataSet, Relation, grouped
 from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into, origins_in_query, result_columns
 from lakeloop.core.config import Project
-from lakeloop.ingestion.source_specs import CdcSource, FilesSource, JdbcSource, KafkaSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import QuerySource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.history import VERSION_COLUMNS
@@ -34,22 +34,6 @@ def load_catalog(project: Project) -> Catalog:
     feeds = grouped((origin, each.name) for each in sets.values() for origin in each.made_of)
     linked = {name: replace(each, feeds=tuple(sorted(feeds.get(name, ())))) for name, each in sorted(sets.items())}
     return Catalog(linked, tuple(dict.fromkeys(drawn.flows)))
-
-
-def external_name(spec: PipelineSpec) -> str | None:
-    """What the catalog calls the system that a pipeline reads; None for tables of the lake."""
-    match spec.source:
-        case FilesSource() as source:
-            return f"files:{source.files}"
-        case JdbcSource() as source:
-            return f"jdbc:{source.jdbc}/{source.what}"
-        case CdcSource() as source:
-            return f"cdc:{source.cdc}/{source.table}"
-        case KafkaSource() as source:
-            return f"kafka:{source.kafka}/{source.topic_pattern or ','.join(source.topics)}"
-        case RestSource() as source:
-            return f"rest:{source.rest}{source.path}"
-    return None
 
 
 @dataclass
@@ -107,7 +91,8 @@ class _Drawing:
         readers = grouped((name, spec) for spec in self.writers.values() for name in _inputs(spec) if ":" in name)
         for name, specs in readers.items():
             said = specs[0].columns if len(specs) == 1 else {}
-            declared = getattr(specs[0].source, "fields", None) or ()
+            first = specs[0].source
+            declared = () if isinstance(first, QuerySource) or first.data_set != name else first.arriving
             fields = dict.fromkeys([*declared, *sorted(read.get(name, ()))])
             columns = tuple(_described(CatalogColumn(each), said) for each in fields)
             used_by = ", ".join(spec.pipeline for spec in specs)
@@ -129,14 +114,14 @@ class _Drawing:
         if isinstance(spec.source, QuerySource):
             arriving = result_columns(spec.source, self._inputs_of(spec.source))
         else:
-            arriving = list(getattr(spec.source, "fields", None) or ())
+            arriving = list(spec.source.arriving)
         if arriving:
             return columns_after(arriving, spec)
         return [each.name for each in self._stored(spec.record_table) if not each.name.startswith("_")]
 
     def _flow(self, spec: PipelineSpec, columns: Sequence[str]) -> None:
         record, sink = spec.record_table, spec.sink
-        flows = flows_into(spec, external_name(spec) or RESULT, columns)
+        flows = flows_into(spec, spec.source.data_set or RESULT, columns)
         if isinstance(spec.source, QuerySource):
             origins, problem = origins_in_query(spec.source, self._inputs_of(spec.source))
             if problem:
@@ -171,7 +156,7 @@ def _inputs(spec: PipelineSpec) -> tuple[str, ...]:
     """The data sets that a pipeline makes rows of."""
     tables = {each.lookup.table for each in spec.enrich if each.lookup}
     services = {f"rest:{each.http.rest}{each.http.path}" for each in spec.enrich if each.http}
-    read = set(spec.source.inputs.values()) if isinstance(spec.source, QuerySource) else {external_name(spec) or ""}
+    read = set(spec.source.inputs.values()) if isinstance(spec.source, QuerySource) else {spec.source.data_set}
     return tuple(sorted(tables | services | read))
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lakeloop.catalog.drawing import external_name
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError
 from lakeloop.ingestion.sources.probing import Check, probe
@@ -45,7 +44,7 @@ def find_sources(
     looked at.
     """
     specs = [load_pipeline(project, name) for name in names or project.names("pipelines")]
-    read = {spec.pipeline: name for spec in specs if (name := external_name(spec)) is not None}
+    read = {spec.pipeline: name for spec in specs if (name := spec.source.data_set) is not None}
     used = {name.partition(":")[2].partition("/")[0] for name in read.values()}
     used |= {each.http.rest for spec in specs for each in spec.enrich if each.http}
     idle = () if names else tuple(sorted(set(project.connection_names()) - used))

@@ -55,3 +55,13 @@ class CdcSource(Declaration):
     def origin(self) -> str:
         """What stands in `_position`."""
         return f"{self.cdc}.{self.table}"
+
+    @property
+    def data_set(self) -> str:
+        """What the catalog calls it."""
+        return f"cdc:{self.cdc}/{self.table}"
+
+    @property
+    def arriving(self) -> tuple[str, ...]:
+        """The columns that it is declared to give; empty where only reading tells."""
+        return ()

@@ -211,3 +211,13 @@ class FilesSource(Declaration):
         if self.fields is None:
             return None
         return dict(self.fields) if isinstance(self.fields, Mapping) else dict.fromkeys(self.fields)
+
+    @property
+    def data_set(self) -> str:
+        """What the catalog calls it."""
+        return f"files:{self.files}"
+
+    @property
+    def arriving(self) -> tuple[str, ...]:
+        """The columns that it is declared to give; empty where only reading tells."""
+        return tuple(self.fields or ())

@@ -93,3 +93,13 @@ class JdbcSource(Declaration):
     def what(self) -> str:
         """What is read, in messages and as the place of its rows."""
         return self.table if self.table is not None else "query"
+
+    @property
+    def data_set(self) -> str:
+        """What the catalog calls it."""
+        return f"jdbc:{self.jdbc}/{self.what}"
+
+    @property
+    def arriving(self) -> tuple[str, ...]:
+        """The columns that it is declared to give; empty where only reading tells."""
+        return tuple(self.columns or ())

@@ -164,3 +164,13 @@ class KafkaSource(Declaration):
         """The columns that come out of a message's value."""
         kind = self.format.kind
         return (kind.field,) if isinstance(kind, TextMessages | RawMessages) else tuple(self.fields or ())
+
+    @property
+    def data_set(self) -> str:
+        """What the catalog calls it."""
+        return f"kafka:{self.kafka}/{self.topic_pattern or ','.join(self.topics)}"
+
+    @property
+    def arriving(self) -> tuple[str, ...]:
+        """The columns that it is declared to give; empty where only reading tells."""
+        return (*self.columns, *self.message.names)

@@ -11,3 +11,7 @@ class QuerySource(Declaration):
 
     inputs: dict[str, TableReference] = Field(min_length=1, description="View name in the query: table")
     query: str
+
+    @property
+    def data_set(self) -> None:
+        """None: what it reads are tables of the lake."""

@@ -116,3 +116,13 @@ class RestSource(Declaration):
         if isinstance(self.fields, Mapping):
             return {column: field.type for column, field in self.fields.items()}
         return dict.fromkeys(self.fields)
+
+    @property
+    def data_set(self) -> str:
+        """What the catalog calls it."""
+        return f"rest:{self.rest}{self.path}"
+
+    @property
+    def arriving(self) -> tuple[str, ...]:
+        """The columns that it is declared to give; empty where only reading tells."""
+        return tuple(self.fields or ())
