@@ -33,6 +33,7 @@ for command in (
     pipelines.runs,
     alerts.incidents,
     schemas.schema,
+    schemas.json_schema,
     access.query,
     access.retain,
     repairing.repair,

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
-from pydantic import Field, ValidationError, create_model, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, GetJsonSchemaHandler, ValidationError, create_model, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -93,6 +94,20 @@ class Rule(Declaration):
         if (keys := parameters.get("keys")) is not None and len(keys) != len(columns):
             raise PydanticCustomError("rule", "references: keys and columns are as many, in the same order")
         return {"name": f"{'_'.join(columns)}_{kind}", **options, "kind": kind, "parameters": parameters}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The YAML form: one key per kind, with the kind's parameters and the options of all rules."""
+        given = handler.resolve_ref_schema(handler(core_schema))["properties"]
+        kinds = {}
+        for kind, model in MODELS.items():
+            whole = model.model_json_schema()
+            first = next(iter(whole["properties"].values()))
+            whole["properties"] |= {option: given[option] for option in OPTIONS}
+            short = [{"type": "string"}, *([first] if first.get("type") == "array" else [])]
+            kinds[kind] = {"anyOf": [*short, whole], "description": inspect.getdoc(KINDS[kind])}
+        one = {"minProperties": 1, "maxProperties": 1, "additionalProperties": False}
+        return {"type": "object", "properties": kinds, **one}
 
     @property
     def columns(self) -> tuple[str, ...]:

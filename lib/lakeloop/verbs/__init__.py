@@ -8,6 +8,7 @@ from lakeloop.catalog import load_catalog
 from lakeloop.serving.policies import pii_warnings
 from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
+from lakeloop.verbs.json_schemas import json_schemas, write_json_schemas
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
@@ -47,6 +48,7 @@ __all__ = [
     "find_stream",
     "in_order",
     "incidents",
+    "json_schemas",
     "load_catalog",
     "open_lake",
     "open_quarantine",
@@ -69,4 +71,5 @@ __all__ = [
     "train_model",
     "validate",
     "watch",
+    "write_json_schemas",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from lakeloop.core.documents import Declaration, unknown_key
+from lakeloop.core.documents import ONE_KEY, Declaration, unknown_key
 from lakeloop.ingestion.transforms.casting import Cast
 from lakeloop.ingestion.transforms.columns import Map, Rename, Split
 from lakeloop.ingestion.transforms.conformed import Conformed, Known, Step
@@ -22,6 +22,8 @@ from lakeloop.ingestion.transforms.units import Units
 
 class Transform(Declaration):
     """One entry of `transforms`: a mapping with the kind as its only key."""
+
+    model_config = ONE_KEY
 
     trim: Trim | None = None
     normalise: Normalise | None = None
