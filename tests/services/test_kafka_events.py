@@ -49,8 +49,7 @@ def test_good_rows_are_sent_with_their_batch_and_place(spark: SparkSession, kafk
     assert [headers for _, _, headers in events] == [
         {"lakeloop-batch": batch, "lakeloop-row": f"{topic}/0:{offset}".encode()} for offset in (0, 2)
     ]
-    sender = open_events(project, load_pipeline(project, "events"))
-    assert sender is not None
+    (sender,) = open_events(project, load_pipeline(project, "events"))
     sender.send(lake_of(spark, project), load_pipeline(project, "events"), writer)  # as a run does that was killed here
     repeated = [tuple(sorted(headers.items())) for _, _, headers in received(kafka, out)]
     assert (len(repeated), len(set(repeated))) == (4, 2)
