@@ -24,6 +24,7 @@ from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.lake.tables import Commit, Lake
+from lakeloop.lake.views import View
 
 APPEND = {"table": "silver.orders"}
 HISTORY = {"table": "silver.orders", "mode": "merge", "keys": ["id"], "sequence_by": "at", "history": "scd2"}
@@ -45,9 +46,9 @@ class DyingLake(Lake):
         super().write(table, frame, **options)
         self._die(table, "after")
 
-    def publish_view(self, table: str, record_table: str, accepted: int) -> None:
+    def publish_view(self, table: str, view: View) -> None:
         self._die(table, "before")
-        super().publish_view(table, record_table, accepted)
+        super().publish_view(table, view)
         self._die(table, "after")
 
     @contextmanager

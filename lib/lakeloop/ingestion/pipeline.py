@@ -22,7 +22,7 @@ from lakeloop.core.spark_failures import SPARK_FAILURES, said
 from lakeloop.ingestion.disk_full import explain_full_disk
 from lakeloop.ingestion.events import EventSender
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.publishing import publish
+from lakeloop.ingestion.publishing import publish, require_same_routes
 from lakeloop.ingestion.recording import Recorder
 from lakeloop.ingestion.soundness import require_agreement, require_sound_logs
 from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, SiftingSource, Source
@@ -43,7 +43,7 @@ class Pipeline:
     source: Source
     lake: Lake
     services: Mapping[str, Service] = field(default_factory=dict)
-    events: EventSender | None = None
+    events: tuple[EventSender, ...] = ()
 
     def run(self, run: RunContext, progress: Progress) -> RunEntry:
         """Read what is new, publish the good rows, and record the result in `ops.runs`.
@@ -53,7 +53,7 @@ class Pipeline:
         that stopped midway, and then what it gave before has been published and recorded.
         """
         ledger, started_at, batch = Ledger(self.lake.root), now(), None
-        name, table = self.spec.pipeline, self.spec.sink.table
+        name, table = self.spec.pipeline, self.spec.said_tables
         recorder = Recorder(self.spec, self.source, self.lake, self.services)
         try:
             progress("looking for new data")
@@ -86,8 +86,9 @@ class Pipeline:
             if refused and batch is not None:
                 self.source.release(batch.plan)
             raise error from problem
-        message = "; ".join([batch.plan.failure or batch.plan.summary, *judged.notes])
-        entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts)
+        told = ", ".join(f"{rows:,} to {table}" for table, rows in judged.by_route.items())
+        message = "; ".join([batch.plan.failure or batch.plan.summary, *([told] if told else []), *judged.notes])
+        entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts, judged.by_route)
         try:
             found = [*judged.results, *((rule, severity, rows) for rule, severity, rows in batch.plan.violations)]
             ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), found)
@@ -102,14 +103,14 @@ class Pipeline:
 
     def _publish(self, batch: Batch) -> None:
         publish(self.lake, self.spec, batch)
-        if self.events is not None:
-            self.events.send(self.lake, self.spec, batch)
+        for sender in self.events:
+            sender.send(self.lake, self.spec, batch)
 
     def _planned_anew(
         self, batch: Batch, failure: PySparkException | Py4JJavaError, ledger: Ledger, run: RunContext
     ) -> Batch:
         """A batch without what made Spark fail, in place of one that left nothing; raises the failure otherwise."""
-        name, table = self.spec.pipeline, self.spec.sink.table
+        name, table = self.spec.pipeline, self.spec.said_tables
         if not isinstance(self.source, SiftingSource) or self.lake.find_commit(self.spec.record_table, batch.commit):
             raise failure
         plan = self.source.without_unreadable(batch.plan)
@@ -143,7 +144,8 @@ class Pipeline:
             if self.lake.find_commit(self.spec.record_table, interrupted.commit.withdrawal) is None:
                 progress("finishing a batch that was interrupted")
                 return replace(interrupted, commit=replace(interrupted.commit, run_id=run.run_id)), True
-            entry = RunEntry(name, self.spec.sink.table, "withdrawn", now(), "was withdrawn", interrupted.batch_id)
+            entry = RunEntry(name, self.spec.said_tables, "withdrawn", now(), "was withdrawn", interrupted.batch_id)
             ledger.record(run, entry)
+        require_same_routes(self.lake, self.spec)
         plan = self.source.plan(before.finished, progress)
         return (ledger.plan(name, plan, run, before) if plan else None), False

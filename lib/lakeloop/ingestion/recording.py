@@ -27,7 +27,8 @@ from lakeloop.ingestion.enrichment.outcomes import (
     unmarked,
 )
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.publishing import is_published
+from lakeloop.ingestion.publishing import is_published, require_routes_of
+from lakeloop.ingestion.routing import no_route, routed
 from lakeloop.ingestion.sources.protocol import (
     AS_JSON,
     FINGERPRINT,
@@ -43,6 +44,7 @@ from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_
 from lakeloop.lake.batch_counts import BatchCounts, count_batch
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.tables import Lake, data_columns
+from lakeloop.lake.views import ROUTE
 from lakeloop.quality import Finding, findings_of, judge, rules_version
 from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, VERDICTS, has_failed
 
@@ -53,7 +55,8 @@ STATS_COLUMNS = 30
 class Judged:
     """What one batch came to: its row counts and, per finding, (rule, severity, rows); how its look-ups fared.
 
-    `by_origin` has the rows that were written, by the origin in their position.
+    `by_origin` has the rows that were written, by the origin in their position, `by_route` the good ones by their table
+    where there are several.
     """
 
     counts: RowCounts
@@ -61,6 +64,7 @@ class Judged:
     matches: tuple[MatchCount, ...] = ()
     notes: tuple[str, ...] = ()
     by_origin: Mapping[str, RowCounts] = field(default_factory=dict)
+    by_route: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Recorder:
         observed = None if self._goes_row_by_row and not _kept(batch) else Observation()
         counted = F.count(F.lit(1)).alias("read")
         frame = extract.frame if observed is None else extract.frame.observe(observed, counted)
-        known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
+        known = None if self.spec.sink.is_replaced else self.lake.schema(self.spec.record_table)
         enriched, verdicts, findings = self._judged(extract, frame, known, batch)
         self.lake.write(
             self.spec.record_table,
@@ -94,14 +98,14 @@ class Recorder:
                 RESCUED,
                 F.lit(batch.plan.details.get("schema", {}).get("version")).cast("int").alias(SCHEMA_VERSION),
                 *([FINGERPRINT] if FINGERPRINT in verdicts.columns else []),
-                *([CHANGE] if CHANGE in enriched.rows.frame.columns else []),
+                *(name for name in (CHANGE, ROUTE) if name in verdicts.columns),
                 *enriched.outcomes,
                 *data_columns(enriched.rows.frame),
             ),
             mode="overwrite" if known is None else "append",
             commit=batch.commit,
             partition_by=[VERDICT],
-            stats_columns=_searchable(enriched.rows.frame) if known is None else (),
+            stats_columns=_searchable(verdicts) if known is None else (),
         )
         committed = self.lake.find_commit(self.spec.record_table, batch.commit)
         if committed is None or committed.run_id != batch.commit.run_id:
@@ -139,7 +143,9 @@ class Recorder:
         if self.lake.find_commit(self.spec.record_table, batch.commit) is None:
             return None
         found = self._count(batch)
+        require_routes_of(self.spec, batch, found.by_route)
         known: dict[str, str] = {rule.name: rule.severity for rule in self.spec.all_rules}
+        known |= {finding.name: finding.severity for finding in no_route(self.spec)[0]}
         for each in self.spec.enrich:
             known |= each.severities
         published = is_published(self.lake, self.spec, batch)
@@ -169,7 +175,7 @@ class Recorder:
                 f"they stand in {seen_in}"
             )
         raise RuleFailedError(
-            f"{spec.pipeline}: {'; '.join(failed)}, so {spec.sink.table} was not touched and the batch will "
+            f"{spec.pipeline}: {'; '.join(failed)}, so {spec.said_tables} was not touched and the batch will "
             f"be read again; its rows and their reasons stand in {seen_in}"
         )
 
@@ -190,14 +196,16 @@ class Recorder:
         enriched = self._enriched(extract, observed, known, batch)
         conformed = enriched.rows
         dropped = conformed.is_dropped
+        unrouted, unwanted = no_route(self.spec)
         checked, findings = findings_of(
-            conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
+            routed(conformed.frame, self.spec), self.spec.all_rules, read_table=self.lake.read, counted=~dropped
         )
-        findings = [*conformed.findings, *findings]
+        findings = [*conformed.findings, *unrouted, *findings]
         if CHANGE in checked.columns:
-            findings = judged_where_said(findings, self.spec.sink.keys)
+            findings = judged_where_said(findings, self.spec.targets[0].keys)
         because = F.col(BECAUSE) if BECAUSE in checked.columns else None
-        return enriched, judge(checked, findings, dropped=dropped, because=because, of_bad=[ORIGINAL]), findings
+        judged = judge(checked, findings, dropped=dropped, because=because, unwanted=unwanted, of_bad=[ORIGINAL])
+        return enriched, judged, findings
 
     def _summed(
         self, read: int, found: BatchCounts, severities: Mapping[str, str], notes: tuple[str, ...] = ()
@@ -207,7 +215,8 @@ class Recorder:
         matches = match_counts(there, found.outcomes)
         results = tuple((name, severity, found.by_reason.get(name, 0)) for name, severity in severities.items())
         counts = RowCounts(read, rows.good, rows.quarantined, rows.dropped)
-        return Judged(counts, results + unmarked(there, matches), matches, notes, found.by_origin)
+        by_route = {table: found.by_route.get(table, 0) for table in self.spec.tables if self.spec.sink.routes}
+        return Judged(counts, results + unmarked(there, matches), matches, notes, found.by_origin, by_route)
 
     def _conformed(self, rows: Conformed, known: StructType | None, batch: Batch) -> Conformed:
         def recorded() -> DataFrame | None:
@@ -221,7 +230,7 @@ class Recorder:
         if not (kept := _kept(batch)):
             return conformed
         stored = state_before(self.lake, self.spec, batch.batch_id)
-        return fill_kept(conformed, kept, self.spec.transforms, self.spec.sink.keys, stored)
+        return fill_kept(conformed, kept, self.spec.transforms, self.spec.targets[0].keys, stored)
 
     def _enriched(self, extract: Extract, observed: DataFrame, known: StructType | None, batch: Batch) -> Enriched:
         rows, enrichments = self._conformed(Conformed(observed, extract.findings), known, batch), self.spec.enrich
@@ -244,7 +253,8 @@ def _searchable(frame: DataFrame) -> list[str]:
     """What rows are looked for by; statistics on the rest would cost a tenth of the write and serve nobody."""
     kinds = (NumericType, StringType, DateType, TimestampType)
     data = [field.name for field in frame.schema if isinstance(field.dataType, kinds) and field.name[0] != "_"]
-    return ["_batch_id", "_ingested_at", *data[:STATS_COLUMNS]]
+    own = ["_batch_id", "_ingested_at", *([ROUTE] if ROUTE in frame.columns else [])]
+    return [*own, *data[:STATS_COLUMNS]]
 
 
 def _as_text(frame: DataFrame) -> Column:

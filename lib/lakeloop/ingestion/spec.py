@@ -12,35 +12,13 @@ from lakeloop.core.durations import Duration
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.change_rules import refuse_one_per_key, refuse_sink_of_changes
 from lakeloop.ingestion.enrichment.spec import Enrichments
-from lakeloop.ingestion.event_spec import Events
 from lakeloop.ingestion.field_names import FieldName
+from lakeloop.ingestion.sink_spec import Sink, Target
 from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource, Source
-from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, Tag, refuse_unkeepable
+from lakeloop.ingestion.table_spec import ColumnSpec, Keep, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
+from lakeloop.lake.views import ROUTE
 from lakeloop.quality import Rule
-
-
-class Sink(Declaration):
-    """The table of good rows."""
-
-    table: TableReference
-    mode: Literal["append", "merge", "overwrite"] = "append"
-    keys: tuple[str, ...] = Field(
-        default=(), description="For merge: what identifies a row; NULLs and repeats are errors"
-    )
-    sequence_by: str | None = Field(default=None, description="For merge: an older row never replaces a newer one")
-    history: Literal["scd2"] | None = Field(default=None, description="Keep every version of a key")
-    events: Events | None = Field(default=None, description="Where the good rows of each batch are sent, too")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if (self.mode == "merge") != bool(self.keys):
-            raise PydanticCustomError("sink", "keys belong to mode merge, and mode merge needs them")
-        if self.sequence_by and self.mode != "merge":
-            raise PydanticCustomError("sink", "sequence_by belongs to mode merge")
-        if self.history and self.mode != "merge":
-            raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
-        return self
 
 
 class Retry(Declaration):
@@ -56,7 +34,7 @@ class Retry(Declaration):
 
 
 class PipelineSpec(Declaration):
-    """One pipeline: source → transforms → enrich → rules → sink. Grain of the sink is what `description` says."""
+    """One pipeline: source → transforms → enrich → rules → sink. Grain of its tables is what `description` says."""
 
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str
@@ -77,15 +55,15 @@ class PipelineSpec(Declaration):
     @model_validator(mode="after")
     def _keeps_what_it_can(self) -> Self:
         if self.keep:
-            refuse_unkeepable(self.keep, self.sink.mode)
+            refuse_unkeepable(self.keep, {target.mode for target in self.sink.targets})
         return self
 
     @field_validator("sink")
     @classmethod
     def _orders_versions(cls, sink: Sink, others: ValidationInfo) -> Sink:
         if isinstance(others.data.get("source"), CdcSource):
-            refuse_sink_of_changes(sink.mode, sink.sequence_by)
-        elif "source" in others.data and sink.history and sink.sequence_by is None:
+            refuse_sink_of_changes(sink)
+        elif "source" in others.data and any(each.history and each.sequence_by is None for each in sink.targets):
             raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
         return sink
 
@@ -104,7 +82,7 @@ class PipelineSpec(Declaration):
 
     @model_validator(mode="after")
     def _replaces_by_whole_answers(self) -> Self:
-        if self.sink.mode == "overwrite" and isinstance(self.source, RestSource) and not self.source.is_whole:
+        if self.sink.is_replaced and isinstance(self.source, RestSource) and not self.source.is_whole:
             text = "mode overwrite replaces the table with each batch, so only the newest would stay; append or merge"
             raise PydanticCustomError("overwrite", "{text}", {"text": text})
         return self
@@ -112,7 +90,7 @@ class PipelineSpec(Declaration):
     @model_validator(mode="after")
     def _dedupes_against_what_stays(self) -> Self:
         steps = (transform.step for transform in self.transforms)
-        if self.sink.mode == "overwrite" and any(isinstance(step, Dedupe) and step.against for step in steps):
+        if self.sink.is_replaced and any(isinstance(step, Dedupe) and step.against for step in steps):
             raise PydanticCustomError(
                 "dedupe", "mode overwrite replaces the table with each batch, so dedupe cannot look `against: table`"
             )
@@ -120,7 +98,7 @@ class PipelineSpec(Declaration):
 
     @model_validator(mode="after")
     def _keeps_what_a_cursor_leaves_behind(self) -> Self:
-        if self.sink.mode == "overwrite" and isinstance(self.source, JdbcSource) and self.source.incremental:
+        if self.sink.is_replaced and isinstance(self.source, JdbcSource) and self.source.incremental:
             raise PydanticCustomError(
                 "incremental",
                 "mode overwrite replaces the table with each batch, so only the newest rows would stay; leave "
@@ -139,29 +117,55 @@ class PipelineSpec(Declaration):
         return [name for name, column in self.columns.items() if column.is_pii]
 
     @property
+    def targets(self) -> tuple[Target, ...]:
+        """The tables of good rows."""
+        return self.sink.targets
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(target.table for target in self.targets)
+
+    @property
+    def said_tables(self) -> str:
+        """Their names, as a message and the ledger have them."""
+        return ", ".join(self.tables)
+
+    @property
     def all_rules(self) -> list[Rule]:
-        """The declared rules and those that the sink implies: merge keys are present and unique within a batch."""
-        implied: list[dict[str, Any]] = [{"is_not_null": key} for key in self.sink.keys]
-        if self.sink.keys and not self._dedupes_keys() and not isinstance(self.source, CdcSource):
-            implied.append({"is_unique": {"columns": list(self.sink.keys)}})
-        if self.sink.history and self.sink.sequence_by:
-            implied.append({"is_not_null": self.sink.sequence_by})
+        """The declared rules and those that its tables imply: merge keys are present and unique within a batch."""
         kept = {(r.kind, r.columns) for r in self.rules if r.severity != "warn" and r.filter is None}
         names = {rule.name for rule in self.rules}
-        missing = [rule for rule in map(Rule.model_validate, implied) if (rule.kind, rule.columns) not in kept]
+        missing = [rule for target in self.targets for rule in self._implied(target)]
         return [
             *self.rules,
-            *(r.model_copy(update={"name": f"sink_{r.name}"}) if r.name in names else r for r in missing),
+            *(
+                r.model_copy(update={"name": f"sink_{r.name}"}) if r.name in names else r
+                for r in missing
+                if (r.kind, r.columns) not in kept
+            ),
         ]
 
-    def _dedupes_keys(self) -> bool:
-        """Whether a dedupe makes the sink's keys unique; one whose keys are changed afterwards does not."""
-        keys, unique = set(self.sink.keys), False
+    def _implied(self, target: Target) -> list[Rule]:
+        implied: list[tuple[str, dict[str, Any]]] = [("is_not_null", {"column": key}) for key in target.keys]
+        if target.keys and not self._dedupes(target.keys) and not isinstance(self.source, CdcSource):
+            implied.append(("is_unique", {"columns": list(target.keys)}))
+        if target.history and target.sequence_by:
+            implied.append(("is_not_null", {"column": target.sequence_by}))
+        rules = [Rule.model_validate({kind: parameters}) for kind, parameters in implied]
+        if target.route is None:
+            return rules
+        only = {"filter": f"{ROUTE} = '{target.route}'"}
+        return [rule.model_copy(update={"name": f"{target.route}_{rule.name}", **only}) for rule in rules]
+
+    def _dedupes(self, keys: tuple[str, ...]) -> bool:
+        """Whether a dedupe makes keys unique; one whose keys are changed afterwards does not."""
+        wanted, unique = set(keys), False
         for transform in self.transforms:
             step = transform.step
             if isinstance(step, Dedupe):
-                unique = unique or set(step.keys) <= keys
-            elif keys & step.writes:
+                unique = unique or set(step.keys) <= wanted
+            elif wanted & step.writes:
                 unique = False
         return unique
 

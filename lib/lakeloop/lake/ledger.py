@@ -7,7 +7,7 @@ a kill changes nothing that was committed. The next batch is planned only when t
 import datetime as dt
 import json
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Literal
@@ -118,7 +118,10 @@ class History:
 
 @dataclass(frozen=True)
 class RunEntry:
-    """How one run of one pipeline or model ended. Grain of `ops.runs`."""
+    """How one run of one pipeline or model ended. Grain of `ops.runs`.
+
+    `table` names all tables where there are several; `by_table` has the good rows of each then, which the message says.
+    """
 
     name: str
     table: str | None
@@ -127,6 +130,7 @@ class RunEntry:
     message: str = ""
     batch_id: int | None = None
     counts: RowCounts = field(default_factory=RowCounts)
+    by_table: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def projection(table: OpenTable, masks: Masks, secret: str | None, rows: str) ->
         else quoted(name)
         for name, kind in columns.items()
     ]
-    good = f" WHERE _verdict = 'good' AND _batch_id <= {int(table.view.accepted)}" if table.view else ""
+    good = f" WHERE {table.view.condition}" if table.view else ""
     return f"SELECT {', '.join(shown)} FROM {rows}{good}"
 
 

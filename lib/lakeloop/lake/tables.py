@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 import deltalake
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakeloop.core.errors import TableError
@@ -78,14 +77,14 @@ class Lake:
         """What `table` shows of another one, or None for a table with rows of its own."""
         return find_view(self.path(table))
 
-    def publish_view(self, table: str, record_table: str, accepted: int) -> None:
-        """Let `table` show the good rows of `record_table` up to the batch `accepted`; saying it again changes nothing.
+    def publish_view(self, table: str, view: View) -> None:
+        """Let `table` show rows of a record; saying it again changes nothing.
 
         Raises TableError when `table` has rows of its own.
         """
         if DeltaTable.isDeltaTable(self.spark, self.path(table)):
             raise TableError(f"{table} exists and has rows of its own; name another table as the sink, or move it away")
-        write_view(self.path(table), View(record_table, accepted))
+        write_view(self.path(table), view)
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
         """All rows of a table or view, now or as of a version. Raises TableError when it does not exist."""
@@ -97,8 +96,7 @@ class Lake:
         if (view := self.view(table)) is None:
             return reader.load(self.path(table))
         rows = reader.load(self.path(view.record_table))
-        good = rows.where((F.col("_verdict") == "good") & (F.col("_batch_id") <= view.accepted))
-        return good.select(*data_columns(rows))
+        return rows.where(view.condition).select(*(f"`{name}`" for name in view.shown(rows.columns)))
 
     def schema(self, table: str) -> StructType | None:
         """The table's schema, or None where it has no rows that would have to keep it."""

@@ -38,10 +38,14 @@ def load_policies(project: Project) -> dict[str, Policy]:
         # What a row was before it was conformed, and why it was refused, quote any of its columns.
         telling = [*RECORD_COLUMNS, *([FINGERPRINT] if is_fingerprinted(spec) else [])]
         of_record: dict[str, Mask] = masks | dict.fromkeys(telling, "redact") if masks else {}
-        if spec.sink.table in found:
-            raise ConfigError(f"two pipelines write {spec.sink.table}; a table has one pipeline")
-        found[spec.sink.table] = Policy(spec.description, spec.owner, spec.columns, masks)
-        record = f"Every row that came in for {spec.sink.table}, with its verdict and its reasons"
+        for target in spec.targets:
+            if target.table in found:
+                raise ConfigError(f"two pipelines write {target.table}; a table has one pipeline")
+            shown = target.shown(list(spec.columns))
+            columns = {column: spec.columns[column] for column in shown}
+            own = {column: mask for column, mask in masks.items() if column in shown}
+            found[target.table] = Policy(spec.description, spec.owner, columns, own)
+        record = f"Every row that came in for {spec.said_tables}, with its verdict and its reasons"
         found[spec.record_table] = Policy(record, spec.owner, spec.columns, of_record)
     return found
 
@@ -67,7 +71,8 @@ def access_problems(project: Project, access: AccessSpec) -> list[str]:
 def pii_warnings(project: Project) -> list[str]:
     """Query pipelines that read a table with pii columns and say of none of their own columns what it is."""
     specs = [load_pipeline(project, name) for name in project.names("pipelines")]
-    private = {table: spec.pii_columns for spec in specs for table in (spec.sink.table, spec.record_table)}
+    private = {spec.record_table: spec.pii_columns for spec in specs}
+    private |= {target.table: target.shown(spec.pii_columns) for spec in specs for target in spec.targets}
     return [text for spec in specs if (text := _silence(spec, private))]
 
 

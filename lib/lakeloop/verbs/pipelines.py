@@ -63,8 +63,9 @@ def dependencies(specs: Sequence[PipelineSpec]) -> dict[str, set[str]]:
     """The pipelines that each one waits for. Raises ConfigError where two write one table or read one slot."""
     writers: dict[str, str] = {}
     for spec in specs:
-        if (other := writers.setdefault(spec.sink.table, spec.pipeline)) != spec.pipeline:
-            raise ConfigError(f"{other} and {spec.pipeline} both write {spec.sink.table}; a table has one pipeline")
+        for table in spec.tables:
+            if (other := writers.setdefault(table, spec.pipeline)) != spec.pipeline:
+                raise ConfigError(f"{other} and {spec.pipeline} both write {table}; a table has one pipeline")
     _refuse_shared_slots(specs)
     return {spec.pipeline: {writers[table] for table in spec.inputs if table in writers} for spec in specs}
 
@@ -126,7 +127,7 @@ class _Turn:
         if pause := find_pause(self.lake.root, spec.pipeline):
             if not self.context.is_polling:
                 said = f"{pause.said}; lakeloop stream resume {spec.pipeline}"
-                ended.entries.append(RunEntry(spec.pipeline, spec.sink.table, "paused", now(), said))
+                ended.entries.append(RunEntry(spec.pipeline, spec.said_tables, "paused", now(), said))
             return ended
         waits = spec.retry.waits if spec.retry and not self.context.is_polling else []
         for number, wait in enumerate([*waits, None], start=1):

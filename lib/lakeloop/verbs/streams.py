@@ -65,16 +65,17 @@ def reset_stream(project: Project, pipeline: str, why: str, run: RunContext) -> 
     if stream.has_unfinished:
         raise StreamError(
             f"batch {stream.history.last.batch_id} of {pipeline} has not ended: its rows may be in bronze and not in "
-            f"{spec.sink.table}; run `lakeloop run {pipeline}` first, which brings it to its end"
+            f"{spec.said_tables}; run `lakeloop run {pipeline}` first, which brings it to its end"
         )
     if isinstance(spec.source, CdcSource):
         raise StreamError(
             f"the slot {spec.source.slot} has let the server forget what {pipeline} has; give the source a `slot` of a "
             "new name, and the next run reads the table anew and then its changes"
         )
-    if _would_come_twice(spec):
+    if growing := _that_would_have_rows_twice(spec):
+        verb = "only grows" if len(growing) == 1 else "only grow"
         raise StreamError(
-            f"{spec.sink.table} only grows, so every row of {pipeline} would come twice; give the sink `mode: merge` "
+            f"{', '.join(growing)} {verb}, so every row of {pipeline} would come twice; give the sink `mode: merge` "
             "with keys, or the transforms a dedupe with `against: table`, and reset then"
         )
     if isinstance(spec.source, FilesSource):
@@ -86,6 +87,7 @@ def _last(history: History) -> int | None:
     return history.last.batch_id if history.last else None
 
 
-def _would_come_twice(spec: PipelineSpec) -> bool:
-    steps = (transform.step for transform in spec.transforms)
-    return spec.sink.mode == "append" and not any(isinstance(step, Dedupe) and step.against for step in steps)
+def _that_would_have_rows_twice(spec: PipelineSpec) -> list[str]:
+    if any(isinstance(transform.step, Dedupe) and transform.step.against for transform in spec.transforms):
+        return []
+    return [target.table for target in spec.targets if target.mode == "append"]

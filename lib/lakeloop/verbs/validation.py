@@ -59,12 +59,12 @@ def _checks(project: Project) -> Iterator[Check]:
 
 
 def _check_pipeline(project: Project, name: str) -> None:
-    from lakeloop.ingestion.events import find_event_connection
+    from lakeloop.ingestion.events import find_event_connections
     from lakeloop.ingestion.sources.opening import find_connection
 
     spec = load_pipeline(project, name)
     find_connection(project, spec)
-    find_event_connection(project, spec)
+    find_event_connections(project, spec)
     find_services(project, spec)
 
 

@@ -63,7 +63,7 @@ def open_system(project: Project, spec: PipelineSpec, lake: Lake) -> System:
             return FilesReader(lake.spark, absolute(folder.path), declared, catalog, read_as_text(spec.transforms))
         case CdcSource() as declared, JdbcConnection() as database:
             password = _password(project, database)
-            keys = source_columns(spec.sink.keys, spec.transforms)
+            keys = source_columns(spec.targets[0].keys, spec.transforms)
             texts = read_as_text(spec.transforms)
             return CdcReader(lake.spark, database, password, declared, lake.root, spec.pipeline, keys, texts)
         case JdbcSource() as declared, JdbcConnection() as database:
@@ -73,7 +73,7 @@ def open_system(project: Project, spec: PipelineSpec, lake: Lake) -> System:
         case RestSource() as declared, RestConnection() as api:
             service = Service.of(declared.rest, api, project.secrets_folder)
             landing, versions = f"{lake.root}/_landing/{spec.pipeline}", SchemaVersions(lake.root, spec.pipeline)
-            texts, at_once = read_as_text(spec.transforms), spec.sink.mode == "overwrite"
+            texts, at_once = read_as_text(spec.transforms), spec.sink.is_replaced
             return RestReader(lake.spark, service, declared, landing, versions, texts, at_once)
         case KafkaSource() as declared, KafkaConnection() as cluster:
             return open_kafka(project, declared, cluster, lake.spark)

@@ -58,7 +58,7 @@ def require_replayable(spec: PipelineSpec) -> None:
 
 def require_waiting(spec: PipelineSpec) -> None:
     """Raise ConfigError for a pipeline whose rows come again by themselves, so that none of them waits."""
-    if isinstance(spec.source, QuerySource) or spec.sink.mode == "overwrite":
+    if isinstance(spec.source, QuerySource) or spec.sink.is_replaced:
         raise ConfigError(
             f"{spec.pipeline}: each run replaces its rows and judges all of them, so none waits for a decision; mend "
             f"the query or the rule, then `lakeloop run {spec.pipeline}`"
