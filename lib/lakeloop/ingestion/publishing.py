@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 
+from deltalake import DeltaTable
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TableError
 from lakeloop.ingestion.change_publishing import publish_changes
 from lakeloop.ingestion.sink_spec import Target
-from lakeloop.ingestion.source_specs import CdcSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.history import merge_history
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.merge import merge_latest
+from lakeloop.lake.ops_tables import has_table
 from lakeloop.lake.tables import Lake, data_columns
+from lakeloop.lake.version_range import FEED, is_on
 from lakeloop.lake.views import ROUTE
 from lakeloop.quality.judgement import GOOD, VERDICT
 
@@ -31,9 +33,14 @@ def publish_into(lake: Lake, spec: PipelineSpec, target: Target, batch: Batch) -
     if target.mode == "append":
         lake.publish_view(target.table, target.view(spec.record_table, batch.batch_id))
         return
-    if isinstance(spec.source, CdcSource):
+    if spec.has_changes:
         publish_changes(lake, spec, batch)
-        return
+    else:
+        _publish_rows(lake, spec, target, batch)
+    keep_changes(lake, target)
+
+
+def _publish_rows(lake: Lake, spec: PipelineSpec, target: Target, batch: Batch) -> None:
     bronze = lake.read(spec.record_table)
     good = bronze.where((F.col("_batch_id") == batch.batch_id) & (F.col(VERDICT) == GOOD))
     if target.route is not None:
@@ -45,6 +52,15 @@ def publish_into(lake: Lake, spec: PipelineSpec, target: Target, batch: Batch) -
         merge_latest(lake, table, rows, keys=target.keys, sequence_by=target.sequence_by, commit=batch.commit)
     else:
         lake.write(table, rows, mode="overwrite", commit=batch.commit)
+
+
+def keep_changes(lake: Lake, target: Target) -> None:
+    """Let Delta keep how the table's rows change from now on, where that is declared and it does not do so yet."""
+    if not target.change_feed or not has_table(lake.root, target.table):
+        return
+    path = lake.path(target.table)
+    if not is_on(FEED, DeltaTable(path).metadata().configuration):
+        lake.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{FEED}' = 'true')")
 
 
 def is_published(lake: Lake, spec: PipelineSpec, batch: Batch) -> bool:

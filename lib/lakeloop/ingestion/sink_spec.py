@@ -28,6 +28,7 @@ class Standing(Declaration):
     sequence_by: str | None = Field(default=None, description="For merge: an older row never replaces a newer one")
     history: Literal["scd2"] | None = Field(default=None, description="Keep every version of a key")
     events: Events | None = Field(default=None, description="Where the good rows of each batch are sent, too")
+    change_feed: bool = Field(default=False, description="Delta keeps how rows change, for pipelines that follow it")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -37,6 +38,10 @@ class Standing(Declaration):
             raise PydanticCustomError("sink", "sequence_by belongs to mode merge")
         if self.history and self.mode != "merge":
             raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
+        if self.change_feed and self.mode == "append":
+            raise PydanticCustomError(
+                "sink", "change_feed belongs to a table whose rows change; one of mode append is followed without it"
+            )
         wanted = [*self.keys, *([self.sequence_by] if self.sequence_by else [])]
         wanted += [self.events.key] if self.events and self.events.key else []
         if self.columns and (missing := [name for name in wanted if name not in self.columns]):

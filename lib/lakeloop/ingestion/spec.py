@@ -14,7 +14,7 @@ from lakeloop.ingestion.change_rules import refuse_one_per_key, refuse_sink_of_c
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.field_names import FieldName
 from lakeloop.ingestion.sink_spec import Sink, Target
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource, Source
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource, Source, TablesSource
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.lake.views import ROUTE
@@ -61,7 +61,7 @@ class PipelineSpec(Declaration):
     @field_validator("sink")
     @classmethod
     def _orders_versions(cls, sink: Sink, others: ValidationInfo) -> Sink:
-        if isinstance(others.data.get("source"), CdcSource):
+        if has_changes(others.data.get("source")):
             refuse_sink_of_changes(sink)
         elif "source" in others.data and any(each.history and each.sequence_by is None for each in sink.targets):
             raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
@@ -69,7 +69,7 @@ class PipelineSpec(Declaration):
 
     @model_validator(mode="after")
     def _takes_every_change(self) -> Self:
-        if isinstance(self.source, CdcSource):
+        if has_changes(self.source):
             refuse_one_per_key(self.transforms, self.rules)
         return self
 
@@ -103,6 +103,12 @@ class PipelineSpec(Declaration):
                 "incremental",
                 "mode overwrite replaces the table with each batch, so only the newest rows would stay; leave "
                 "`incremental` out or take mode append or merge",
+            )
+        if self.sink.is_replaced and isinstance(self.source, TablesSource):
+            raise PydanticCustomError(
+                "overwrite",
+                "mode overwrite replaces the table with each batch, so only the newest rows would stay; take mode "
+                "append or merge, or a query over the tables as the source",
             )
         return self
 
@@ -148,7 +154,7 @@ class PipelineSpec(Declaration):
 
     def _implied(self, target: Target) -> list[Rule]:
         implied: list[tuple[str, dict[str, Any]]] = [("is_not_null", {"column": key}) for key in target.keys]
-        if target.keys and not self._dedupes(target.keys) and not isinstance(self.source, CdcSource):
+        if target.keys and not self._dedupes(target.keys) and not self.has_changes:
             implied.append(("is_unique", {"columns": list(target.keys)}))
         if target.history and target.sequence_by:
             implied.append(("is_not_null", {"column": target.sequence_by}))
@@ -177,11 +183,32 @@ class PipelineSpec(Declaration):
         return self.trigger != "once" and not is_whole
 
     @property
-    def inputs(self) -> set[str]:
-        """The tables of the lake that this pipeline reads: those of its query, its look-ups and its rules."""
+    def has_changes(self) -> bool:
+        """Whether its rows are changes, which the sink applies in their order."""
+        return has_changes(self.source)
+
+    @property
+    def looked_into(self) -> set[str]:
+        """The tables of the lake that its look-ups and its rules read."""
         tables = {rule.table for rule in self.rules if rule.table}
-        tables |= {enrichment.lookup.table for enrichment in self.enrich if enrichment.lookup}
-        return tables | set(self.source.inputs.values()) if isinstance(self.source, QuerySource) else tables
+        return tables | {enrichment.lookup.table for enrichment in self.enrich if enrichment.lookup}
+
+    @property
+    def followed(self) -> set[str]:
+        """The tables of the lake that its rows come from."""
+        if isinstance(self.source, QuerySource):
+            return set(self.source.inputs.values())
+        return set(self.source.lake_tables) if isinstance(self.source, TablesSource) else set()
+
+    @property
+    def inputs(self) -> set[str]:
+        """The tables of the lake that this pipeline reads."""
+        return self.looked_into | self.followed
+
+
+def has_changes(source: object) -> bool:
+    """Whether the rows of a source are changes."""
+    return isinstance(source, CdcSource) or (isinstance(source, TablesSource) and source.changes)
 
 
 def load_pipeline(project: Project, name: str) -> PipelineSpec:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource
+from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.masks import Mask
@@ -69,7 +69,7 @@ def access_problems(project: Project, access: AccessSpec) -> list[str]:
 
 
 def pii_warnings(project: Project) -> list[str]:
-    """Query pipelines that read a table with pii columns and say of none of their own columns what it is."""
+    """Pipelines whose rows come from tables with pii columns and that say of none of their own columns what it is."""
     specs = [load_pipeline(project, name) for name in project.names("pipelines")]
     private = {spec.record_table: spec.pii_columns for spec in specs}
     private |= {target.table: target.shown(spec.pii_columns) for spec in specs for target in spec.targets}
@@ -77,9 +77,9 @@ def pii_warnings(project: Project) -> list[str]:
 
 
 def _silence(spec: PipelineSpec, private: Mapping[str, list[str]]) -> str:
-    if not isinstance(spec.source, QuerySource) or spec.pii_columns:
+    if not spec.followed or spec.pii_columns:
         return ""
-    tables = sorted(set(spec.source.inputs.values()))
+    tables = sorted(spec.followed)
     open_ones = {table: [c for c in private.get(table, []) if c not in spec.columns] for table in tables}
     read = "; ".join(f"{table} ({', '.join(columns)})" for table, columns in open_ones.items() if columns)
     if not read:

@@ -14,8 +14,9 @@ from lakeloop.ingestion.source_specs.jdbc import JdbcSource
 from lakeloop.ingestion.source_specs.kafka import KafkaSource
 from lakeloop.ingestion.source_specs.query import QuerySource
 from lakeloop.ingestion.source_specs.rest import RestSource
+from lakeloop.ingestion.source_specs.tables import TablesSource
 
-KINDS = ("cdc", "files", "jdbc", "kafka", "query", "rest")
+KINDS = ("cdc", "files", "jdbc", "kafka", "query", "rest", "tables")
 
 
 def _kind_of_source(value: Any) -> str | None:
@@ -31,7 +32,8 @@ Source = Annotated[
     | Annotated[FilesSource, Tag("files_source")]
     | Annotated[CdcSource, Tag("cdc_source")]
     | Annotated[KafkaSource, Tag("kafka_source")]
-    | Annotated[QuerySource, Tag("query_source")],
+    | Annotated[QuerySource, Tag("query_source")]
+    | Annotated[TablesSource, Tag("tables_source")],
     Discriminator(
         _kind_of_source,
         custom_error_type="source",
@@ -39,4 +41,13 @@ Source = Annotated[
     ),
 ]
 
-__all__ = ["CdcSource", "FilesSource", "JdbcSource", "KafkaSource", "QuerySource", "RestSource", "Source"]
+__all__ = [
+    "CdcSource",
+    "FilesSource",
+    "JdbcSource",
+    "KafkaSource",
+    "QuerySource",
+    "RestSource",
+    "Source",
+    "TablesSource",
+]
