@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lakeloop.catalog.datasets import Catalog, CatalogColumn, DataSet, Relation, grouped
-from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into, origins_in_query, result_columns
+from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into
 from lakeloop.core.config import Project
 from lakeloop.ingestion.source_specs import QuerySource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
@@ -112,6 +112,8 @@ class _Drawing:
     def _made_by(self, spec: PipelineSpec) -> list[str]:
         """The columns that a pipeline makes; where its source does not tell them, those of its record."""
         if isinstance(spec.source, QuerySource):
+            from lakeloop.catalog.query_lineage import result_columns
+
             arriving = result_columns(spec.source, self._inputs_of(spec.source))
         else:
             arriving = list(spec.source.arriving)
@@ -123,6 +125,8 @@ class _Drawing:
         record, sink = spec.record_table, spec.sink
         flows = flows_into(spec, spec.source.data_set or RESULT, columns)
         if isinstance(spec.source, QuerySource):
+            from lakeloop.catalog.query_lineage import origins_in_query
+
             origins, problem = origins_in_query(spec.source, self._inputs_of(spec.source))
             if problem:
                 self.notes[sink.table] = problem
