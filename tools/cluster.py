@@ -22,6 +22,7 @@ import pyspark
 
 from lakeloop.core.errors import LakeloopError
 from lakeloop.core.java import ensure_java
+from tools.until_stopped import until_stopped
 
 SPARK_HOME = Path(pyspark.__file__).parent
 PROPERTIES = Path(__file__).parents[1] / "conf/base/spark.properties"
@@ -134,19 +135,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     """Run a cluster until Ctrl-C or a terminate signal."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with StandaloneCluster() as cluster:
-            java = f"JAVA_HOME={shlex.quote(cluster.environment['JAVA_HOME'])}"
-            python = f"PYSPARK_PYTHON={shlex.quote(sys.executable)}"
-            submit = shlex.join(cluster.submit_command("your_script.py"))
-            print(f"master  {cluster.url}\npage    {cluster.ui}\nlogs    {cluster.folder}")
-            print(f"\n{java} {python} SPARK_LOCAL_IP={HOST} \\\n  {submit}\n\nCtrl-C stops it.", flush=True)
-            signal.pause()
-    except LakeloopError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        print("\nstopped")
+    with until_stopped(), StandaloneCluster() as cluster:
+        java = f"JAVA_HOME={shlex.quote(cluster.environment['JAVA_HOME'])}"
+        python = f"PYSPARK_PYTHON={shlex.quote(sys.executable)}"
+        submit = shlex.join(cluster.submit_command("your_script.py"))
+        print(f"master  {cluster.url}\npage    {cluster.ui}\nlogs    {cluster.folder}")
+        print(f"\n{java} {python} SPARK_LOCAL_IP={HOST} \\\n  {submit}\n\nCtrl-C stops it.", flush=True)
+        signal.pause()
 
 
 if __name__ == "__main__":

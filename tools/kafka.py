@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
@@ -34,6 +33,7 @@ from lakeloop.core.errors import LakeloopError
 from lakeloop.core.java import ensure_java
 from tools.certificates import write_certificates
 from tools.cluster import HOST, SPARK_HOME, free_ports
+from tools.until_stopped import until_stopped
 
 VERSION = "4.1.0"
 # Not by spark.jars.packages, which leaves Scala's own library out.
@@ -225,26 +225,20 @@ def fetch_jars() -> Path:
 
 def main() -> None:
     """Run a broker until Ctrl-C or a terminate signal."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     password = os.environ.get("LAKELOOP_SECRET_KAFKA_PASSWORD", "letmein")
-    try:
-        with KafkaBroker() as broker:
-            broker.add_user("admin", password)
-            print(
-                f"open     {broker.bootstrap}\nguarded  {broker.guarded} (user admin)\n"
-                f"log      {broker.folder}/broker.log"
-                f"\n\nIn connections.yml:\n\nevents:\n  kafka:\n    bootstrap_servers: {broker.guarded}\n"
-                f"    protocol: SASL_SSL\n    mechanism: SCRAM-SHA-512\n    user: admin\n"
-                f"    password: ${{secret:kafka_password}}\n    ca_certificate: {broker.ca_certificate}\n\n"
-                f"or, without users:\n\nevents:\n  kafka: {{bootstrap_servers: '{broker.bootstrap}'}}\n\n"
-                "The password is that of LAKELOOP_SECRET_KAFKA_PASSWORD, else letmein. Ctrl-C stops it.",
-                flush=True,
-            )
-            signal.pause()
-    except LakeloopError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        print("\nstopped")
+    with until_stopped(), KafkaBroker() as broker:
+        broker.add_user("admin", password)
+        print(
+            f"open     {broker.bootstrap}\nguarded  {broker.guarded} (user admin)\n"
+            f"log      {broker.folder}/broker.log"
+            f"\n\nIn connections.yml:\n\nevents:\n  kafka:\n    bootstrap_servers: {broker.guarded}\n"
+            f"    protocol: SASL_SSL\n    mechanism: SCRAM-SHA-512\n    user: admin\n"
+            f"    password: ${{secret:kafka_password}}\n    ca_certificate: {broker.ca_certificate}\n\n"
+            f"or, without users:\n\nevents:\n  kafka: {{bootstrap_servers: '{broker.bootstrap}'}}\n\n"
+            "The password is that of LAKELOOP_SECRET_KAFKA_PASSWORD, else letmein. Ctrl-C stops it.",
+            flush=True,
+        )
+        signal.pause()
 
 
 if __name__ == "__main__":

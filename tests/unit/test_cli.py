@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,9 @@ def test_a_repair_says_table_by_table_what_was_done(conf: Path, monkeypatch: pyt
     assert planned.exit_code == 0
     assert "would be done: it is set aside" in planned.output
     assert "Nothing was changed. Next: lakeloop repair" in planned.output
+
+
+@pytest.mark.parametrize("module", ["pandas", "sqlglot", "mlflow", "sklearn"])
+def test_a_command_does_not_wait_for_modules_that_few_need(module: str) -> None:
+    program = f"import sys, lakeloop.cli; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lakeloop.catalog.datasets import Catalog, CatalogColumn, DataSet, Relation, grouped
-from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into, origins_in_query, result_columns
+from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into
 from lakeloop.catalog.unions import from_each_table, united_names
 from lakeloop.core.config import Project
 from lakeloop.ingestion.sink_spec import EVERY_ROW, Target
@@ -119,6 +119,8 @@ class _Drawing:
     def _made_by(self, spec: PipelineSpec) -> list[str]:
         """The columns that a pipeline makes; where its source does not tell them, those of its record."""
         if isinstance(spec.source, QuerySource):
+            from lakeloop.catalog.query_lineage import result_columns
+
             arriving = result_columns(spec.source, self._inputs_of(spec.source))
         elif isinstance(spec.source, TablesSource):
             arriving = united_names(spec.source, self._columns_of_each(spec.source.data_sets))
@@ -132,6 +134,8 @@ class _Drawing:
         record, table = spec.record_table, target.table
         flows = flows_into(spec, spec.source.data_set or RESULT, columns)
         if isinstance(spec.source, QuerySource):
+            from lakeloop.catalog.query_lineage import origins_in_query
+
             origins, problem = origins_in_query(spec.source, self._inputs_of(spec.source))
             if problem:
                 self.notes[table] = problem

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import pyarrow.compute as pc
 from deltalake import DeltaTable
-from pyarrow import dataset
 
 from lakeloop.lake.ops_tables import has_table, uri_of
 
@@ -55,7 +55,7 @@ def _shortened(text: str | None) -> str | None:
 def _quarantined(uri: str, batch_id: int) -> Iterator[dict[str, Any]]:
     bronze, left = DeltaTable(uri).to_pyarrow_dataset(), ROWS_LOOKED_AT
     # Only the folder of this verdict is read, and of it the files whose statistics may hold the batch.
-    wanted = (dataset.field("_verdict") == "quarantined") & (dataset.field("_batch_id") == batch_id)
+    wanted = (pc.field("_verdict") == "quarantined") & (pc.field("_batch_id") == batch_id)
     for batch in bronze.to_batches(columns=["_position", "_reasons", "_original"], filter=wanted, batch_readahead=1):
         rows = batch.slice(0, left).to_pylist()
         yield from rows

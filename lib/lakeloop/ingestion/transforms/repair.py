@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from html.entities import html5
 from typing import Annotated, Literal
 
-import pandas as pd
 from pydantic import AfterValidator, Field, RootModel
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -98,6 +97,8 @@ def _html_entities(conformed: Conformed, column: str) -> Conformed:
         while (found := re.sub(ENTITY, decoded, text)) != text:
             text = found
         return text
+
+    import pandas as pd  # here: it takes most of a second, which few need to wait for
 
     @pandas_udf("string")  # type: ignore[call-overload,untyped-decorator]
     def unescaped(texts: pd.Series) -> pd.Series:

@@ -3,7 +3,6 @@
 import unicodedata
 from typing import Annotated, Literal, Self
 
-import pandas as pd
 from pydantic import Field, RootModel, model_validator
 from pydantic_core import PydanticCustomError
 from pyspark.sql import Column
@@ -103,6 +102,7 @@ class Normalise(RootModel[Annotated[dict[str, Normal], Field(min_length=1)]]):
 
 def unicode_form(text: Column, form: Form) -> Column:
     """The text in a Unicode normal form. Spark has no function for it: only texts it may change go through Python."""
+    import pandas as pd  # here: it takes most of a second, which few need to wait for
 
     @pandas_udf("string")  # type: ignore[call-overload,untyped-decorator]
     def normalised(texts: pd.Series) -> pd.Series:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
-from pyarrow import dataset, fs
+from pyarrow import fs
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -200,6 +200,8 @@ class ReplayReader:
         return hashlib.sha256(f"{declared}{json.dumps(versions)}".encode()).hexdigest()[:16]
 
     def _decisions(self, ended: Ended) -> Iterator[pa.RecordBatch]:
+        from pyarrow import dataset  # brings pandas, which takes most of a second
+
         details: dict[str, Any] = ended.plan.details["replay"]
         system, path = filesystem(details["landed"])
         landed = dataset.dataset(path, filesystem=system, format="parquet")
