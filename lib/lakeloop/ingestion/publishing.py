@@ -1,5 +1,6 @@
 """The good rows of an accepted batch into the table that people read."""
 
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakeloop.ingestion.change_publishing import publish_changes
@@ -27,12 +28,29 @@ def publish(lake: Lake, spec: PipelineSpec, batch: Batch) -> None:
     bronze = lake.read(spec.record_table)
     good = bronze.where((F.col("_batch_id") == batch.batch_id) & (F.col(VERDICT) == GOOD))
     rows = good.select(*data_columns(good))
+    if sink.history and batch.plan.kind != "source":
+        rows = _with_versions_of_their_keys(bronze, spec, batch)
     if sink.history and sink.sequence_by:
         merge_history(lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit)
     elif sink.mode == "merge":
         merge_latest(lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit)
     else:
         lake.write(sink.table, rows, mode="overwrite", commit=batch.commit)
+
+
+def _with_versions_of_their_keys(bronze: DataFrame, spec: PipelineSpec, batch: Batch) -> DataFrame:
+    """The good rows of a batch that came late, and what bronze has of their keys.
+
+    A version that was like the one before it opened no interval, and may differ from one that has come between them.
+    Of several rows of one time, of which the history takes but one, that of the first batch counts, as it did.
+    """
+    sink = spec.sink
+    good = bronze.where((F.col("_batch_id") <= batch.batch_id) & (F.col(VERDICT) == GOOD))
+    mine = good.where(F.col("_batch_id") == batch.batch_id).select(*sink.keys).distinct()
+    of_keys = good.join(mine, list(sink.keys), "left_semi")
+    first = Window.partitionBy(*sink.keys, str(sink.sequence_by)).orderBy("_batch_id")
+    once = of_keys.withColumn("_nth", F.row_number().over(first)).where(F.col("_nth") == 1)
+    return once.select(*data_columns(good))
 
 
 def is_published(lake: Lake, spec: PipelineSpec, batch: Batch) -> bool:

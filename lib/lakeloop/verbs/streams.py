@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from lakeloop.core.config import Project
 from lakeloop.core.errors import StreamError
 from lakeloop.core.run_record import RunContext
+from lakeloop.ingestion.backfill_rules import comes_twice
 from lakeloop.ingestion.source_specs import CdcSource, FilesSource
-from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
-from lakeloop.ingestion.transforms import Dedupe
+from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import History, Ledger
 from lakeloop.lake.stream_decisions import Decision, decide, decisions, find_pause
@@ -72,7 +72,7 @@ def reset_stream(project: Project, pipeline: str, why: str, run: RunContext) -> 
             f"the slot {spec.source.slot} has let the server forget what {pipeline} has; give the source a `slot` of a "
             "new name, and the next run reads the table anew and then its changes"
         )
-    if _would_come_twice(spec):
+    if comes_twice(spec):
         raise StreamError(
             f"{spec.sink.table} only grows, so every row of {pipeline} would come twice; give the sink `mode: merge` "
             "with keys, or the transforms a dedupe with `against: table`, and reset then"
@@ -84,8 +84,3 @@ def reset_stream(project: Project, pipeline: str, why: str, run: RunContext) -> 
 
 def _last(history: History) -> int | None:
     return history.last.batch_id if history.last else None
-
-
-def _would_come_twice(spec: PipelineSpec) -> bool:
-    steps = (transform.step for transform in spec.transforms)
-    return spec.sink.mode == "append" and not any(isinstance(step, Dedupe) and step.against for step in steps)
