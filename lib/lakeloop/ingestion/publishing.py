@@ -1,5 +1,7 @@
 """The good rows of an accepted batch into the table that people read."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -30,12 +32,20 @@ def publish(lake: Lake, spec: PipelineSpec, batch: Batch) -> None:
     rows = good.select(*data_columns(good))
     if sink.history and batch.plan.kind != "source":
         rows = _with_versions_of_their_keys(bronze, spec, batch)
+    elif sink.sequence_by and batch.plan.kind == "backfill":
+        rows = _newest(rows, sink.keys, sink.sequence_by)
     if sink.history and sink.sequence_by:
         merge_history(lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit)
     elif sink.mode == "merge":
         merge_latest(lake, sink.table, rows, keys=sink.keys, sequence_by=sink.sequence_by, commit=batch.commit)
     else:
         lake.write(sink.table, rows, mode="overwrite", commit=batch.commit)
+
+
+def _newest(rows: DataFrame, keys: Sequence[str], sequence_by: str) -> DataFrame:
+    """Of each key the row that merging one batch after the other would have left."""
+    in_order = Window.partitionBy(*keys).orderBy(F.col(f"`{sequence_by}`").desc_nulls_last())
+    return rows.withColumn("_nth", F.row_number().over(in_order)).where(F.col("_nth") == 1).drop("_nth")
 
 
 def _with_versions_of_their_keys(bronze: DataFrame, spec: PipelineSpec, batch: Batch) -> DataFrame:

@@ -139,7 +139,7 @@ class Recorder:
         if self.lake.find_commit(self.spec.record_table, batch.commit) is None:
             return None
         found = self._count(batch)
-        known: dict[str, str] = {rule.name: rule.severity for rule in self.spec.all_rules}
+        known: dict[str, str] = {rule.name: rule.severity for rule in self.spec.rules_of(batch.plan.kind)}
         for each in self.spec.enrich:
             known |= each.severities
         published = is_published(self.lake, self.spec, batch)
@@ -190,9 +190,8 @@ class Recorder:
         enriched = self._enriched(extract, observed, known, batch)
         conformed = enriched.rows
         dropped = conformed.is_dropped
-        checked, findings = findings_of(
-            conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
-        )
+        rules = self.spec.rules_of(batch.plan.kind)
+        checked, findings = findings_of(conformed.frame, rules, read_table=self.lake.read, counted=~dropped)
         findings = [*conformed.findings, *findings]
         if CHANGE in checked.columns:
             findings = judged_where_said(findings, self.spec.sink.keys)

@@ -1,6 +1,7 @@
 """What a user may write in `pipelines/<name>.yml`."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -141,9 +142,21 @@ class PipelineSpec(Declaration):
     @property
     def all_rules(self) -> list[Rule]:
         """The declared rules and those that the sink implies: merge keys are present and unique within a batch."""
+        return self._with_implied(self.sink.keys)
+
+    def rules_of(self, kind: str) -> list[Rule]:
+        """The rules of a batch whose plan is of this kind.
+
+        A backfill takes into one batch what came in several, so versions of a key may stand side by side there.
+        """
+        if kind != "backfill" or self.sink.sequence_by is None:
+            return self.all_rules
+        return self._with_implied((*self.sink.keys, self.sink.sequence_by))
+
+    def _with_implied(self, unique: Sequence[str]) -> list[Rule]:
         implied: list[dict[str, Any]] = [{"is_not_null": key} for key in self.sink.keys]
         if self.sink.keys and not self._dedupes_keys() and not isinstance(self.source, CdcSource):
-            implied.append({"is_unique": {"columns": list(self.sink.keys)}})
+            implied.append({"is_unique": {"columns": list(unique)}})
         if self.sink.history and self.sink.sequence_by:
             implied.append({"is_not_null": self.sink.sequence_by})
         kept = {(r.kind, r.columns) for r in self.rules if r.severity != "warn" and r.filter is None}
