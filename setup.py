@@ -82,6 +82,7 @@ setup(
             "lakeloop = lakeloop.cli:main",
             "lakeloop-run-pipeline = lakeloop.jobs.run_pipeline:main",
             "lakeloop-watch-pipelines = lakeloop.jobs.watch_pipelines:main",
+            "lakeloop-backfill-pipeline = lakeloop.jobs.backfill_pipeline:main",
             "lakeloop-train-model = lakeloop.jobs.train_model:main",
             "lakeloop-score-table = lakeloop.jobs.score_table:main",
         ]

@@ -8,6 +8,7 @@ from lakeloop import __version__
 from lakeloop.cli import (
     access,
     alerts,
+    backfilling,
     catalog,
     models,
     pipelines,
@@ -28,6 +29,7 @@ for command in (
     sources.sources,
     pipelines.run,
     watching.watch,
+    backfilling.backfill,
     models.train,
     models.score,
     pipelines.runs,

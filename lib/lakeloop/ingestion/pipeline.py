@@ -116,6 +116,7 @@ class Pipeline:
         plan = self.source.without_unreadable(batch.plan)
         if plan is None:
             raise failure
+        plan = replace(plan, kind=batch.plan.kind)
         ledger.record(run, RunEntry(name, table, "withdrawn", now(), f"planned anew: {plan.summary}", batch.batch_id))
         self.source.release(batch.plan)
         return ledger.plan(name, plan, run, ledger.history(name))

@@ -1,8 +1,9 @@
 """The good rows of an accepted batch into the tables that people read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from deltalake import DeltaTable
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TableError
@@ -46,6 +47,10 @@ def _publish_rows(lake: Lake, spec: PipelineSpec, target: Target, batch: Batch) 
     if target.route is not None:
         good = good.where(F.col(ROUTE) == target.route)
     rows, table = good.select(*_columns(target, data_columns(good))), target.table
+    if target.history and batch.plan.kind != "source":
+        rows = _with_versions_of_their_keys(bronze, target, batch)
+    elif target.sequence_by and batch.plan.kind == "backfill":
+        rows = _newest(rows, target.keys, target.sequence_by)
     if target.history and target.sequence_by:
         merge_history(lake, table, rows, keys=target.keys, sequence_by=target.sequence_by, commit=batch.commit)
     elif target.mode == "merge":
@@ -61,6 +66,28 @@ def keep_changes(lake: Lake, target: Target) -> None:
     path = lake.path(target.table)
     if not is_on(FEED, DeltaTable(path).metadata().configuration):
         lake.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{FEED}' = 'true')")
+
+
+def _newest(rows: DataFrame, keys: Sequence[str], sequence_by: str) -> DataFrame:
+    """Of each key the row that merging one batch after the other would have left."""
+    in_order = Window.partitionBy(*keys).orderBy(F.col(f"`{sequence_by}`").desc_nulls_last())
+    return rows.withColumn("_nth", F.row_number().over(in_order)).where(F.col("_nth") == 1).drop("_nth")
+
+
+def _with_versions_of_their_keys(bronze: DataFrame, target: Target, batch: Batch) -> DataFrame:
+    """The good rows of a table in a batch that came late, and what bronze has of their keys.
+
+    A version that was like the one before it opened no interval, and may differ from one that has come between them.
+    Of several rows of one time, of which the history takes but one, that of the first batch counts, as it did.
+    """
+    good = bronze.where((F.col("_batch_id") <= batch.batch_id) & (F.col(VERDICT) == GOOD))
+    if target.route is not None:
+        good = good.where(F.col(ROUTE) == target.route)
+    mine = good.where(F.col("_batch_id") == batch.batch_id).select(*target.keys).distinct()
+    of_keys = good.join(mine, list(target.keys), "left_semi")
+    first = Window.partitionBy(*target.keys, str(target.sequence_by)).orderBy("_batch_id")
+    once = of_keys.withColumn("_nth", F.row_number().over(first)).where(F.col("_nth") == 1)
+    return once.select(*_columns(target, data_columns(good)))
 
 
 def is_published(lake: Lake, spec: PipelineSpec, batch: Batch) -> bool:

@@ -144,7 +144,7 @@ class Recorder:
             return None
         found = self._count(batch)
         require_routes_of(self.spec, batch, found.by_route)
-        known: dict[str, str] = {rule.name: rule.severity for rule in self.spec.all_rules}
+        known: dict[str, str] = {rule.name: rule.severity for rule in self.spec.rules_of(batch.plan.kind)}
         known |= {finding.name: finding.severity for finding in no_route(self.spec)[0]}
         for each in self.spec.enrich:
             known |= each.severities
@@ -197,8 +197,9 @@ class Recorder:
         conformed = enriched.rows
         dropped = conformed.is_dropped
         unrouted, unwanted = no_route(self.spec)
+        rules = self.spec.rules_of(batch.plan.kind)
         checked, findings = findings_of(
-            routed(conformed.frame, self.spec), self.spec.all_rules, read_table=self.lake.read, counted=~dropped
+            routed(conformed.frame, self.spec), rules, read_table=self.lake.read, counted=~dropped
         )
         findings = [*conformed.findings, *unrouted, *findings]
         if CHANGE in checked.columns:

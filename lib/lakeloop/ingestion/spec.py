@@ -140,9 +140,16 @@ class PipelineSpec(Declaration):
     @property
     def all_rules(self) -> list[Rule]:
         """The declared rules and those that its tables imply: merge keys are present and unique within a batch."""
+        return self.rules_of("source")
+
+    def rules_of(self, kind: str) -> list[Rule]:
+        """The rules of a batch whose plan is of this kind.
+
+        A backfill takes into one batch what came in several, so versions of a key may stand side by side there.
+        """
         kept = {(r.kind, r.columns) for r in self.rules if r.severity != "warn" and r.filter is None}
         names = {rule.name for rule in self.rules}
-        missing = [rule for target in self.targets for rule in self._implied(target)]
+        missing = [rule for target in self.targets for rule in self._implied(target, kind)]
         return [
             *self.rules,
             *(
@@ -152,10 +159,11 @@ class PipelineSpec(Declaration):
             ),
         ]
 
-    def _implied(self, target: Target) -> list[Rule]:
+    def _implied(self, target: Target, kind: str) -> list[Rule]:
+        version = [target.sequence_by] if target.sequence_by and kind == "backfill" else []
         implied: list[tuple[str, dict[str, Any]]] = [("is_not_null", {"column": key}) for key in target.keys]
         if target.keys and not self._dedupes(target.keys) and not self.has_changes:
-            implied.append(("is_unique", {"columns": list(target.keys)}))
+            implied.append(("is_unique", {"columns": [*target.keys, *version]}))
         if target.history and target.sequence_by:
             implied.append(("is_not_null", {"column": target.sequence_by}))
         rules = [Rule.model_validate({kind: parameters}) for kind, parameters in implied]

@@ -24,6 +24,7 @@ from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.lake.stream_decisions import find_pause
+from lakeloop.lake.turns import WAITS, Turns
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.verbs.alerting import alert
 from lakeloop.verbs.graph import run_graph
@@ -80,12 +81,19 @@ def _refuse_shared_slots(specs: Sequence[PipelineSpec]) -> None:
             )
 
 
-def run(project: Project, names: Sequence[str], context: RunContext, progress: Progress = silent) -> RunSummary:
+def run(
+    project: Project,
+    names: Sequence[str],
+    context: RunContext,
+    progress: Progress = silent,
+    turns: Turns | None = None,
+) -> RunSummary:
     """Run pipelines (none named: all), then tell people what `alerts.yml` asks for.
 
     A pipeline waits for those that write what it reads; as many as `platform.yml` says run side by side. One that
-    fails is tried again as it declares and stops no other; one that is paused is left out. Raises ConfigError before
-    anything runs, and what keeps Spark from starting.
+    fails is tried again as it declares and stops no other; one that is paused is left out. Where another process works
+    on one, a run waits for its turn, and a look of a watcher, which brings the `turns` that it has queued for, leaves
+    it to the next look. Raises ConfigError before anything runs, and what keeps Spark from starting.
     """
     specs, alerts = in_order(project, names or project.names("pipelines")), load_alerts(project)
     try:
@@ -95,7 +103,7 @@ def run(project: Project, names: Sequence[str], context: RunContext, progress: P
         raise
     side_by_side = min(project.platform.parallel_pipelines, max(len(specs), 1))
     by_name = {spec.pipeline: spec for spec in specs}
-    turn = _Turn(project, context, progress, lake, shares_spark=side_by_side > 1)
+    turn = _Turn(project, context, progress, lake, turns or Turns(lake.root), shares_spark=side_by_side > 1)
     ended = run_graph(dependencies(specs), lambda name: turn.take(by_name[name]), side_by_side)
     entries = tuple(entry for name in by_name for entry in ended[name].entries)
     failures = {name: end.error for name, end in ended.items() if end.error is not None}
@@ -119,6 +127,7 @@ class _Turn:
     context: RunContext
     progress: Progress
     lake: "Lake"
+    turns: Turns
     shares_spark: bool
 
     def take(self, spec: PipelineSpec) -> _Ended:
@@ -146,12 +155,22 @@ class _Turn:
     def _batches(self, spec: PipelineSpec, say: Progress) -> Iterator[RunEntry]:
         """One batch, or all there are where the pipeline's trigger says so and nobody pauses it."""
         pipeline = self._opened(spec)
-        entry = pipeline.run(self.context, say)
-        yield entry
-        while spec.runs_until_idle and entry.outcome == "succeeded" and not find_pause(self.lake.root, spec.pipeline):
-            entry = pipeline.run(replace(self.context, is_polling=True), say)
-            if entry.outcome == "succeeded":
-                yield entry
+        entry = self._batch(pipeline, self.context, say)
+        while entry is not None:
+            yield entry
+            if not spec.runs_until_idle or entry.outcome != "succeeded" or find_pause(self.lake.root, spec.pipeline):
+                return
+            following = self._batch(pipeline, replace(self.context, is_polling=True), say)
+            entry = following if following is not None and following.outcome == "succeeded" else None
+
+    def _batch(self, pipeline: "Pipeline", context: RunContext, say: Progress) -> RunEntry | None:
+        """One batch in turn; None where a watcher does not have it."""
+        name = pipeline.spec.pipeline
+        if self.context.is_polling:
+            with self.turns.tried(name) as is_mine:
+                return pipeline.run(context, say) if is_mine else None
+        with self.turns.taken(name, partial(say, WAITS)):
+            return pipeline.run(context, say)
 
     def _opened(self, spec: PipelineSpec) -> "Pipeline":
         from lakeloop.ingestion.events import open_events

@@ -21,6 +21,7 @@ from lakeloop.lake.ledger import Batch, History, Ledger, Plan, RunEntry
 from lakeloop.lake.masks import REDACTED
 from lakeloop.lake.quarantine import Chosen, Quarantine
 from lakeloop.lake.tables import Commit
+from lakeloop.lake.turns import WAITS, Turns
 from lakeloop.serving.access_spec import load_access
 from lakeloop.serving.policies import load_policies
 from lakeloop.verbs.access import require_pii
@@ -107,8 +108,9 @@ def replay(
     source = WithReplays(usual, ReplayReader(lake, spec, asked, usual), is_asked=True)
     pipeline = Pipeline(spec, source, lake, services, open_events(project, spec))
     say = partial(_named, progress, name)
-    is_interrupted = _open_batch(Ledger(lake.root).history(name)) is not None
-    entries = [pipeline.run(context, say) for _ in range(1 + is_interrupted)]
+    with Turns(lake.root).taken(name, partial(say, WAITS)):
+        is_interrupted = _open_batch(Ledger(lake.root).history(name)) is not None
+        entries = [pipeline.run(context, say) for _ in range(1 + is_interrupted)]
     return Replayed(tuple(entries), (), _quarantine(project, spec).count(Chosen()), _warnings(spec, entries))
 
 

@@ -7,9 +7,9 @@ from deltalake import DeltaTable
 from lakeloop.core.config import Project
 from lakeloop.core.errors import StreamError
 from lakeloop.core.run_record import RunContext, now
+from lakeloop.ingestion.backfill_rules import growing_tables
 from lakeloop.ingestion.source_specs import CdcSource, FilesSource, TablesSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
-from lakeloop.ingestion.transforms import Dedupe
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import History, Ledger, RunEntry
 from lakeloop.lake.ops_tables import has_table, uri_of
@@ -75,7 +75,7 @@ def reset_stream(project: Project, pipeline: str, why: str, run: RunContext) -> 
             f"the slot {spec.source.slot} has let the server forget what {pipeline} has; give the source a `slot` of a "
             "new name, and the next run reads the table anew and then its changes"
         )
-    if growing := _that_would_have_rows_twice(spec):
+    if growing := growing_tables(spec):
         verb = "only grows" if len(growing) == 1 else "only grow"
         raise StreamError(
             f"{', '.join(growing)} {verb}, so every row of {pipeline} would come twice; give the sink `mode: merge` "
@@ -103,9 +103,3 @@ def _can_be_let_go(root: str, spec: PipelineSpec, history: History) -> bool:
 
 def _last(history: History) -> int | None:
     return history.last.batch_id if history.last else None
-
-
-def _that_would_have_rows_twice(spec: PipelineSpec) -> list[str]:
-    if any(isinstance(transform.step, Dedupe) and transform.step.against for transform in spec.transforms):
-        return []
-    return [target.table for target in spec.targets if target.mode == "append"]

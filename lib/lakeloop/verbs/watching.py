@@ -8,6 +8,7 @@ from threading import Event
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.spec import load_pipeline
+from lakeloop.lake.turns import Turns
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
 
@@ -24,14 +25,14 @@ def watch(
     brought to its end. Raises ConfigError before the first pass; declarations are read anew for each.
     """
     wanted = [spec.pipeline for spec in in_order(project, names or project.names("pipelines"))]
-    open_lake(project)
+    turns = Turns(open_lake(project).root)
     due = dict.fromkeys(wanted, time.monotonic())
     passes = 0
     while not stop.is_set():
         turn = [name for name in wanted if due[name] <= time.monotonic()]
         if turn:
             context = RunContext("watch", project.environment, is_polling=True)
-            summary = run(project, turn, context, progress)
+            summary = run(project, turn, context, progress, turns)
             passes += 1
             if summary.failures or any(entry.outcome != "nothing_new" for entry in summary.entries):
                 told(context, summary)
@@ -39,6 +40,7 @@ def watch(
                 due[name] = time.monotonic() + _interval(project, name, every).total_seconds()
         progress("waiting for new data")
         stop.wait(max(0.0, min(due.values()) - time.monotonic()))
+    turns.left()
     return passes
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -11,7 +12,8 @@ from pyspark.sql import functions as F
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.source_specs.jdbc import JdbcCursor
-from lakeloop.ingestion.sources.jdbc import spans
+from lakeloop.ingestion.sources.backfill import Again, Asked
+from lakeloop.ingestion.sources.jdbc import again, spans
 from lakeloop.ingestion.sources.jdbc.columns import converted
 from lakeloop.ingestion.sources.jdbc.database import Database
 from lakeloop.ingestion.sources.jdbc.probing import probe_database
@@ -62,10 +64,29 @@ class JdbcReader:
             return self._plan_first(table, declared, progress)
         return self._plan_next(table, declared, Span.of_json(before), progress)
 
+    def plan_again(self, last: Plan, asked: Asked, _begin: Any, progress: Progress, /) -> Again | None:
+        """All rows of a part of the cursor, in one batch."""
+        table, declared, origin = Table.look(self.database, self.spec), self.spec.incremental, self.database.origin
+        if declared is None or last.details["span"] is None:
+            raise SourceError(f"{origin}: its batches so far had no cursor, so no part of it is known as read before")
+        before = Span.of_json(last.details["span"])
+        spans.require_same_cursor(before, declared.cursor, origin)
+        following = spans.following(before, None, table.order, declared.overlap, self._newest)
+        part = again.part_of(asked, following, table.order, origin)
+        n, _, boundaries = table.survey(again.condition_of(part, table), self._num_partitions)
+        if n == 0:
+            return None
+        summary = f"{n:,} rows"
+        progress(summary)
+        return Again(Plan({"part": part.as_json, "boundaries": boundaries}, summary))
+
     def read(self, plan: Plan) -> Extract:
         """The rows of the plan in the types of the lake, and what is found of values that it cannot hold."""
         table, boundaries = Table.look(self.database, self.spec), plan.details["boundaries"]
-        if plan.details["span"] is None:
+        if "part" in plan.details:
+            part = again.Part.of_json(plan.details["part"])
+            rows = again.rows_of(part, table, boundaries, self.lake, self._record_table)
+        elif plan.details["span"] is None:
             rows = table.rows(boundaries=boundaries)
         else:
             rows = self._rows_of(table, Span.of_json(plan.details["span"]), boundaries)
@@ -106,8 +127,7 @@ class JdbcReader:
         spans.require_same_cursor(last, declared.cursor, self.database.origin)
         behind = table.interval.after(table.literal(last.upto))
         n, upto, boundaries = table.survey(behind, self._num_partitions)
-        newest = Ledger(self.lake.root).history(self.pipeline).last
-        span = spans.following(last, upto, table.order, declared.overlap, newest.batch_id if newest else -1)
+        span = spans.following(last, upto, table.order, declared.overlap, self._newest)
         if n:
             summary = f"{n:,} rows since {last.upto}"
         elif late := self._late_rows(table, span).count():
@@ -116,6 +136,16 @@ class JdbcReader:
             return None
         progress(summary)
         return Plan({"span": span.as_json, "boundaries": boundaries}, summary)
+
+    @property
+    def _newest(self) -> int:
+        """The number of the batch that was planned last."""
+        newest = Ledger(self.lake.root).history(self.pipeline).last
+        return newest.batch_id if newest else -1
+
+    @property
+    def _record_table(self) -> str:
+        return f"bronze.{self.pipeline}"
 
     @property
     def _num_partitions(self) -> int:
@@ -138,5 +168,5 @@ class JdbcReader:
         assert span.low is not None
         assert span.after is not None
         again = table.rows(table.interval.again(table.literal(span.low), table.literal(span.after)))
-        taken = taken_rows(self.lake, f"bronze.{self.pipeline}", span.behind, span.until)
+        taken = taken_rows(self.lake, self._record_table, span.behind, span.until)
         return untaken(again.withColumn(FINGERPRINT, fingerprint(again, table.names)), taken)

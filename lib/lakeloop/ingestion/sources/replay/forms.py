@@ -93,7 +93,7 @@ def forms_of(places: Iterable[Place], pipeline: str, source: FilesSource, ledger
         wanted[batch_id][origin.split("!/")[0]].append(origin)
     found: dict[Place, Form] = {}
     for batch_id, plan in ledger.plans(pipeline, list(wanted)):
-        for file in files_of(plan) if plan.kind == "source" else ():
+        for file in files_of(plan) if plan.kind != "replay" else ():
             for origin in wanted[batch_id].get(file.path, ()):
                 if form := _form(file, origin.removeprefix(file.path).removeprefix("!/"), source):
                     found[batch_id, origin] = form

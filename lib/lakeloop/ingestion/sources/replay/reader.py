@@ -19,6 +19,7 @@ from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs import KafkaSource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
+from lakeloop.ingestion.sources.backfill import Backfill
 from lakeloop.ingestion.sources.files.columnar import union_by_name
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.line_parsers import TEXT, form_findings
@@ -223,14 +224,20 @@ class ReplayReader:
 
 @dataclass(frozen=True)
 class WithReplays:
-    """A pipeline's source and its replays: whichever planned a batch reads and ends it, whoever comes to finish it."""
+    """A pipeline's source and its replays: whichever planned a batch reads and ends it, whoever comes to finish it.
+
+    With `is_asked` replays are planned, with `backfill` what the source read before; the source reads that itself.
+    """
 
     usual: Source
     replays: ReplayReader
     is_asked: bool = False
+    backfill: Backfill | None = None
 
     def plan(self, last: Plan | None, progress: Progress, /) -> Plan | None:
         """The next batch of the one that is asked."""
+        if self.backfill is not None:
+            return self.backfill.plan(last, progress)
         return self.replays.plan(last, progress) if self.is_asked else self.usual.plan(last, progress)
 
     def read(self, plan: Plan) -> Extract:

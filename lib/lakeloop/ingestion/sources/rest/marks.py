@@ -15,7 +15,7 @@ class Marks:
     """The marks of the records of one reading, by which the next one knows them, and their greatest cursor."""
 
     def __init__(self, declared: RestCursor | None, before: Reach) -> None:
-        self._declared, self._before = declared, frozenset(before.seen)
+        self._declared, self._before, self._within = declared, frozenset(before.seen), before.within
         self._cursors: dict[str, str | None] = {}
         self.greatest = before.greatest
 
@@ -31,6 +31,8 @@ class Marks:
         if self._declared is None:
             return True
         cursor = _cursor_of(record, self._declared.cursor)
+        if self._within is not None and not self._within.has(cursor):
+            return False
         key = [value_at(record, path) for path in self._declared.key]
         is_keyed = bool(key) and not any(isinstance(value, Absent) or value is None for value in key)
         mark = identity([*key, cursor] if is_keyed else [record])

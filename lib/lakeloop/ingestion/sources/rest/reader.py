@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pyarrow import fs
 from pyspark.sql import SparkSession
@@ -14,11 +15,13 @@ from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs import RestSource
+from lakeloop.ingestion.sources.backfill import Again, Asked
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.numbering import read_lines
 from lakeloop.ingestion.sources.line_parsers import TEXT
 from lakeloop.ingestion.sources.probing import Check
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
+from lakeloop.ingestion.sources.rest.again import goes_on, next_parts
 from lakeloop.ingestion.sources.rest.fetching import fetch
 from lakeloop.ingestion.sources.rest.observing import Observed, retyped
 from lakeloop.ingestion.sources.rest.paging import Pager
@@ -67,6 +70,27 @@ class RestReader:
         except BaseException:
             _delete(folder)
             raise
+
+    def plan_again(self, last: Plan, asked: Asked, begin: Any, progress: Progress, /) -> Again | None:
+        """Fetch and land the next pages or ranges of the part. Raises SourceError as `plan` does."""
+        known, where = Parts.of_json(last.details["reached"]), f"{self.spec.rest} {self.spec.path}"
+        while True:
+            parts, ranges = next_parts(self.spec, known, asked, begin, where)
+            if not parts:
+                return None
+            folder = f"{self.landing}/{uuid.uuid4().hex}"
+            try:
+                fetched = self._fetched(parts, folder, progress)
+                found = self._planned(last, Parts(), parts, fetched, folder)
+            except BaseException:
+                _delete(folder)
+                raise
+            begin = goes_on(parts, fetched, ranges)
+            if found is not None:
+                summary = f"{sum(each.records for each in fetched):,} records"
+                return Again(replace(found, summary=summary), begin, None if begin else 0)
+            if begin is None:
+                return None
 
     def read(self, plan: Plan) -> Extract:
         """The landed records, each with its page and its place in it, as rows of the planned columns."""
