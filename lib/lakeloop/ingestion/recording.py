@@ -160,7 +160,7 @@ class Recorder:
         if counts.adds_up and not failed:
             return
         seen_in = f"{spec.record_table} version {self.lake.version(spec.record_table)}"
-        with self.lake.committing(batch.commit.withdrawal):
+        with self.lake.committing(spec.record_table, batch.commit.withdrawal):
             self.lake.handle(spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
         if not counts.adds_up:
             raise AccountingError(
