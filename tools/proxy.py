@@ -6,6 +6,8 @@ with TcpProxy(port) as proxy:
 """
 
 import asyncio
+import socket
+import struct
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -17,6 +19,7 @@ from tools.cluster import HOST, free_ports
 
 Cut = Literal["refused", "silent"]
 CHUNK_BYTES = 65_536
+AT_ONCE = struct.pack("ii", 1, 0)  # a reset instead of a farewell
 
 
 class TcpProxy:
@@ -122,4 +125,6 @@ class _Line:
     def reset(self) -> None:
         """End both sides at once."""
         for end in self.ends:
-            end.transport.abort()
+            if not end.transport.is_closing():
+                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+                end.transport.abort()
