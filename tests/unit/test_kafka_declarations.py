@@ -20,7 +20,6 @@ def test_an_open_listener_needs_no_more_than_its_address() -> None:
     connection = KafkaConnection.model_validate(SERVER)
     assert connection.spark_options(None) == {
         "kafka.bootstrap.servers": "a:9092,b:9092", "kafka.security.protocol": "PLAINTEXT",
-        "kafka.default.api.timeout.ms": "30000", "kafka.request.timeout.ms": "30000", "fetchOffset.numRetries": "1",
     }  # fmt: skip
     assert "sasl.mechanism" not in connection.client_settings(None)
     assert connection.secrets == []

@@ -69,12 +69,7 @@ class KafkaConnection(Declaration):
 
     def spark_options(self, password: str | None) -> dict[str, str]:
         """Options of Spark's Kafka source, which reach its executors; the certificate goes with them as text."""
-        bound = str(int(self.timeout_seconds * 1000))
-        options = {
-            "kafka.bootstrap.servers": self.bootstrap_servers, "kafka.security.protocol": self.protocol,
-            "kafka.default.api.timeout.ms": bound, "kafka.request.timeout.ms": bound,
-            "fetchOffset.numRetries": "1",  # the whole batch is tried again by the next run
-        }  # fmt: skip
+        options = {"kafka.bootstrap.servers": self.bootstrap_servers, "kafka.security.protocol": self.protocol}
         if self.user is not None:
             module = f"org.apache.kafka.common.security.{LOGIN_MODULES.get(self._mechanism, SCRAM_MODULE)}"
             given = f'username="{_escaped(self.user)}" password="{_escaped(password or "")}"'
