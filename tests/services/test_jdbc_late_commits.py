@@ -124,9 +124,10 @@ def test_a_killed_batch_is_finished_though_its_rows_have_changed_since(
     source = {"table": "t", "incremental": {"cursor": "at"}}
     sink = {"table": "silver.t", "mode": "merge", "keys": ["id"], "sequence_by": "at"}  # keys are looked at twice
     crm = Crm(Lake(spark, str(tmp_path / "lake")), postgres.jdbc_url, source, sink=sink)
-    with monkeypatch.context() as patch, pytest.raises(KilledError):
+    with monkeypatch.context() as patch:
         patch.setattr(pipeline, "publish", die)
-        crm.run()
+        with pytest.raises(KilledError):
+            crm.run()
     db.execute("UPDATE t SET at = 4, note = 'b' WHERE id = 2")
     db.execute("DELETE FROM t WHERE id = 1")
     counts = crm.run().counts
