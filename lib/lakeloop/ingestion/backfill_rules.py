@@ -33,7 +33,8 @@ def require_backfillable(spec: PipelineSpec) -> None:
         verb = "only grows" if len(growing) == 1 else "only grow"
         raise StreamError(
             f"{', '.join(growing)} {verb}, so every row that {name} reads again would come twice; give the sink "
-            "`mode: merge` with keys and sequence_by, or the transforms a dedupe with `against: table`, and read again then"
+            "`mode: merge` with keys and sequence_by, or the transforms a dedupe with `against: table`, and read again "
+            "then"
         )
     if without := [each.table for each in spec.targets if each.mode == "merge" and each.sequence_by is None]:
         raise StreamError(

@@ -14,6 +14,7 @@ from lakeloop.lake.history import merge_history
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.merge import merge_latest
 from lakeloop.lake.ops_tables import has_table
+from lakeloop.lake.table_turns import in_turn
 from lakeloop.lake.tables import Lake, data_columns
 from lakeloop.lake.version_range import FEED, is_on
 from lakeloop.lake.views import ROUTE
@@ -65,7 +66,8 @@ def keep_changes(lake: Lake, target: Target) -> None:
         return
     path = lake.path(target.table)
     if not is_on(FEED, DeltaTable(path).metadata().configuration):
-        lake.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{FEED}' = 'true')")
+        switch_on = f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{FEED}' = 'true')"
+        in_turn(path, lambda: lake.spark.sql(switch_on))
 
 
 def _newest(rows: DataFrame, keys: Sequence[str], sequence_by: str) -> DataFrame:

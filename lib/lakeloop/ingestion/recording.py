@@ -37,6 +37,7 @@ from lakeloop.ingestion.sources.protocol import (
     RESCUED,
     SCHEMA_VERSION,
     Extract,
+    MovingSource,
     Source,
 )
 from lakeloop.ingestion.spec import PipelineSpec
@@ -137,8 +138,8 @@ class Recorder:
     def find(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
 
-        What was read is counted at the source again where that can tell anything, unless the batch had been accepted
-        and published.
+        What was read is counted at the source again where that can tell anything: not where rows go one by one, where
+        they may have changed since, or where the batch had been accepted and published.
         """
         if self.lake.find_commit(self.spec.record_table, batch.commit) is None:
             return None
@@ -152,7 +153,8 @@ class Recorder:
         if not published and not set(found.by_reason) <= set(known):
             known |= {finding.name: finding.severity for finding in self.source.read(batch.plan).findings}
         severities = {reason: known.get(reason, "error") for reason in found.by_reason}
-        is_told = published or self._goes_row_by_row
+        has_moved = isinstance(self.source, MovingSource) and self.source.has_moved(batch.plan)
+        is_told = published or has_moved or self._goes_row_by_row
         read = found.rows.read if is_told else self.source.read(batch.plan).frame.count()
         return self._summed(read, found, severities)
 
@@ -166,7 +168,7 @@ class Recorder:
         if counts.adds_up and not failed:
             return
         seen_in = f"{spec.record_table} version {self.lake.version(spec.record_table)}"
-        with self.lake.committing(batch.commit.withdrawal):
+        with self.lake.committing(spec.record_table, batch.commit.withdrawal):
             self.lake.handle(spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
         if not counts.adds_up:
             raise AccountingError(

@@ -13,18 +13,19 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, QueryBuilder
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 from pyarrow import fs
 
-from lakeloop.core.errors import ConcurrentRunError, TableError
+from lakeloop.core.errors import TableError
 from lakeloop.ingestion.retention_rules import RowRule, decided_ids, keys_without_record, record_rules, sink_rules
 from lakeloop.ingestion.sink_spec import Target
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.open_tables import open_table, table_names
-from lakeloop.lake.ops_tables import has_table
+from lakeloop.lake.ops_tables import has_table, uri_of
 from lakeloop.lake.quarantine import QUARANTINE, row_id_sql
 from lakeloop.lake.select import quoted
 from lakeloop.lake.storage import filesystem
+from lakeloop.lake.table_turns import in_turn
 
 DEFAULT_FILE_AGE = dt.timedelta(days=7)
 INTERVAL = re.compile(r"(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?", re.IGNORECASE)
@@ -69,31 +70,34 @@ def due(root: str, spec: PipelineSpec, now: dt.datetime) -> Iterator[Due]:
 def remove(root: str, spec: PipelineSpec, what: Due) -> int:
     """Let it go, and give how many rows or files went.
 
-    Raises ConcurrentRunError when a run writes the table meanwhile, TableError when delta-rs cannot write it.
+    Raises ConcurrentRunError when runs change the table again and again meanwhile, TableError when delta-rs cannot
+    write it.
     """
-    table, said = open_table(root, what.table).delta, CommitProperties(custom_metadata={"userMetadata": what.why})
     try:
-        if what.rule is None:
-            kept = _latest(table, spec)
-            table.vacuum(dry_run=False, full=True, keep_versions=kept, commit_properties=said)
-            return what.found
-        if what.rule.decided:
-            closed = _both(root, spec, what.table).execute(decided_ids(spec.pipeline))
-            same = f"{row_id_sql('kept.')} = closed.row_id AND {what.rule.condition}"
-            merge = table.merge(closed, same, source_alias="closed", target_alias="kept", commit_properties=said)
-            return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
-        if what.rule.since is None:
-            return int(table.delete(what.rule.condition, commit_properties=said)["num_deleted_rows"])
-        target = _target(spec, what.table)
-        going = _both(root, spec, what.table).execute(keys_without_record(target, what.rule.since))
-        same = " AND ".join(f"kept.{quoted(key)} = going.{quoted(key)}" for key in target.keys)
-        merge = table.merge(going, same, source_alias="going", target_alias="kept", commit_properties=said)
-        return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
-    except CommitFailedError as error:
-        raise ConcurrentRunError(f"{what.table}: a run writes it meanwhile; let it end, then retain again") from error
+        return in_turn(uri_of(root, what.table), lambda: _remove(root, spec, what))
     except DeltaError as error:
         reason = str(error).splitlines()[0]
         raise TableError(f"{what.table} cannot be changed without Spark; no row of it was removed: {reason}") from error
+
+
+def _remove(root: str, spec: PipelineSpec, what: Due) -> int:
+    table, said = open_table(root, what.table).delta, CommitProperties(custom_metadata={"userMetadata": what.why})
+    if what.rule is None:
+        kept = _latest(table, spec)
+        table.vacuum(dry_run=False, full=True, keep_versions=kept, commit_properties=said)
+        return what.found
+    if what.rule.decided:
+        closed = _both(root, spec, what.table).execute(decided_ids(spec.pipeline))
+        same = f"{row_id_sql('kept.')} = closed.row_id AND {what.rule.condition}"
+        merge = table.merge(closed, same, source_alias="closed", target_alias="kept", commit_properties=said)
+        return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
+    if what.rule.since is None:
+        return int(table.delete(what.rule.condition, commit_properties=said)["num_deleted_rows"])
+    target = _target(spec, what.table)
+    going = _both(root, spec, what.table).execute(keys_without_record(target, what.rule.since))
+    same = " AND ".join(f"kept.{quoted(key)} = going.{quoted(key)}" for key in target.keys)
+    merge = table.merge(going, same, source_alias="going", target_alias="kept", commit_properties=said)
+    return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
 
 
 def file_age(table: DeltaTable) -> dt.timedelta:

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from lakeloop.core.errors import TableError
+from lakeloop.lake.table_turns import alone, in_turn
 from lakeloop.lake.views import View, find_view, write_view
 
 NEWEST = 20  # commits that are looked at before the whole history is
@@ -159,11 +160,15 @@ class Lake:
         if commit is not None:
             writer = writer.option("txnAppId", commit.writer).option("txnVersion", commit.batch_id)
             writer = writer.option("userMetadata", commit.metadata)
-        writer.save(self.path(table))
+        path = self.path(table)
+        in_turn(path, lambda: writer.save(path))
 
     @contextmanager
-    def committing(self, commit: Commit) -> Iterator[None]:
-        """Give MERGE, UPDATE and DELETE inside this block the identity of a batch, as `write` has it by option."""
+    def committing(self, table: str, commit: Commit) -> Iterator[None]:
+        """Give MERGE, UPDATE and DELETE of a table inside this block the identity of a batch, as `write` has it.
+
+        Where the table is on a local disk no other process writes it meanwhile.
+        """
         settings = {
             "spark.databricks.delta.write.txnAppId": commit.writer,
             "spark.databricks.delta.write.txnVersion": str(commit.batch_id),
@@ -172,7 +177,8 @@ class Lake:
         for key, value in settings.items():
             self.spark.conf.set(key, value)
         try:
-            yield
+            with alone(self.path(table)):
+                yield
         finally:
             for key in settings:
                 self.spark.conf.unset(key)

@@ -78,6 +78,15 @@ class ExplainingSource(Protocol):
 
 
 @runtime_checkable
+class MovingSource(Protocol):
+    """A source whose rows may have changed since a plan was made, so that reading it again proves nothing."""
+
+    def has_moved(self, plan: Plan, /) -> bool:
+        """Whether the rows of a plan that was read before may be others by now."""
+        ...
+
+
+@runtime_checkable
 class RereadingSource(Protocol):
     """A source that makes rows of its own originals again."""
 

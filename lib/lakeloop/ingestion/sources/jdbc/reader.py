@@ -106,6 +106,10 @@ class JdbcReader:
     def release(self, plan: Plan) -> None:
         """Nothing is held."""
 
+    def has_moved(self, _plan: Plan, /) -> bool:
+        """A row that was changed since has another cursor, or is gone."""
+        return True
+
     def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
         """A failure of the database underway, in words."""
         return self.database.explain(failure)

@@ -165,6 +165,9 @@ class KafkaReader:
             "failOnDataLoss": "true",
             "groupIdPrefix": GROUP_PREFIX,
             "kafkaConsumer.pollTimeoutMs": timeout,
+            "kafka.default.api.timeout.ms": timeout,
+            "kafka.request.timeout.ms": timeout,
+            "fetchOffset.numRetries": "1",  # the next run tries the whole batch again
             "kafka.isolation.level": "read_committed",
         }
         reader = self.spark.read.format("kafka").options(**self.broker.connection.spark_options(self.broker.password))

@@ -28,6 +28,7 @@ from lakeloop.ingestion.sources.protocol import (
     Ended,
     ExplainingSource,
     Extract,
+    MovingSource,
     Progress,
     RereadingSource,
     SiftingSource,
@@ -261,6 +262,10 @@ class WithReplays:
     def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
         """What the source says of a failure, if it knows it for its own."""
         return self.usual.explain(failure) if isinstance(self.usual, ExplainingSource) else None
+
+    def has_moved(self, plan: Plan, /) -> bool:
+        """What the source says of a plan of its own; what is replayed has landed."""
+        return plan.kind != "replay" and isinstance(self.usual, MovingSource) and self.usual.has_moved(plan)
 
     def _planner(self, plan: Plan) -> Source:
         return self.replays if plan.kind == "replay" else self.usual
