@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lakeloop.catalog.datasets import Catalog, CatalogColumn, DataSet, Relation, grouped
-from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into, origins_in_query, result_columns
+from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into, origins_in, result_columns
 from lakeloop.core.config import Project
-from lakeloop.ingestion.source_specs import QuerySource
+from lakeloop.ingestion.source_specs import LakeSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.history import VERSION_COLUMNS
@@ -16,7 +16,7 @@ from lakeloop.lake.open_tables import open_table, table_names
 if TYPE_CHECKING:
     from lakeloop.training.spec import ModelSpec
 
-RESULT = ""  # stands for the result of a query between its tables and its columns
+RESULT = ""  # stands for the result of a query or a join between its tables and its columns
 
 
 def load_catalog(project: Project) -> Catalog:
@@ -92,7 +92,7 @@ class _Drawing:
         for name, specs in readers.items():
             said = specs[0].columns if len(specs) == 1 else {}
             first = specs[0].source
-            declared = () if isinstance(first, QuerySource) or first.data_set != name else first.arriving
+            declared = () if isinstance(first, LakeSource) or first.data_set != name else first.arriving
             fields = dict.fromkeys([*declared, *sorted(read.get(name, ()))])
             columns = tuple(_described(CatalogColumn(each), said) for each in fields)
             used_by = ", ".join(spec.pipeline for spec in specs)
@@ -111,7 +111,7 @@ class _Drawing:
 
     def _made_by(self, spec: PipelineSpec) -> list[str]:
         """The columns that a pipeline makes; where its source does not tell them, those of its record."""
-        if isinstance(spec.source, QuerySource):
+        if isinstance(spec.source, LakeSource):
             arriving = result_columns(spec.source, self._inputs_of(spec.source))
         else:
             arriving = list(spec.source.arriving)
@@ -122,15 +122,15 @@ class _Drawing:
     def _flow(self, spec: PipelineSpec, columns: Sequence[str]) -> None:
         record, sink = spec.record_table, spec.sink
         flows = flows_into(spec, spec.source.data_set or RESULT, columns)
-        if isinstance(spec.source, QuerySource):
-            origins, problem = origins_in_query(spec.source, self._inputs_of(spec.source))
+        if isinstance(spec.source, LakeSource):
+            origins, problem = origins_in(spec.source, self._inputs_of(spec.source))
             if problem:
                 self.notes[sink.table] = problem
             flows = [whole for flow in flows for whole in _through(flow, origins)]
         how = () if sink.mode == "append" else (sink.history or sink.mode,)
         self.flows += [*flows, *(Flow(Field(record, name), Field(sink.table, name), how) for name in columns)]
 
-    def _inputs_of(self, source: QuerySource) -> dict[str, list[str]]:
+    def _inputs_of(self, source: LakeSource) -> dict[str, list[str]]:
         return {table: [each.name for each in self._columns_of(table)] for table in source.inputs.values()}
 
     def _stored(self, table: str) -> tuple[CatalogColumn, ...]:
@@ -140,11 +140,13 @@ class _Drawing:
 
 
 def _through(flow: Flow, origins: Mapping[str, Sequence[Origin]]) -> list[Flow]:
-    """A flow from the result of a query as flows from what that is made of; any other one as it is."""
+    """A flow from the result of a query or a join as flows from what that is made of; any other one as it is."""
     if flow.source.data_set != RESULT:
         return [flow]
     made_of = origins.get(flow.source.column, ())
-    return [flow._replace(source=each.field, by=each.by + flow.by) for each in made_of]
+    return [
+        flow._replace(source=each.field, by=each.by + flow.by, direct=flow.direct and each.direct) for each in made_of
+    ]
 
 
 def _described(column: CatalogColumn, declared: Mapping[str, ColumnSpec]) -> CatalogColumn:
@@ -156,7 +158,7 @@ def _inputs(spec: PipelineSpec) -> tuple[str, ...]:
     """The data sets that a pipeline makes rows of."""
     tables = {each.lookup.table for each in spec.enrich if each.lookup}
     services = {f"rest:{each.http.rest}{each.http.path}" for each in spec.enrich if each.http}
-    read = set(spec.source.inputs.values()) if isinstance(spec.source, QuerySource) else {spec.source.data_set}
+    read = set(spec.source.inputs.values()) if isinstance(spec.source, LakeSource) else {spec.source.data_set}
     return tuple(sorted(tables | services | read))
 
 

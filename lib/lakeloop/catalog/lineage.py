@@ -8,7 +8,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.lineage import Node, lineage
 
-from lakeloop.ingestion.source_specs import QuerySource
+from lakeloop.core.errors import ConfigError
+from lakeloop.ingestion.source_specs import JoinSource, LakeSource, QuerySource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import Rename, Split, Transform
 
@@ -39,10 +40,11 @@ class Flow(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """A column that a column of a query is made of, and by what."""
+    """A column that a column of a query or a join is made of or, where it is not `direct`, found by, and by what."""
 
     field: Field
     by: tuple[str, ...]
+    direct: bool = True
 
 
 def columns_after(arriving: Sequence[str], spec: PipelineSpec) -> list[str]:
@@ -79,6 +81,16 @@ def flows_into(spec: PipelineSpec, source: str, columns: Sequence[str]) -> list[
     return flows
 
 
+def origins_in(
+    source: LakeSource, columns_of: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, list[Origin]], str | None]:
+    """What each column is made of that comes from tables of the lake, and what keeps that from being known.
+
+    `columns_of` has the columns of the tables.
+    """
+    return origins_in_query(source, columns_of) if isinstance(source, QuerySource) else _joined(source, columns_of)
+
+
 def origins_in_query(
     source: QuerySource, columns_of: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, list[Origin]], str | None]:
@@ -101,8 +113,10 @@ def origins_in_query(
     return origins, None
 
 
-def result_columns(source: QuerySource, columns_of: Mapping[str, Sequence[str]]) -> list[str]:
-    """The names of a query's columns; a star over a table whose columns are unknown gives none of them."""
+def result_columns(source: LakeSource, columns_of: Mapping[str, Sequence[str]]) -> list[str]:
+    """The columns that arrive; a table whose columns are not known gives none of them to a star or a join."""
+    if isinstance(source, JoinSource):
+        return list(_joined(source, columns_of)[0])
     try:
         query = sqlglot.parse_one(source.query, dialect="spark")
     except SqlglotError:
@@ -114,6 +128,19 @@ def result_columns(source: QuerySource, columns_of: Mapping[str, Sequence[str]])
         else:
             names.append(selected.alias_or_name)
     return list(dict.fromkeys(filter(None, names)))
+
+
+def _joined(source: JoinSource, columns_of: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[Origin]], str | None]:
+    join = source.join
+    try:
+        result = join.result(columns_of.get(join.left.table, ()), columns_of.get(join.right.table, ()))
+    except ConfigError as clash:
+        return {}, str(clash)
+    found_by = [Origin(Field(join.left.table, key), ("join",), direct=False) for key in join.keys("left")]
+    return {
+        new: [Origin(Field(source.inputs[side], column), ()), *(found_by if side == "right" else ())]
+        for new, (side, column) in result.items()
+    }, None
 
 
 def _traced(transforms: Sequence[Transform], source: str, column: str, target: Field, later: tuple[str, ...]) -> Flow:

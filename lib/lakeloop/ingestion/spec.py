@@ -14,7 +14,7 @@ from lakeloop.ingestion.change_rules import refuse_one_per_key, refuse_sink_of_c
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.event_spec import Events
 from lakeloop.ingestion.field_names import FieldName
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource, Source
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, JoinSource, LakeSource, RestSource, Source
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.quality import Rule
@@ -98,6 +98,7 @@ class PipelineSpec(Declaration):
     @model_validator(mode="after")
     def _names_rules_once(self) -> Self:
         names = [*(rule.name for rule in self.rules), *(name for each in self.enrich for name in each.severities)]
+        names += self.source.severities if isinstance(self.source, JoinSource) else []
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise PydanticCustomError("rules", f"two rules are called {', '.join(repeated)}; give one a `name`")
         return self
@@ -125,6 +126,16 @@ class PipelineSpec(Declaration):
                 "incremental",
                 "mode overwrite replaces the table with each batch, so only the newest rows would stay; leave "
                 "`incremental` out or take mode append or merge",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_earlier_pairs(self) -> Self:
+        if self.sink.mode == "overwrite" and isinstance(self.source, JoinSource):
+            raise PydanticCustomError(
+                "overwrite",
+                "mode overwrite replaces the table with each batch, so only the newest pairs would stay; "
+                "append or merge",
             )
         return self
 
@@ -174,10 +185,10 @@ class PipelineSpec(Declaration):
 
     @property
     def inputs(self) -> set[str]:
-        """The tables of the lake that this pipeline reads: those of its query, its look-ups and its rules."""
+        """The tables of the lake that this pipeline reads: those of its query or join, its look-ups and its rules."""
         tables = {rule.table for rule in self.rules if rule.table}
         tables |= {enrichment.lookup.table for enrichment in self.enrich if enrichment.lookup}
-        return tables | set(self.source.inputs.values()) if isinstance(self.source, QuerySource) else tables
+        return tables | set(self.source.inputs.values()) if isinstance(self.source, LakeSource) else tables
 
 
 def load_pipeline(project: Project, name: str) -> PipelineSpec:

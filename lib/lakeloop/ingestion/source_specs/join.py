@@ -14,6 +14,8 @@ from lakeloop.ingestion.enrichment.match_spec import Percent
 from lakeloop.ingestion.field_names import FieldName
 from lakeloop.ingestion.table_spec import TableReference
 
+SideName = Literal["left", "right"]
+ALIKE = ("on", "within", "how")
 LATE, FAN_OUT, MATCH_RATE = "late", "fan_out", "match_rate"  # what the join finds, as it stands in `ops.rule_results`
 
 
@@ -80,7 +82,7 @@ class Expect(Declaration):
 class Origin(NamedTuple):
     """Where a column of the result comes from."""
 
-    side: Literal["left", "right"]
+    side: SideName
     column: str
 
 
@@ -104,15 +106,15 @@ class Join(Declaration):
     @property
     def definition(self) -> dict[str, Any]:
         """What decides which rows belong together, and which have no partner; it must not change between batches."""
-        sides = {name: side.model_dump(include={"table", "event_time"}) for name, side in self.sides.items()}
-        return {**sides, **self.model_dump(mode="json", include={"on", "within", "how"})}
+        of_side = {"table", "event_time"}
+        return self.model_dump(mode="json", include={"left": of_side, "right": of_side} | dict.fromkeys(ALIKE, True))
 
     @property
-    def sides(self) -> dict[Literal["left", "right"], Side]:
+    def sides(self) -> dict[SideName, Side]:
         """Both by name, the left one first."""
         return {"left": self.left, "right": self.right}
 
-    def keys(self, side: Literal["left", "right"]) -> list[str]:
+    def keys(self, side: SideName) -> list[str]:
         """The key columns of one table, in the order of the other's."""
         return list(self.on if side == "left" else self.on.values())
 

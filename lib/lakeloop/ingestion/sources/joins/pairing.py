@@ -14,7 +14,7 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakeloop.ingestion.source_specs.join import Origin
+from lakeloop.ingestion.source_specs.join import Origin, SideName
 from lakeloop.ingestion.sources.joins.watermark import Arrived, Progress, Reach
 from lakeloop.quality.rules import value_of
 
@@ -46,7 +46,7 @@ class Measured:
 
 
 def side_frame(
-    rows: DataFrame, side: Literal["left", "right"], keys: Sequence[str], event_time: str, result: Mapping[str, Origin]
+    rows: DataFrame, side: SideName, keys: Sequence[str], event_time: str, result: Mapping[str, Origin]
 ) -> DataFrame:
     """Rows of a table in the form of this module."""
     given = [value_of(origin.column).alias(new) for new, origin in result.items() if origin.side == side]

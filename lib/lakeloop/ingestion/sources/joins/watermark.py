@@ -5,8 +5,8 @@ Times are microseconds since 1970, so that no year is too far and no zone is ask
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import NamedTuple
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -26,7 +26,7 @@ class Arrived:
     `newest` is the latest time that the clock had reached.
     """
 
-    rows: int
+    rows: int = 0
     first: int | None = None
     last: int | None = None
     newest: int | None = None
@@ -50,24 +50,14 @@ class Progress:
     before: int | None = None
     watermark: int | None = None
 
-    @classmethod
-    def of_json(cls, values: dict[str, Any]) -> Self:
-        """What `as_json` gave."""
-        return cls(**values)
-
-    @property
-    def as_json(self) -> dict[str, int | None]:
-        """In JSON values."""
-        return asdict(self)
-
     def after(
         self, left: Arrived, right: Arrived, left_delay: dt.timedelta | None, right_delay: dt.timedelta | None
     ) -> "Progress":
         """With one more batch. Without a delay there is no watermark."""
         newest_left, newest_right = _latest(self.left, left.newest), _latest(self.right, right.newest)
-        reached: int | None = None
-        if None not in (newest_left, newest_right, left_delay, right_delay):
-            reached = min(newest_left - micros(left_delay), newest_right - micros(right_delay))  # type: ignore[operator, arg-type]
+        if newest_left is None or newest_right is None or left_delay is None or right_delay is None:
+            return Progress(newest_left, newest_right, self.watermark, self.watermark)
+        reached = min(newest_left - micros(left_delay), newest_right - micros(right_delay))
         return Progress(newest_left, newest_right, self.watermark, _latest(self.watermark, reached))
 
 
@@ -118,6 +108,19 @@ def together(spans: Iterable[Span | None]) -> list[Span]:
         else:
             merged.append(span)
     return merged
+
+
+def needed(
+    reach: Reach, progress: Progress, left: Arrived, right: Arrived, *, waits: bool, counted: bool
+) -> tuple[list[Span], list[Span]]:
+    """Where the old rows of the left and of the right table lie that a batch with these new ones can need.
+
+    `waits`: whether left rows are told whose time is up; `counted`: whether all partners of a left row are counted.
+    """
+    met = reach.left_of(right.span) if right.span else None
+    up = reach.closing(progress) if waits else None
+    with_partners = (left.span, up, met if counted else None)
+    return together([met, up]), together(reach.right_of(span) for span in with_partners if span is not None)
 
 
 def _latest(one: int | None, other: int | None) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, KafkaSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, JoinSource, KafkaSource, QuerySource, RestSource
 from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     AvroFormat,
@@ -66,10 +66,10 @@ def require_waiting(spec: PipelineSpec) -> None:
 
 
 def form_of_source(source: object) -> Form | None:
-    """The form of all rows of a database, an API or topics; None for files, which have one each."""
+    """The form of all rows of a database, a join, an API or topics; None for files, which have one each."""
     if isinstance(source, KafkaSource):
         return Form("message")
-    if isinstance(source, JdbcSource):
+    if isinstance(source, JdbcSource | JoinSource):
         return Form("columns")
     return Form("api") if isinstance(source, RestSource) else None
 
