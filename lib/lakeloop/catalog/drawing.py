@@ -1,15 +1,15 @@
 """The catalog of a project, drawn from its declarations and from the schemas of the tables that there are."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lakeloop.catalog.datasets import Catalog, CatalogColumn, DataSet, Relation, grouped
+from lakeloop.catalog.lake_sources import arriving_columns, origins_in
 from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into
-from lakeloop.catalog.unions import from_each_table, united_names
 from lakeloop.core.config import Project
 from lakeloop.ingestion.sink_spec import EVERY_ROW, Target
-from lakeloop.ingestion.source_specs import QuerySource, TablesSource
+from lakeloop.ingestion.source_specs import LakeSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.history import VERSION_COLUMNS
@@ -18,7 +18,7 @@ from lakeloop.lake.open_tables import open_table, table_names
 if TYPE_CHECKING:
     from lakeloop.training.spec import ModelSpec
 
-RESULT = ""  # stands for the result of a query or a union between its tables and its columns
+RESULT = ""  # stands for what a query, a join or a union gives, between its tables and its columns
 
 
 def load_catalog(project: Project) -> Catalog:
@@ -98,7 +98,7 @@ class _Drawing:
         for name, specs in readers.items():
             said = specs[0].columns if len(specs) == 1 else {}
             first = specs[0].source
-            declared = () if isinstance(first, QuerySource) or first.data_set != name else first.arriving
+            declared = () if isinstance(first, LakeSource) or first.data_set != name else first.arriving
             fields = dict.fromkeys([*declared, *sorted(read.get(name, ()))])
             columns = tuple(_described(CatalogColumn(each), said) for each in fields)
             used_by = ", ".join(spec.pipeline for spec in specs)
@@ -118,12 +118,8 @@ class _Drawing:
 
     def _made_by(self, spec: PipelineSpec) -> list[str]:
         """The columns that a pipeline makes; where its source does not tell them, those of its record."""
-        if isinstance(spec.source, QuerySource):
-            from lakeloop.catalog.query_lineage import result_columns
-
-            arriving = result_columns(spec.source, self._inputs_of(spec.source))
-        elif isinstance(spec.source, TablesSource):
-            arriving = united_names(spec.source, self._columns_of_each(spec.source.data_sets))
+        if isinstance(spec.source, LakeSource):
+            arriving = arriving_columns(spec.source, self._columns_read(spec.source))
         else:
             arriving = list(spec.source.arriving)
         if arriving:
@@ -133,24 +129,17 @@ class _Drawing:
     def _flow(self, spec: PipelineSpec, target: Target, columns: Sequence[str]) -> None:
         record, table = spec.record_table, target.table
         flows = flows_into(spec, spec.source.data_set or RESULT, columns)
-        if isinstance(spec.source, QuerySource):
-            from lakeloop.catalog.query_lineage import origins_in_query
-
-            origins, problem = origins_in_query(spec.source, self._inputs_of(spec.source))
+        if isinstance(spec.source, LakeSource):
+            wanted = [flow.source.column for flow in flows if flow.source.data_set == RESULT]
+            origins, problem = origins_in(spec.source, wanted, self._columns_read(spec.source))
             if problem:
                 self.notes[table] = problem
             flows = [whole for flow in flows for whole in _through(flow, origins)]
-        elif isinstance(spec.source, TablesSource):
-            known = self._columns_of_each(spec.source.data_sets)
-            flows = [each for flow in flows for each in _of_union(flow, spec.source, known)]
         how = () if target.mode == "append" else (target.history or target.mode,)
         self.flows += [*flows, *(Flow(Field(record, name), Field(table, name), how) for name in columns)]
 
-    def _inputs_of(self, source: QuerySource) -> dict[str, list[str]]:
-        return self._columns_of_each(source.inputs.values())
-
-    def _columns_of_each(self, tables: Iterable[str]) -> dict[str, list[str]]:
-        return {table: [each.name for each in self._columns_of(table)] for table in tables}
+    def _columns_read(self, source: LakeSource) -> dict[str, list[str]]:
+        return {table: [each.name for each in self._columns_of(table)] for table in source.data_sets}
 
     def _stored(self, table: str) -> tuple[CatalogColumn, ...]:
         if table not in self.there:
@@ -159,15 +148,13 @@ class _Drawing:
 
 
 def _through(flow: Flow, origins: Mapping[str, Sequence[Origin]]) -> list[Flow]:
-    """A flow from the result of a query as flows from what that is made of; any other one as it is."""
+    """A flow from the result of a source that reads tables as flows from these; any other one as it is."""
     if flow.source.data_set != RESULT:
         return [flow]
     made_of = origins.get(flow.source.column, ())
-    return [flow._replace(source=each.field, by=each.by + flow.by) for each in made_of]
-
-
-def _of_union(flow: Flow, source: TablesSource, columns_of: Mapping[str, Sequence[str]]) -> list[Flow]:
-    return [flow] if flow.source.data_set != RESULT else list(from_each_table(flow, source, columns_of))
+    return [
+        flow._replace(source=each.field, by=each.by + flow.by, direct=flow.direct and each.direct) for each in made_of
+    ]
 
 
 def _described(column: CatalogColumn, declared: Mapping[str, ColumnSpec]) -> CatalogColumn:
@@ -179,14 +166,8 @@ def _inputs(spec: PipelineSpec) -> tuple[str, ...]:
     """The data sets that a pipeline makes rows of."""
     tables = {each.lookup.table for each in spec.enrich if each.lookup}
     services = {f"rest:{each.http.rest}{each.http.path}" for each in spec.enrich if each.http}
-    return tuple(sorted(tables | services | set(_sources(spec))))
-
-
-def _sources(spec: PipelineSpec) -> Iterable[str]:
-    """The data sets that a pipeline's source reads."""
-    if isinstance(spec.source, QuerySource):
-        return spec.source.inputs.values()
-    return spec.source.data_sets if isinstance(spec.source, TablesSource) else (spec.source.data_set,)
+    read = spec.source.data_sets if isinstance(spec.source, LakeSource) else (spec.source.data_set,)
+    return tuple(sorted(tables | services | set(read)))
 
 
 def _description(spec: PipelineSpec, target: Target) -> str:

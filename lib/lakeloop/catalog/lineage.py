@@ -33,10 +33,11 @@ class Flow(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """A column that a column of a query is made of, and by what."""
+    """What a column of a source that reads tables is made of or, where not `direct`, found by, and the steps."""
 
     field: Field
     by: tuple[str, ...]
+    direct: bool = True
 
 
 def columns_after(arriving: Sequence[str], spec: PipelineSpec) -> list[str]:

@@ -1,7 +1,7 @@
 """Which pipelines a part can be read again of, told from their declarations."""
 
 from lakeloop.core.errors import StreamError
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource, TablesSource
+from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, JoinSource, QuerySource, RestSource, TablesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import Dedupe
 
@@ -22,7 +22,7 @@ def require_backfillable(spec: PipelineSpec) -> None:
             "again; update the rows at the source, which come as changes, or give the source a `slot` of a new name, "
             "and the next run reads the whole table anew"
         )
-    if isinstance(source, TablesSource):
+    if isinstance(source, JoinSource | TablesSource):
         raise StreamError(
             f"{name} follows tables of a lake, which have all their rows: `lakeloop stream reset {name}` lets it begin "
             "anew"

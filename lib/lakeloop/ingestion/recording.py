@@ -161,10 +161,13 @@ class Recorder:
     def accept(self, batch: Batch, judged: Judged) -> None:
         """Take the batch back out of bronze and raise when it does not add up, fails a rule or matches too little."""
         counts, spec = judged.counts, self.spec
-        failed = [f"{rule} ({rows:,} rows)" for rule, severity, rows in judged.results if severity == "fail" and rows]
+        results = (*judged.results, *batch.plan.violations)
+        failed = [f"{rule} ({rows:,} rows)" for rule, severity, rows in results if severity == "fail" and rows]
         failed = [f"{', '.join(failed)} violated"] if failed else []
         if short := shortfalls(spec.enrich, judged.matches):
             failed += [*short, *judged.notes]
+        if any(severity == "fail" and rows for _, severity, rows in batch.plan.violations):
+            failed.append(batch.plan.summary)
         if counts.adds_up and not failed:
             return
         seen_in = f"{spec.record_table} version {self.lake.version(spec.record_table)}"

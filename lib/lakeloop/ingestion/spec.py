@@ -14,7 +14,15 @@ from lakeloop.ingestion.change_rules import refuse_one_per_key, refuse_sink_of_c
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.field_names import FieldName
 from lakeloop.ingestion.sink_spec import Sink, Target
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource, Source, TablesSource
+from lakeloop.ingestion.source_specs import (
+    CdcSource,
+    JdbcSource,
+    JoinSource,
+    LakeSource,
+    RestSource,
+    Source,
+    TablesSource,
+)
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.lake.views import ROUTE
@@ -76,6 +84,7 @@ class PipelineSpec(Declaration):
     @model_validator(mode="after")
     def _names_rules_once(self) -> Self:
         names = [*(rule.name for rule in self.rules), *(name for each in self.enrich for name in each.severities)]
+        names += self.source.severities if isinstance(self.source, JoinSource) else []
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise PydanticCustomError("rules", f"two rules are called {', '.join(repeated)}; give one a `name`")
         return self
@@ -104,7 +113,7 @@ class PipelineSpec(Declaration):
                 "mode overwrite replaces the table with each batch, so only the newest rows would stay; leave "
                 "`incremental` out or take mode append or merge",
             )
-        if self.sink.is_replaced and isinstance(self.source, TablesSource):
+        if self.sink.is_replaced and isinstance(self.source, JoinSource | TablesSource):
             raise PydanticCustomError(
                 "overwrite",
                 "mode overwrite replaces the table with each batch, so only the newest rows would stay; take mode "
@@ -204,9 +213,7 @@ class PipelineSpec(Declaration):
     @property
     def followed(self) -> set[str]:
         """The tables of the lake that its rows come from."""
-        if isinstance(self.source, QuerySource):
-            return set(self.source.inputs.values())
-        return set(self.source.lake_tables) if isinstance(self.source, TablesSource) else set()
+        return set(self.source.lake_tables) if isinstance(self.source, LakeSource) else set()
 
     @property
     def inputs(self) -> set[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError
-from lakeloop.ingestion.source_specs import Source, TablesSource
+from lakeloop.ingestion.source_specs import JoinSource, Source, TablesSource
 from lakeloop.ingestion.sources.probing import Check, probe
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.verbs.graph import run_graph
@@ -69,4 +69,6 @@ def find_sources(
 
 def _name_of(source: Source) -> str | None:
     """What is said of a source; None for a query, whose inputs the run itself looks at."""
+    if isinstance(source, JoinSource):
+        return source.origin
     return ", ".join(source.data_sets) if isinstance(source, TablesSource) else source.data_set

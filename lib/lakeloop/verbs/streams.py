@@ -8,7 +8,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import StreamError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.backfill_rules import growing_tables
-from lakeloop.ingestion.source_specs import CdcSource, FilesSource, TablesSource
+from lakeloop.ingestion.source_specs import CdcSource, FilesSource, JoinSource, TablesSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import History, Ledger, RunEntry
@@ -93,7 +93,7 @@ def reset_stream(project: Project, pipeline: str, why: str, run: RunContext) -> 
 
 def _can_be_let_go(root: str, spec: PipelineSpec, history: History) -> bool:
     """Whether the batch under way left no row; where versions of its tables are gone, no run could end it."""
-    if not isinstance(spec.source, TablesSource) or history.last is None:
+    if not isinstance(spec.source, JoinSource | TablesSource) or history.last is None:
         return False
     if not has_table(root, spec.record_table):
         return True

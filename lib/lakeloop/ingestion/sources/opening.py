@@ -5,12 +5,21 @@ from lakeloop.core.config import Project
 from lakeloop.core.connections import AnyConnection, FilesConnection, JdbcConnection, KafkaConnection, RestConnection
 from lakeloop.ingestion.changes import source_columns
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, KafkaSource, QuerySource, RestSource, TablesSource
+from lakeloop.ingestion.source_specs import (
+    CdcSource,
+    JdbcSource,
+    JoinSource,
+    KafkaSource,
+    QuerySource,
+    RestSource,
+    TablesSource,
+)
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.cdc import CdcReader
 from lakeloop.ingestion.sources.cdc.server import libpq_address
 from lakeloop.ingestion.sources.files import FilesReader
 from lakeloop.ingestion.sources.jdbc import Database, JdbcReader
+from lakeloop.ingestion.sources.joins import JoinReader
 from lakeloop.ingestion.sources.kafka import open_kafka, require_kafka
 from lakeloop.ingestion.sources.protocol import System
 from lakeloop.ingestion.sources.query import QueryReader
@@ -87,6 +96,8 @@ def open_system(project: Project, spec: PipelineSpec, lake: Lake) -> System:
             return TablesReader(lake, declared, spec.pipeline, spec.tables[0], keys, texts, path)
         case QuerySource() as declared, _:
             return QueryReader(lake, declared, spec.model_dump_json(exclude={"columns", "keep"}))
+        case JoinSource() as declared, _:
+            return JoinReader(lake, declared, spec.pipeline)
     raise AssertionError(f"find_connection gave the wrong kind for {spec.pipeline}")
 
 

@@ -11,6 +11,7 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.source_specs import (
     CdcSource,
     JdbcSource,
+    JoinSource,
     KafkaSource,
     QuerySource,
     RestSource,
@@ -78,10 +79,10 @@ def require_waiting(spec: PipelineSpec) -> None:
 
 
 def form_of_source(source: object) -> Form | None:
-    """The form of all rows of a database, an API, topics or tables; None for files, which have one each."""
+    """The form of all rows of a database, an API, topics, tables or a join; None for files, which have one each."""
     if isinstance(source, KafkaSource):
         return Form("message")
-    if isinstance(source, JdbcSource | TablesSource):
+    if isinstance(source, JdbcSource | JoinSource | TablesSource):
         return Form("columns")
     return Form("api") if isinstance(source, RestSource) else None
 
