@@ -48,7 +48,8 @@ def keep_changes(lake: Lake, spec: PipelineSpec) -> None:
         return
     path = lake.path(spec.sink.table)
     if not is_on(FEED, DeltaTable(path).metadata().configuration):
-        lake.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{FEED}' = 'true')")
+        quoted = path.replace("`", "``")
+        lake.spark.sql(f"ALTER TABLE delta.`{quoted}` SET TBLPROPERTIES ('{FEED}' = 'true')")
 
 
 def is_published(lake: Lake, spec: PipelineSpec, batch: Batch) -> bool:
