@@ -66,7 +66,8 @@ def keep_changes(lake: Lake, target: Target) -> None:
         return
     path = lake.path(target.table)
     if not is_on(FEED, DeltaTable(path).metadata().configuration):
-        switch_on = f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{FEED}' = 'true')"
+        quoted = path.replace("`", "``")
+        switch_on = f"ALTER TABLE delta.`{quoted}` SET TBLPROPERTIES ('{FEED}' = 'true')"
         in_turn(path, lambda: lake.spark.sql(switch_on))
 
 

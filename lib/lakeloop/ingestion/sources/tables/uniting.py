@@ -42,8 +42,8 @@ def unite_columns(
         for name in columns:
             of.setdefault(spelt.setdefault(name.lower(), name), {})[table] = name
     if table_column is not None and table_column.lower() in spelt:
-        holder = next(iter(of[spelt[table_column.lower()]]))
-        raise SourceError(f"{holder} has a column {table_column} of its own; give table_column another name")
+        holder, name = next(iter(of[spelt[table_column.lower()]].items()))
+        raise SourceError(f"{holder} has a column {name} of its own; give table_column another name")
     declared = {name.lower() for name in lacking}
     if unknown := sorted(name for name in lacking if name.lower() not in spelt):
         raise SourceError(
@@ -84,7 +84,7 @@ def _type_of(
     name: str, tables: Mapping[str, Mapping[str, str]], holders: Mapping[str, str], texts: Collection[str]
 ) -> str:
     types = {table: tables[table][column] for table, column in holders.items()}
-    different = sorted(set(types.values()))
+    different = list(dict.fromkeys(types.values()))
     if len(different) == 1:
         return different[0]
     first, second = (next(table for table, type_ in types.items() if type_ == wanted) for wanted in different[:2])
