@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic_core import PydanticCustomError
 
 from lakeloop.ingestion.sink_spec import Sink
-from lakeloop.ingestion.transforms import Dedupe, Transform
+from lakeloop.ingestion.transforms import Dedupe, Survive, Transform
 from lakeloop.quality import Rule
 
 
@@ -29,6 +29,8 @@ def refuse_one_per_key(transforms: Sequence[Transform], rules: Sequence[Rule]) -
     """Raise for what would drop or quarantine all but one change of a key."""
     if any(isinstance(transform.step, Dedupe) for transform in transforms):
         raise PydanticCustomError("transforms", "dedupe: several changes of a key are no duplicates; leave it out")
+    if any(isinstance(transform.step, Survive) for transform in transforms):
+        raise PydanticCustomError("transforms", "survive: several changes of a key are no rows of several sources")
     if any(rule.kind == "is_unique" for rule in rules):
         raise PydanticCustomError(
             "rules", "is_unique: a key may change several times in a batch; a constraint of the source keeps it unique"

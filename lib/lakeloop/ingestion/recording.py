@@ -41,7 +41,15 @@ from lakeloop.ingestion.sources.protocol import (
     Source,
 )
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types, is_by_row
+from lakeloop.ingestion.transforms import (
+    BECAUSE,
+    CONFLICTS,
+    Conformed,
+    conform,
+    declared_severities,
+    declared_types,
+    is_by_row,
+)
 from lakeloop.lake.batch_counts import BatchCounts, count_batch
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.tables import Lake, data_columns
@@ -99,7 +107,7 @@ class Recorder:
                 RESCUED,
                 F.lit(batch.plan.details.get("schema", {}).get("version")).cast("int").alias(SCHEMA_VERSION),
                 *([FINGERPRINT] if FINGERPRINT in verdicts.columns else []),
-                *(name for name in (CHANGE, ROUTE) if name in verdicts.columns),
+                *(name for name in (CHANGE, ROUTE, CONFLICTS) if name in verdicts.columns),
                 *enriched.outcomes,
                 *data_columns(enriched.rows.frame),
             ),
@@ -146,6 +154,7 @@ class Recorder:
         found = self._count(batch)
         require_routes_of(self.spec, batch, found.by_route)
         known: dict[str, str] = {rule.name: rule.severity for rule in self.spec.rules_of(batch.plan.kind)}
+        known |= declared_severities(self.spec.transforms)
         known |= {finding.name: finding.severity for finding in no_route(self.spec)[0]}
         for each in self.spec.enrich:
             known |= each.severities

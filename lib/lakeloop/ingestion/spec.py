@@ -24,7 +24,7 @@ from lakeloop.ingestion.source_specs import (
     TablesSource,
 )
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, Tag, refuse_unkeepable
-from lakeloop.ingestion.transforms import Dedupe, Transform
+from lakeloop.ingestion.transforms import Dedupe, Survive, Transform
 from lakeloop.lake.views import ROUTE
 from lakeloop.quality import Rule
 
@@ -182,11 +182,11 @@ class PipelineSpec(Declaration):
         return [rule.model_copy(update={"name": f"{target.route}_{rule.name}", **only}) for rule in rules]
 
     def _dedupes(self, keys: tuple[str, ...]) -> bool:
-        """Whether a dedupe makes keys unique; one whose keys are changed afterwards does not."""
+        """Whether a step makes keys unique; one whose keys are changed afterwards does not."""
         wanted, unique = set(keys), False
         for transform in self.transforms:
             step = transform.step
-            if isinstance(step, Dedupe):
+            if isinstance(step, Dedupe | Survive):
                 unique = unique or set(step.keys) <= wanted
             elif wanted & step.writes:
                 unique = False

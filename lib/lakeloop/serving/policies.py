@@ -8,6 +8,7 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
+from lakeloop.ingestion.transforms import CONFLICTS
 from lakeloop.lake.masks import Mask
 from lakeloop.lake.select import Masks
 from lakeloop.serving.access_spec import AccessSpec
@@ -18,12 +19,16 @@ FINGERPRINT = "_fingerprint"  # without a key, so that a value could be tried ou
 
 @dataclass(frozen=True)
 class Policy:
-    """What is declared of one table; a table that no pipeline writes has an empty one and is shown as it is."""
+    """What is declared of one table; a table that no pipeline writes has an empty one and is shown as it is.
+
+    `may_lack` names masked columns that the table leaves out now, and may have from before.
+    """
 
     description: str = ""
     owner: str | None = None
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
     masks: Masks = field(default_factory=dict)
+    may_lack: tuple[str, ...] = ()
 
 
 def load_policies(project: Project) -> dict[str, Policy]:
@@ -36,17 +41,15 @@ def load_policies(project: Project) -> dict[str, Policy]:
         spec = load_pipeline(project, name)
         masks: dict[str, Mask] = {column: spec.columns[column].mask or "redact" for column in spec.pii_columns}
         # What a row was before it was conformed, and why it was refused, quote any of its columns.
-        telling = [*RECORD_COLUMNS, *([FINGERPRINT] if is_fingerprinted(spec) else [])]
+        telling = [*RECORD_COLUMNS, CONFLICTS, *([FINGERPRINT] if is_fingerprinted(spec) else [])]
         of_record: dict[str, Mask] = masks | dict.fromkeys(telling, "redact") if masks else {}
         for target in spec.targets:
             if target.table in found:
                 raise ConfigError(f"two pipelines write {target.table}; a table has one pipeline")
-            shown = target.shown(list(spec.columns))
-            columns = {column: spec.columns[column] for column in shown}
-            own = {column: mask for column, mask in masks.items() if column in shown}
-            found[target.table] = Policy(spec.description, spec.owner, columns, own)
+            left_out = tuple(column for column in masks if column not in target.shown(list(masks)))
+            found[target.table] = Policy(spec.description, spec.owner, spec.columns, masks, left_out)
         record = f"Every row that came in for {spec.said_tables}, with its verdict and its reasons"
-        found[spec.record_table] = Policy(record, spec.owner, spec.columns, of_record)
+        found[spec.record_table] = Policy(record, spec.owner, spec.columns, of_record, (CONFLICTS,))
     return found
 
 
@@ -58,6 +61,11 @@ def is_fingerprinted(spec: PipelineSpec) -> bool:
 def reach(tables: Iterable[str], policies: Mapping[str, Policy], *, pii: bool) -> dict[str, Masks]:
     """The masks of each table, none where the reader has the right to personal data."""
     return {table: {} if pii or table not in policies else policies[table].masks for table in tables}
+
+
+def may_lack(tables: Iterable[str], policies: Mapping[str, Policy]) -> dict[str, tuple[str, ...]]:
+    """The masked columns that each table need not have."""
+    return {table: policies[table].may_lack for table in tables if table in policies and policies[table].may_lack}
 
 
 def access_problems(project: Project, access: AccessSpec) -> list[str]:
