@@ -20,7 +20,6 @@ def refuse_one_per_key(transforms: Sequence[Transform], rules: Sequence[Rule]) -
     """Raise for what would drop or quarantine all but one change of a key."""
     if any(isinstance(transform.step, Dedupe) for transform in transforms):
         raise PydanticCustomError("transforms", "dedupe: several changes of a key are no duplicates; leave it out")
-    if any(rule.kind == "is_unique" for rule in rules):
-        raise PydanticCustomError(
-            "rules", "is_unique: a key may change several times in a batch; a constraint of the source keeps it unique"
-        )
+    if counting := [rule.kind for rule in rules if rule.kind in ("is_unique", "occurs_at_most")]:
+        text = f"{counting[0]}: a key may change several times in a batch; a constraint of the source counts its rows"
+        raise PydanticCustomError("rules", "{text}", {"text": text})
