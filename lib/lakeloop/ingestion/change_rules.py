@@ -31,7 +31,6 @@ def refuse_one_per_key(transforms: Sequence[Transform], rules: Sequence[Rule]) -
         raise PydanticCustomError("transforms", "dedupe: several changes of a key are no duplicates; leave it out")
     if any(isinstance(transform.step, Survive) for transform in transforms):
         raise PydanticCustomError("transforms", "survive: several changes of a key are no rows of several sources")
-    if any(rule.kind == "is_unique" for rule in rules):
-        raise PydanticCustomError(
-            "rules", "is_unique: a key may change several times in a batch; a constraint of the source keeps it unique"
-        )
+    if counting := [rule.kind for rule in rules if rule.kind in ("is_unique", "occurs_at_most")]:
+        text = f"{counting[0]}: a key may change several times in a batch; a constraint of the source counts its rows"
+        raise PydanticCustomError("rules", "{text}", {"text": text})

@@ -27,7 +27,11 @@ ROW_RULES: tuple[Callable[..., Column], ...] = (
     rules.matches,
     rules.has_length,
 )
-DATASET_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (dataset_rules.is_unique, dataset_rules.references)
+COUNTING_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (
+    dataset_rules.is_unique,
+    dataset_rules.occurs_at_most,
+)
+DATASET_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (*COUNTING_RULES, dataset_rules.references)
 OPTIONS = ("name", "severity", "filter", "owner", "description")
 KINDS: Mapping[str, Callable[..., Any]] = {function.__name__: function for function in (*ROW_RULES, *DATASET_RULES)}
 
@@ -131,10 +135,10 @@ class Rule(Declaration):
         for column in self.columns:
             if column not in frame.columns:
                 raise TableError(f"rule {self.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
-        if self.kind == "is_unique":
+        if (count := KINDS[self.kind]) in COUNTING_RULES:
             if self.filter is not None:
                 counted = counted & F.coalesce(F.expr(self.filter), F.lit(False))
-            frame, violation = dataset_rules.is_unique(frame, **self.parameters, counted=counted, marker=marker)
+            frame, violation = count(frame, **self.parameters, counted=counted, marker=marker)
         elif self.kind == "references":
             frame, violation = dataset_rules.references(frame, **self.parameters, read_table=read_table, marker=marker)
         else:
