@@ -64,6 +64,12 @@ def test_whole_pipelines_in_the_docs_fit() -> None:
         {"transforms": [{"trim": ["a"]}, {"cast": {"a": "decimal(10,2)"}}, {"impute": {"a": "median"}}]},
         {"transforms": [{"impute": {"a": {"constant": 0}, "b": {"mean": {"by": ["c"]}}}}]},
         {"transforms": [{"map": {"a": {"values": {"1": True, "2": None}, "otherwise": None}}}]},
+        {
+            "transforms": [
+                {"survive": {"keys": ["a"], "from": "b", "columns": {"c": "longest"}, "otherwise": {"prefer": ["d"]}}}
+            ]
+        },
+        {"source": {"tables": ["silver.a", "silver.b"], "lacking": ["c"]}},
         {"trigger": "5s", "retry": {"times": 3, "wait": "30s"}},
         {"trigger": "available_now"},
         {"retry": {"times": "${env:TIMES:-3}"}},

@@ -2,9 +2,10 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration
@@ -51,12 +52,16 @@ class Within(Declaration):
 class MatchRate(Declaration):
     """The share of left rows that have a partner when their time is up."""
 
+    short_form: ClassVar[JsonSchemaValue | None] = {"type": "string"}
+
     at_least: Percent
     severity: Literal["warn", "fail"] = Field(default="fail", description="A share is of a batch: no row of it is bad")
 
 
 class FanOut(Declaration):
     """How many rows one left row may become."""
+
+    short_form: ClassVar[JsonSchemaValue | None] = {"type": "integer"}
 
     at_most: int = Field(ge=1, strict=True)
     severity: Literal["error", "warn", "fail"] = "error"

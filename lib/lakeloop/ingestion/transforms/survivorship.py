@@ -3,15 +3,16 @@
 import operator
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 from pyspark.sql import Column, Window, WindowSpec
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, MapType, StringType, StructType
 
-from lakeloop.core.documents import Declaration, unknown_key
+from lakeloop.core.documents import ONE_KEY, Declaration, unknown_key
 from lakeloop.core.errors import TableError
 from lakeloop.ingestion.transforms.allowed import Columns
 from lakeloop.ingestion.transforms.conflicts import with_conflicts
@@ -23,6 +24,9 @@ ONE_WAY = "a value is chosen in one way: longest, most_common, {prefer: [crm, sh
 
 class Way(Declaration):
     """Which values of a column come first: exactly one of these; `longest` is short for `{longest: true}`."""
+
+    model_config = ONE_KEY
+    short_form: ClassVar[JsonSchemaValue | None] = {"enum": ["longest", "most_common"]}
 
     prefer: Columns | None = Field(default=None, description="Sources, the best first; all others come last")
     latest_by: str | None = Field(default=None, description="Column; NULL is oldest")
