@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter, ValidationError
 from typer.testing import CliRunner
@@ -32,13 +31,13 @@ def problems(glob: str, document: Any) -> list[str]:
     return [error.message for error in Draft202012Validator(SCHEMAS[glob]).iter_errors(plain(document))]
 
 
-def blocks() -> list[tuple[str, dict[str, Any]]]:
-    found = []
+def pipelines_in_docs(tmp_path: Path) -> list[tuple[str, dict[str, Any]]]:
+    found, file = [], tmp_path / "block.yml"
     for page in sorted((ROOT / "docs").glob("*.md")):
         for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), flags=re.DOTALL):
-            document = yaml.safe_load(block)
-            if isinstance(document, dict) and {"pipeline", "source", "sink"} <= document.keys():
-                found.append((page.name, document))
+            if all(re.search(f"^{key}:", block, re.MULTILINE) for key in ("pipeline", "source", "sink")):
+                file.write_text(block)
+                found.append((page.name, Document.load(file).values))
     return found
 
 
@@ -49,9 +48,10 @@ def test_each_schema_is_one_and_fits_the_files_that_are_here(glob: str) -> None:
         assert problems(glob, Document.load(file).values) == [], file
 
 
-def test_whole_pipelines_in_the_docs_fit() -> None:
-    assert len(blocks()) >= 3
-    for page, document in blocks():
+def test_whole_pipelines_in_the_docs_fit(tmp_path: Path) -> None:
+    found = pipelines_in_docs(tmp_path)
+    assert len(found) >= 3
+    for page, document in found:
         assert problems("pipelines/*.yml", document) == [], page
 
 
