@@ -1,5 +1,6 @@
 """Whole batches on a lake of their own: what adds up, what a kill at any step leaves, what is taken back."""
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
+from lakeloop.lake.ops_tables import read_rows
 from lakeloop.lake.tables import Commit, Lake
 
 APPEND = {"table": "silver.orders"}
@@ -137,6 +139,13 @@ class Shop:
         return [row["outcome"] for row in Ledger(self.lake.root).runs(100)]
 
 
+def committed_by(lake: Lake, table: str) -> set[tuple[str, int]]:
+    """Who wrote a table by its log: the writer of the pipeline's ledger, and the number of the batch."""
+    log = Path(lake.path(table)) / "_delta_log"
+    actions = [json.loads(line) for commit in log.glob("*.json") for line in commit.read_text().splitlines()]
+    return {(each["txn"]["appId"], each["txn"]["version"]) for each in actions if "txn" in each}
+
+
 DAY = "2026-01-01"
 
 
@@ -224,6 +233,9 @@ def test_a_killed_merge_is_merged_once(spark: SparkSession, tmp_path: Path, step
         shop.run(killed_at(shop, step))
     shop.run()
     assert shop.run().outcome == "nothing_new"
+    planned = {(row["writer"], row["batch_id"]) for row in read_rows(shop.lake.root, "ops.batches")}
+    for table in ("bronze.orders", "silver.orders"):
+        assert committed_by(shop.lake, table) == planned
     rows = shop.lake.read("silver.orders").select("id", "amount", "is_current", F.col("end_time").isNull()).collect()
     assert sorted(tuple(row) for row in rows) == [
         ("a", 1, False, False), ("a", 2, True, True), ("b", 1, True, True)
