@@ -25,6 +25,7 @@ ROW_RULES: tuple[Callable[..., Column], ...] = (
     rules.is_in,
     rules.matches,
     rules.has_length,
+    rules.is_not_ahead,
 )
 DATASET_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (dataset_rules.is_unique, dataset_rules.references)
 OPTIONS = ("name", "severity", "filter", "owner", "description")
