@@ -328,6 +328,22 @@ def test_errors_of_the_source_are_recorded_and_the_same_batch_is_tried_again(
     assert "no column 'ident'" in entries[1]["message"]
 
 
+@pytest.mark.parametrize("sink", [APPEND, HISTORY])
+def test_a_table_has_one_pipeline_whatever_another_project_declares(
+    spark: SparkSession, tmp_path: Path, sink: dict[str, Any]
+) -> None:
+    shop = Shop(spark, tmp_path, {"sink": sink})
+    shop.drop("1.csv", f"a,{DAY},1")
+    shop.run()
+    other = Shop(spark, tmp_path, {"sink": sink, "pipeline": "returns"})
+    said = "silver.orders (is written by the pipeline orders|shows the rows of bronze.orders), and a table has one"
+    with pytest.raises(TableError, match=said):
+        other.run()
+    shop.drop("2.csv", f"b,{DAY},2")
+    assert shop.run().counts.read == 1
+    assert shop.silver() == Counter({("a", 1): 1, ("b", 2): 1})
+
+
 def test_a_table_of_somebody_else_is_not_taken_over(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(spark, tmp_path)
     shop.drop("1.csv", f"a,{DAY},1")

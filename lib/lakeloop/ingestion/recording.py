@@ -160,8 +160,7 @@ class Recorder:
         if counts.adds_up and not failed:
             return
         seen_in = f"{spec.record_table} version {self.lake.version(spec.record_table)}"
-        with self.lake.committing(batch.commit.withdrawal):
-            self.lake.handle(spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
+        self.withdraw(batch)
         if not counts.adds_up:
             raise AccountingError(
                 f"{spec.pipeline}: batch {batch.batch_id} was withdrawn: {counts.read:,} rows were read, but "
@@ -172,6 +171,11 @@ class Recorder:
             f"{spec.pipeline}: {'; '.join(failed)}, so {spec.sink.table} was not touched and the batch will "
             f"be read again; its rows and their reasons stand in {seen_in}"
         )
+
+    def withdraw(self, batch: Batch) -> None:
+        """Take the batch back out of bronze; doing it again changes nothing."""
+        with self.lake.committing(batch.commit.withdrawal):
+            self.lake.handle(self.spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
 
     @property
     def _goes_row_by_row(self) -> bool:

@@ -78,6 +78,15 @@ class ExplainingSource(Protocol):
 
 
 @runtime_checkable
+class MovingSource(Protocol):
+    """A source that goes on changing below a plan, so that a second reading says nothing of the first."""
+
+    def has_moved(self, plan: Plan) -> bool:
+        """Whether other rows may be there than were read first."""
+        ...
+
+
+@runtime_checkable
 class RereadingSource(Protocol):
     """A source that makes rows of its own originals again."""
 
