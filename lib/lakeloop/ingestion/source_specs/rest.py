@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration, propose
-from lakeloop.core.durations import parse_wait
+from lakeloop.core.durations import Duration, parse_wait
 from lakeloop.ingestion.field_names import FieldName, FieldNames, distinct_fields
 from lakeloop.ingestion.schemas.declaration import SchemaRules
 from lakeloop.ingestion.source_specs.jdbc import Cursor
@@ -67,6 +67,10 @@ class RestCursor(Cursor):
         default=0, description="How far back is asked again: a length of time, or a number for cursors that are numbers"
     )
     key: tuple[DottedPath, ...] = Field(default=(), description="What identifies a record")
+    ahead: Duration | None = Field(
+        default=None,
+        description="How far ahead of this machine's clock a time may be to be read; left out: 10m, without zone 1d",
+    )
 
 
 class RestSource(Declaration):
