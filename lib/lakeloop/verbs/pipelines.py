@@ -153,6 +153,7 @@ class _Turn:
         """Run one pipeline, again where it fails and says so; while it is paused, do nothing."""
         ended, say = _Ended(), partial(_named, self.progress, spec.pipeline)
         if pause := find_pause(self.lake.root, spec.pipeline):
+            self.turns.leave(spec.pipeline)
             if not self.context.is_polling:
                 said = f"{pause.said}; lakeloop stream resume {spec.pipeline}"
                 ended.entries.append(RunEntry(spec.pipeline, spec.sink.table, "paused", now(), said))
@@ -163,6 +164,7 @@ class _Turn:
                 ended.entries.extend(self._batches(spec, say))  # those before a failure count
                 return ended
             except LakeloopError as error:
+                self.turns.leave(spec.pipeline)
                 log.error("pipeline failed", run_id=self.context.run_id, pipeline=spec.pipeline, error=str(error))
                 if wait is None or not isinstance(error, TRANSIENT) or isinstance(error, DiskFullError):
                     ended.error = error
