@@ -8,7 +8,7 @@ import pytest
 
 from lakeloop.core.connections import KafkaConnection
 from lakeloop.core.errors import SourceError, StreamError
-from lakeloop.core.run_record import RunContext, now
+from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.backfill_rules import require_backfillable
 from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.sources.backfill import Asked, Backfill
@@ -25,6 +25,7 @@ from lakeloop.ingestion.sources.rest.reach import Within
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.file_catalog import KnownFiles
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
+from lakeloop.verbs.alerting import arrival_of
 
 RUN = RunContext("backfill", "local", run_id="r9", user="keeper")
 MERGE = {"table": "silver.p", "mode": "merge", "keys": ["id"], "sequence_by": "at"}
@@ -218,3 +219,15 @@ def test_a_backfill_goes_on_where_the_same_is_asked_of_the_same_declaration(tmp_
     assert (key(asked), key(Asked("1", "8")), key(asked, "other")) == ("a", "new", "new")
     end(None)
     assert key(asked) == "new"
+
+
+def test_what_is_read_again_is_no_arrival(tmp_path: Path) -> None:
+    root, files = str(tmp_path / "lake"), {"files": "drop", "formats": {"csv": {}}, "expect": {"every": "1h"}}
+    spec = pipeline(files, MERGE)
+    at = now() - dt.timedelta(hours=3)
+    for run, started_at in ((RunContext("run", "local"), at), (RUN, at)):
+        entry = RunEntry("p", "silver.p", "succeeded", started_at, "", 0, RowCounts(read=1, good=1))
+        Ledger(root).record(run, entry)
+    arrival = arrival_of(root, spec)
+    assert arrival is not None
+    assert arrival.waiting_since == Ledger(root).runs(2)[0]["ended_at"]

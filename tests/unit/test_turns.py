@@ -53,7 +53,9 @@ def test_a_watcher_that_ends_leaves_its_place(tmp_path: Path) -> None:
     backfill, watcher, told = Turns(str(tmp_path)), Turns(str(tmp_path)), list[str]()
     with backfill.taken("p", lambda: None):
         assert not has_turn(watcher)
-    watcher.left()
+        assert watcher.is_queued("p")
+    watcher.leave("p")
+    watcher.leave("q")
     with backfill.taken("p", lambda: told.append("waits")):
         assert told == []
 

@@ -16,16 +16,18 @@ from lakeloop.core.errors import (
     LakeloopError,
     RuleFailedError,
     SourceError,
+    TableError,
 )
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.core.spark_failures import SPARK_FAILURES, said
 from lakeloop.ingestion.disk_full import explain_full_disk
 from lakeloop.ingestion.events import EventSender
 from lakeloop.ingestion.http.service import Service
+from lakeloop.ingestion.landings import sweep
 from lakeloop.ingestion.publishing import keep_changes, publish, require_same_routes
-from lakeloop.ingestion.recording import Recorder
+from lakeloop.ingestion.recording import Judged, Recorder
 from lakeloop.ingestion.soundness import require_agreement, require_sound_logs
-from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, SiftingSource, Source
+from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, MovingSource, SiftingSource, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
 from lakeloop.lake.tables import Lake
@@ -63,7 +65,7 @@ class Pipeline:
                 if not run.is_polling:
                     ledger.record(run, entry)
                 return entry
-            judged = recorder.find(batch) if resumed else None
+            batch, judged = self._found(batch, recorder, ledger, run, progress) if resumed else (batch, None)
             if judged is None:
                 progress(f"checking {batch.plan.summary}")
                 try:
@@ -106,6 +108,25 @@ class Pipeline:
         for sender in self.events:
             sender.send(self.lake, self.spec, batch)
 
+    def _found(
+        self, batch: Batch, recorder: Recorder, ledger: Ledger, run: RunContext, progress: Progress
+    ) -> tuple[Batch, Judged | None]:
+        """What an interrupted run has recorded of a batch, None where it had not.
+
+        Where its source has changed since, nobody can tell whether all rows of that reading were recorded: the batch is
+        withdrawn then, and its plan is a batch of its own.
+        """
+        judged = recorder.find(batch)
+        moves = isinstance(self.source, MovingSource) and self.source.has_moved(batch.plan)
+        if judged is None or judged.counts.adds_up or not moves:
+            return batch, judged
+        name, table = self.spec.pipeline, self.spec.said_tables
+        progress("reading a batch again, since its source has changed")
+        recorder.withdraw(batch)
+        said = "read again: its run was interrupted, and the source has changed since"
+        ledger.record(run, RunEntry(name, table, "withdrawn", now(), said, batch.batch_id))
+        return ledger.plan(name, batch.plan, run, ledger.history(name)), None
+
     def _planned_anew(
         self, batch: Batch, failure: PySparkException | Py4JJavaError, ledger: Ledger, run: RunContext
     ) -> Batch:
@@ -135,11 +156,23 @@ class Pipeline:
             return problem
         raise problem
 
+    def _require_own_tables(self) -> None:
+        """Raise TableError where another pipeline writes what this one is about to begin."""
+        name = self.spec.pipeline
+        for table in self.spec.tables:
+            if others := self.lake.writers(table) - {name}:
+                raise TableError(
+                    f"{table} is written by the pipeline {', '.join(sorted(others))}, and a table has one; name "
+                    f"another table as the sink of {name}, or move it away"
+                )
+
     def _next_batch(self, ledger: Ledger, run: RunContext, progress: Progress) -> tuple[Batch | None, bool]:
         name = self.spec.pipeline
         require_sound_logs(self.lake.root, self.spec)
         before = ledger.history(name)
         require_agreement(self.lake.root, self.spec, before, files=not run.is_polling)
+        if before.last is None:
+            self._require_own_tables()
         for target in self.spec.targets:
             keep_changes(self.lake, target)
         interrupted = before.last if before.outcome is None else None
@@ -150,5 +183,6 @@ class Pipeline:
             entry = RunEntry(name, self.spec.said_tables, "withdrawn", now(), "was withdrawn", interrupted.batch_id)
             ledger.record(run, entry)
         require_same_routes(self.lake, self.spec)
+        sweep(self.lake.root, name)
         plan = self.source.plan(before.finished, progress)
         return (ledger.plan(name, plan, run, before) if plan else None), False

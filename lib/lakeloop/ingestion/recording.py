@@ -37,7 +37,6 @@ from lakeloop.ingestion.sources.protocol import (
     RESCUED,
     SCHEMA_VERSION,
     Extract,
-    MovingSource,
     Source,
 )
 from lakeloop.ingestion.spec import PipelineSpec
@@ -146,8 +145,8 @@ class Recorder:
     def find(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
 
-        What was read is counted at the source again where that can tell anything: not where rows go one by one, where
-        they may have changed since, or where the batch had been accepted and published.
+        What was read is counted at the source again where that can tell anything: not where rows go one by one, or
+        where the batch had been accepted and published.
         """
         if self.lake.find_commit(self.spec.record_table, batch.commit) is None:
             return None
@@ -162,8 +161,7 @@ class Recorder:
         if not published and not set(found.by_reason) <= set(known):
             known |= {finding.name: finding.severity for finding in self.source.read(batch.plan).findings}
         severities = {reason: known.get(reason, "error") for reason in found.by_reason}
-        has_moved = isinstance(self.source, MovingSource) and self.source.has_moved(batch.plan)
-        is_told = published or has_moved or self._goes_row_by_row
+        is_told = published or self._goes_row_by_row
         read = found.rows.read if is_told else self.source.read(batch.plan).frame.count()
         return self._summed(read, found, severities)
 
@@ -180,8 +178,7 @@ class Recorder:
         if counts.adds_up and not failed:
             return
         seen_in = f"{spec.record_table} version {self.lake.version(spec.record_table)}"
-        with self.lake.committing(spec.record_table, batch.commit.withdrawal):
-            self.lake.handle(spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
+        self.withdraw(batch)
         if not counts.adds_up:
             raise AccountingError(
                 f"{spec.pipeline}: batch {batch.batch_id} was withdrawn: {counts.read:,} rows were read, but "
@@ -192,6 +189,11 @@ class Recorder:
             f"{spec.pipeline}: {'; '.join(failed)}, so {spec.said_tables} was not touched and the batch will "
             f"be read again; its rows and their reasons stand in {seen_in}"
         )
+
+    def withdraw(self, batch: Batch) -> None:
+        """Take the batch back out of bronze; doing it again changes nothing."""
+        with self.lake.committing(self.spec.record_table, batch.commit.withdrawal):
+            self.lake.handle(self.spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
 
     @property
     def _goes_row_by_row(self) -> bool:

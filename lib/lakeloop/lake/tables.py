@@ -17,6 +17,7 @@ from lakeloop.lake.table_turns import alone, in_turn
 from lakeloop.lake.views import View, find_view, write_view
 
 NEWEST = 20  # commits that are looked at before the whole history is
+WRITER = re.compile(r'\{"writer": "(.+?)-[0-9a-f]{12}[-"]')  # as Commit.metadata has it
 REFERENCE = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
 
 
@@ -81,10 +82,15 @@ class Lake:
     def publish_view(self, table: str, view: View) -> None:
         """Let `table` show rows of a record; saying it again changes nothing.
 
-        Raises TableError when `table` has rows of its own.
+        Raises TableError when `table` has rows of its own, or shows those of another table.
         """
         if DeltaTable.isDeltaTable(self.spark, self.path(table)):
             raise TableError(f"{table} exists and has rows of its own; name another table as the sink, or move it away")
+        if (known := self.view(table)) is not None and known.record_table != view.record_table:
+            raise TableError(
+                f"{table} shows the rows of {known.record_table}, and a table has one pipeline; name another table as "
+                "the sink, or move it away"
+            )
         write_view(self.path(table), view)
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
@@ -135,6 +141,14 @@ class Lake:
                 if isinstance(said, dict) and (said.get("writer"), said.get("batch_id")) == wanted:
                     return Committed(said["run_id"], int(entry.get("operationMetrics", {}).get("numOutputRows", 0)))
         return None
+
+    def writers(self, table: str) -> set[str]:
+        """The pipelines that the newest commits to a table are of, as these say."""
+        if self.view(table) is not None or not self.exists(table):
+            return set()
+        said = (entry.get("userMetadata") or "" for entry in deltalake.DeltaTable(self.path(table)).history(NEWEST))
+        found = (WRITER.match(text) for text in said)
+        return {each[1] for each in found if each}
 
     def write(
         self,

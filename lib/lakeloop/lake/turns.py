@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.1
 class Turns:
     """The turns that one process takes at the pipelines of a lake.
 
-    A watcher that did not get its turn keeps its place in the queue until it comes again.
+    A watcher that did not get its turn keeps its place in the queue until it comes again, which has to be soon.
     """
 
     root: str
@@ -68,10 +68,14 @@ class Turns:
                 queue.close()
             yield has_turn
 
-    def left(self) -> None:
-        """Leave all queues."""
-        while self._places:
-            self._places.popitem()[1].close()
+    def is_queued(self, pipeline: str) -> bool:
+        """Whether a place in the queue is kept, and others wait behind it."""
+        return pipeline in self._places
+
+    def leave(self, pipeline: str) -> None:
+        """Give a place in the queue up, if there is one."""
+        if (queue := self._places.pop(pipeline, None)) is not None:
+            queue.close()
 
     def _opened(self, pipeline: str, what: str) -> IO[bytes]:
         folder = Path(self.root.removeprefix("file://")) / FOLDER

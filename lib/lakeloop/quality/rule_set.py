@@ -26,6 +26,7 @@ ROW_RULES: tuple[Callable[..., Column], ...] = (
     rules.is_in,
     rules.matches,
     rules.has_length,
+    rules.is_not_ahead,
 )
 COUNTING_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (
     dataset_rules.is_unique,

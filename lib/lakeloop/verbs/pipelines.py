@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
@@ -54,6 +55,8 @@ def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
     Raises ConfigError where they read each other in a circle, or two write one table or read one slot.
     """
     specs = {name: load_pipeline(project, name) for name in names}
+    for other in _others(project, names):
+        _refuse_shared([*specs.values(), other])
     try:
         return [specs[name] for name in TopologicalSorter(dependencies(list(specs.values()))).static_order()]
     except CycleError as error:
@@ -62,13 +65,30 @@ def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
 
 def dependencies(specs: Sequence[PipelineSpec]) -> dict[str, set[str]]:
     """The pipelines that each one waits for. Raises ConfigError where two write one table or read one slot."""
+    writers = _refuse_shared(specs)
+    return {spec.pipeline: {writers[table] for table in spec.inputs if table in writers} for spec in specs}
+
+
+def _others(project: Project, names: Sequence[str]) -> Iterator[PipelineSpec]:
+    """The pipelines that are not named; one whose declaration is wrong stops no other."""
+    for name in project.names("pipelines"):
+        if name not in names:
+            with suppress(LakeloopError):
+                yield load_pipeline(project, name)
+
+
+def _refuse_shared(specs: Sequence[PipelineSpec]) -> dict[str, str]:
+    """The pipeline that writes each table. Raises ConfigError where there are two, or two that read one slot."""
     writers: dict[str, str] = {}
     for spec in specs:
         for table in spec.tables:
             if (other := writers.setdefault(table, spec.pipeline)) != spec.pipeline:
-                raise ConfigError(f"{other} and {spec.pipeline} both write {table}; a table has one pipeline")
+                raise ConfigError(
+                    f"{other} and {spec.pipeline} both write {table}, and a table has one pipeline; give one of them a "
+                    "sink of its own"
+                )
     _refuse_shared_slots(specs)
-    return {spec.pipeline: {writers[table] for table in spec.inputs if table in writers} for spec in specs}
+    return writers
 
 
 def _refuse_shared_slots(specs: Sequence[PipelineSpec]) -> None:
@@ -134,6 +154,7 @@ class _Turn:
         """Run one pipeline, again where it fails and says so; while it is paused, do nothing."""
         ended, say = _Ended(), partial(_named, self.progress, spec.pipeline)
         if pause := find_pause(self.lake.root, spec.pipeline):
+            self.turns.leave(spec.pipeline)
             if not self.context.is_polling:
                 said = f"{pause.said}; lakeloop stream resume {spec.pipeline}"
                 ended.entries.append(RunEntry(spec.pipeline, spec.said_tables, "paused", now(), said))
@@ -144,6 +165,7 @@ class _Turn:
                 ended.entries.extend(self._batches(spec, say))  # those before a failure count
                 return ended
             except LakeloopError as error:
+                self.turns.leave(spec.pipeline)
                 log.error("pipeline failed", run_id=self.context.run_id, pipeline=spec.pipeline, error=str(error))
                 if wait is None or not isinstance(error, TRANSIENT) or isinstance(error, DiskFullError):
                     ended.error = error

@@ -12,6 +12,7 @@ from lakeloop.lake.turns import Turns
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
 
+QUEUED = dt.timedelta(seconds=2)  # others wait behind it
 Told = Callable[[RunContext, RunSummary], None]
 
 
@@ -37,10 +38,12 @@ def watch(
             if summary.failures or any(entry.outcome != "nothing_new" for entry in summary.entries):
                 told(context, summary)
             for name in turn:
-                due[name] = time.monotonic() + _interval(project, name, every).total_seconds()
+                interval = QUEUED if turns.is_queued(name) else _interval(project, name, every)
+                due[name] = time.monotonic() + interval.total_seconds()
         progress("waiting for new data")
         stop.wait(max(0.0, min(due.values()) - time.monotonic()))
-    turns.left()
+    for name in wanted:
+        turns.leave(name)
     return passes
 
 

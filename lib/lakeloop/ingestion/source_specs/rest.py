@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration, propose
-from lakeloop.core.durations import Written, parse_wait
+from lakeloop.core.durations import Duration, Written, parse_wait
 from lakeloop.ingestion.field_names import FieldName, FieldNames, distinct_fields
 from lakeloop.ingestion.schemas.declaration import SchemaRules
 from lakeloop.ingestion.source_specs.jdbc import Cursor
@@ -70,6 +70,10 @@ class RestCursor(Cursor):
         default=0, description="How far back is asked again: a length of time, or a number for cursors that are numbers"
     )
     key: tuple[DottedPath, ...] = Field(default=(), description="What identifies a record")
+    ahead: Duration | None = Field(
+        default=None,
+        description="How far ahead of this machine's clock a time may be to be read; left out: 10m, without zone 1d",
+    )
 
 
 class RestSource(Declaration):

@@ -5,6 +5,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.connections import AnyConnection, FilesConnection, JdbcConnection, KafkaConnection, RestConnection
 from lakeloop.ingestion.changes import source_columns
 from lakeloop.ingestion.http.service import Service
+from lakeloop.ingestion.landings import landing_folder
 from lakeloop.ingestion.source_specs import (
     CdcSource,
     JdbcSource,
@@ -84,7 +85,7 @@ def open_system(project: Project, spec: PipelineSpec, lake: Lake) -> System:
             return JdbcReader(lake, spec.pipeline, asked, declared)
         case RestSource() as declared, RestConnection() as api:
             service = Service.of(declared.rest, api, project.secrets_folder)
-            landing, versions = f"{lake.root}/_landing/{spec.pipeline}", SchemaVersions(lake.root, spec.pipeline)
+            landing, versions = landing_folder(lake.root, spec.pipeline), SchemaVersions(lake.root, spec.pipeline)
             texts, at_once = read_as_text(spec.transforms), spec.sink.is_replaced
             return RestReader(lake.spark, service, declared, landing, versions, texts, at_once)
         case KafkaSource() as declared, KafkaConnection() as cluster:

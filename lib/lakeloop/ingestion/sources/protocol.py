@@ -79,10 +79,10 @@ class ExplainingSource(Protocol):
 
 @runtime_checkable
 class MovingSource(Protocol):
-    """A source whose rows may have changed since a plan was made, so that reading it again proves nothing."""
+    """A source that goes on changing below a plan, so that a second reading says nothing of the first."""
 
     def has_moved(self, plan: Plan, /) -> bool:
-        """Whether the rows of a plan that was read before may be others by now."""
+        """Whether other rows may be there than were read first."""
         ...
 
 

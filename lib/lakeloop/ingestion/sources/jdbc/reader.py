@@ -9,16 +9,19 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.source_specs.jdbc import JdbcCursor
 from lakeloop.ingestion.sources.backfill import Again, Asked
+from lakeloop.ingestion.sources.held_back import said
 from lakeloop.ingestion.sources.jdbc import again, spans
 from lakeloop.ingestion.sources.jdbc.columns import converted
 from lakeloop.ingestion.sources.jdbc.database import Database
+from lakeloop.ingestion.sources.jdbc.order import is_before
 from lakeloop.ingestion.sources.jdbc.probing import probe_database
 from lakeloop.ingestion.sources.jdbc.spans import Span
-from lakeloop.ingestion.sources.jdbc.table import RECENT, Table
+from lakeloop.ingestion.sources.jdbc.table import RECENT, Table, latest_cursor
 from lakeloop.ingestion.sources.jdbc.taken import fingerprint, taken_rows, untaken
 from lakeloop.ingestion.sources.probing import Check
 from lakeloop.ingestion.sources.protocol import (
@@ -32,6 +35,8 @@ from lakeloop.ingestion.sources.protocol import (
 )
 from lakeloop.lake.ledger import Ledger, Plan
 from lakeloop.lake.tables import Lake
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class JdbcReader:
         """Nothing is held."""
 
     def has_moved(self, _plan: Plan, /) -> bool:
-        """A row that was changed since has another cursor, or is gone."""
+        """Transactions may have committed late below the cursor, or changed what was there."""
         return True
 
     def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
@@ -115,7 +120,9 @@ class JdbcReader:
         return self.database.explain(failure)
 
     def _plan_first(self, table: Table, declared: JdbcCursor, progress: Progress) -> Plan | None:
-        n, upto, boundaries = table.survey("1 = 1", self._num_partitions)
+        n, upto, boundaries, held = self._survey(table, declared, None)
+        if upto is None and held:
+            raise SourceError(f"{self.database.origin}: {held}")
         if n == 0:
             return None
         if upto is None:
@@ -124,13 +131,12 @@ class JdbcReader:
                 "ordered, so it is no cursor; name another column, or leave `incremental` out to read the whole table"
             )
         progress(f"{n:,} rows")
-        span = spans.first(declared.cursor, upto, table.order, declared.overlap)
-        return Plan({"span": span.as_json, "boundaries": boundaries}, f"{n:,} rows")
+        span = spans.first(declared.cursor, upto, table.order, declared.overlap, self._newest)
+        return Plan({"span": span.as_json, "boundaries": boundaries}, "; ".join(filter(None, [f"{n:,} rows", held])))
 
     def _plan_next(self, table: Table, declared: JdbcCursor, last: Span, progress: Progress) -> Plan | None:
         spans.require_same_cursor(last, declared.cursor, self.database.origin)
-        behind = table.interval.after(table.literal(last.upto))
-        n, upto, boundaries = table.survey(behind, self._num_partitions)
+        n, upto, boundaries, held = self._survey(table, declared, last.upto)
         span = spans.following(last, upto, table.order, declared.overlap, self._newest)
         if n:
             summary = f"{n:,} rows since {last.upto}"
@@ -139,7 +145,23 @@ class JdbcReader:
         else:
             return None
         progress(summary)
-        return Plan({"span": span.as_json, "boundaries": boundaries}, summary)
+        return Plan({"span": span.as_json, "boundaries": boundaries}, "; ".join(filter(None, [summary, held])))
+
+    def _survey(
+        self, table: Table, declared: JdbcCursor, after: str | None
+    ) -> tuple[int, str | None, list[str], str | None]:
+        """What is new behind a cursor, as `Table.survey` gives it, and words on rows that are dated ahead."""
+        whole = "1 = 1" if after is None else table.interval.after(table.literal(after))
+        n, upto, boundaries = table.survey(whole, self._num_partitions)
+        latest = None if upto is None else latest_cursor(table, declared.ahead)
+        if upto is None or latest is None or not is_before(latest, upto, table.order):
+            return n, upto, boundaries, None
+        bound = table.literal(latest)
+        there = table.interval.until(bound) if after is None else table.interval.fresh(table.literal(after), bound)
+        left, upto, boundaries = table.survey(there, self._num_partitions)
+        held = said(n - left, "row", latest)
+        log.warning("rows are held back", source=self.database.origin, rows=n - left, latest=latest)
+        return left, upto, boundaries, held
 
     @property
     def _newest(self) -> int:

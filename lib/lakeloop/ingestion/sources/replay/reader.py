@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.landings import landing_folder
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs import KafkaSource, RestSource
@@ -92,7 +93,8 @@ class ReplayReader:
         Raises ConfigError for a pipeline whose rows come again by themselves.
         """
         progress("choosing quarantined rows")
-        selection, folder = self.select(), f"{self.lake.root}/_landing/{self.spec.pipeline}/replay-{uuid.uuid4().hex}"
+        folder = f"{landing_folder(self.lake.root, self.spec.pipeline)}/replay-{uuid.uuid4().hex}"
+        selection = self.select()
         if selection is None:
             return None
         selection.rows.write.parquet(folder)
@@ -131,6 +133,7 @@ class ReplayReader:
             return Selection(rows, forms, tuple(schema.schema.names), schema)
         if isinstance(self.spec.source, KafkaSource):
             return Selection(rows, forms, self.spec.source.columns)
+        # The columns of a database's table, each once: as few as it has ever had.
         keys = rows.select(F.explode(F.json_object_keys("original")).alias("name")).distinct().collect()
         return Selection(rows, forms, tuple(sorted(row["name"] for row in keys)))
 

@@ -149,7 +149,8 @@ class _Reading:
 
     def _fetched(self, reach: Reach, failure: str | None) -> Fetched:
         observed = self._observed
-        return Fetched(self._files, reach, self._records, self._known, failure, observed.types, observed.kinds)
+        known, held = self._known - self._marks.held, self._marks.held
+        return Fetched(self._files, reach, self._records, known, held, failure, observed.types, observed.kinds)
 
     def _said(self, failure: Failure) -> str:
         tries = f" after {self._client.service.connection.retries} retries" if failure.is_retried else ""

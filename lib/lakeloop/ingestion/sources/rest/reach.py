@@ -57,14 +57,15 @@ class Reach:
 class Fetched:
     """What one partition gave: landed files with the origins to show for them, and how far it has been read.
 
-    `failure` says why it stopped before its end; `records` are new, `known` were read before. `types` and `kinds` are
-    the SQL and JSON types of what was new.
+    `failure` says why it stopped before its end; `records` are new, `known` were read before, `held` are dated ahead of
+    the clock and left to a later reading. `types` and `kinds` are the SQL and JSON types of what was new.
     """
 
     files: dict[str, str]
     reach: Reach
     records: int = 0
     known: int = 0
+    held: int = 0
     failure: str | None = None
     types: dict[str, str | None] = field(default_factory=dict)
     kinds: dict[str, list[str]] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from typing import Any
 from pyarrow import fs
 from pyspark.sql import SparkSession
 
+from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import now
 from lakeloop.ingestion.http.client import Client
@@ -15,6 +16,7 @@ from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs import RestSource
+from lakeloop.ingestion.sources import held_back
 from lakeloop.ingestion.sources.backfill import Again, Asked
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.numbering import read_lines
@@ -33,6 +35,7 @@ from lakeloop.lake.ledger import Plan
 from lakeloop.lake.schema_versions import SchemaVersions
 from lakeloop.lake.storage import filesystem
 
+log = logs.get(__name__)
 MOST_SAID = 3
 
 
@@ -136,6 +139,8 @@ class RestReader:
         if goes_on and self.at_once:
             said = "has more pages than max_pages, and a part of them would replace the whole table; raise max_pages"
             raise SourceError(f"{self.spec.rest} {self.spec.path} {said}")
+        if held := sum(each.held for each in fetched):
+            log.warning("records are held back", source=f"{self.spec.rest} {self.spec.path}", records=held)
         if not files and not goes_on:
             return None
         observed, named = Observed(), f"{self.spec.rest} {self.spec.path}"
@@ -172,6 +177,8 @@ class RestReader:
             said += f" since {since}"
         if known:
             said += f", {known:,} more were read before"
+        if held := sum(each.held for each in fetched):
+            said += f"; {held_back.said(held, 'record', 'the present')}"
         more = sum(each.reach.at is not None and each.failure is None for each in fetched)
         return said + (", more pages are left for the next run" if more else "")
 
