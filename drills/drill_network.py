@@ -93,11 +93,12 @@ def cut_midway(drill: Drill, proxy: TcpProxy, how: Cut, seconds: float) -> None:
         except subprocess.TimeoutExpired:
             raise SystemExit(f"the line was {how} for {seconds:g} s, and the run hangs\n{drill.log[-2000:]}") from None
     answer = drill.log[said:]
-    sentences = re.findall(r"^\w+: \w+Error: .*$", answer, re.MULTILINE)
-    if "Traceback" in answer or (code and not sentences):
+    # The log may have what Spark said in full; what a person is told is the end.
+    sentence = re.search(r"^\w+: \w+Error: .*\Z", answer.rstrip(), re.MULTILINE)
+    if code and sentence is None:
         raise SystemExit(f"the line was {how}, and the run ended with {code} and said\n{answer[-4000:]}")
     when = "" if is_running else " after the run had ended"
-    drill.count(f"{how} for {seconds:g} s{when}; the run ended with {code} {' '.join(sentences)}")
+    drill.count(f"{how} for {seconds:g} s{when}; the run ended with {code} {sentence[0] if code and sentence else ''}")
 
 
 @contextmanager

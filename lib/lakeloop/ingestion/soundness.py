@@ -28,13 +28,18 @@ LEDGER = (BATCHES, RUNS, FILES, SCHEMAS, QUARANTINE, STREAMS)
 
 
 def require_sound_logs(root: str, spec: PipelineSpec) -> None:
-    """Raise DamageError where the log of a table that the pipeline reads or writes is not whole."""
+    """Raise DamageError where the log of a table that the pipeline reads or writes is not whole.
+
+    Files without any commit are what a run leaves that ended while it wrote the first batch of a table: no damage.
+    """
     for table in (*LEDGER, spec.record_table, *spec.tables):
         folder = uri_of(root, table)
         if not list_log(folder).defects:
             continue
         log = list_log(folder)  # a second look: a listing may miss a commit that is made meanwhile
-        if log.defects and (log.latest is not None or data_files(folder)):
+        if log.latest is None and (not data_files(folder) or (table not in LEDGER and _is_first_batch(root, spec))):
+            continue
+        if log.defects:
             raise _damage(spec, f"{table} is damaged: {', '.join(log.defects[:3])}")
 
 
@@ -68,6 +73,12 @@ def lost_files(folder: str) -> dict[str, str]:
                 else f"its data file {path} has {found} bytes of {size}"
             )
     return lost
+
+
+def _is_first_batch(root: str, spec: PipelineSpec) -> bool:
+    """Whether a batch was planned and none has succeeded, by a ledger whose own logs are whole."""
+    history = Ledger(root).history(spec.pipeline)
+    return history.last is not None and history.succeeded is None and history.finished is None
 
 
 def _contradictions(root: str, spec: PipelineSpec, history: History) -> Iterator[str]:

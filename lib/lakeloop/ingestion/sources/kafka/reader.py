@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import SourceError
+from lakeloop.core.spark_failures import all_said
 from lakeloop.ingestion.source_specs.kafka import AvroMessages, KafkaSource, StartTime
 from lakeloop.ingestion.sources.backfill import Again, Asked
 from lakeloop.ingestion.sources.kafka import again
@@ -125,6 +128,10 @@ class KafkaReader:
 
     def release(self, plan: Plan) -> None:
         """Nothing is held."""
+
+    def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
+        """A failure of the cluster underway, in words."""
+        return self.broker.explained(all_said(failure))
 
     def without_unreadable(self, plan: Plan) -> Plan | None:
         """The plan without offsets that are gone since it was made; None where all of them are there.
