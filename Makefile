@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files bench-sources bench-kafka \
+.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files bench-sources \
 	drill-files drill-sources dist clean lock cluster kafka
 
 BIN := .venv/bin
@@ -49,11 +49,8 @@ bench-demo: $(READY) ## the demo, timed
 bench-files: $(READY) ## files of every format with rules and quarantine, beside the plainest append
 	@$(BIN)/python -m benchmarks.bench_files
 
-bench-sources: $(READY) ## a table of PostgreSQL whole, then what has changed of it
+bench-sources: $(READY) ## Kafka, JDBC and changes of PostgreSQL, beside what one would write by hand
 	@$(BIN)/python -m benchmarks.bench_sources
-
-bench-kafka: $(READY) ## messages of a topic with rules and quarantine, beside the plainest append
-	@$(BIN)/python -m benchmarks.bench_kafka
 
 dist: $(READY) ## wheel, source archive, and the wheel as .zip for spark-submit --py-files
 	rm -rf dist

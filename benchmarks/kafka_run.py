@@ -17,17 +17,18 @@ from lakeloop import verbs
 from lakeloop.core.config import Project
 
 
-def main(way: str, conf: Path, bootstrap: str, small: str, *topics: str) -> None:
-    """Run `ours` or `plain` over the topic `small` twice untimed, then over each of `topics` into one lake."""
-    lake_root, runs = os.environ["LAKELOOP_LAKE"], []
-    os.environ |= {"ORDERS_TOPIC": small}
+def main(way: str, conf: Path, bootstrap: str, small: str, topic: str) -> None:
+    """Run one way over the topic `small` twice untimed, then over `topic`, each into a lake of its own."""
+    lake_root = os.environ["LAKELOOP_LAKE"]
+    os.environ["ORDERS_TOPIC"] = small
     spark = verbs.open_lake(Project(conf)).spark
-    for number, topic in enumerate((small, small, *topics)):
-        os.environ |= {"ORDERS_TOPIC": topic, "LAKELOOP_LAKE": f"{lake_root}/{number}"}
+    for number, name in enumerate((small, small, topic)):
+        root = f"{lake_root}/{number}"
+        os.environ |= {"ORDERS_TOPIC": name, "LAKELOOP_LAKE": root}
         started, cpu = time.monotonic(), cpu_seconds()
-        rows = ours(conf) if way == "ours" else plain(spark, bootstrap, topic, os.environ["LAKELOOP_LAKE"])
-        runs.append({"seconds": time.monotonic() - started, "cpu_seconds": cpu_seconds() - cpu, "rows": rows})
-    print(json.dumps({"runs": runs[2:]}))
+        rows = ours(conf) if way == "lakeloop" else plain(spark, bootstrap, name, root)
+        seconds, cpu = time.monotonic() - started, cpu_seconds() - cpu
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "rows": rows}))
 
 
 def plain(spark: SparkSession, bootstrap: str, topic: str, root: str) -> int:

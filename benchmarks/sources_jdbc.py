@@ -1,8 +1,5 @@
 """A table of PostgreSQL: read whole in parts, then from its cursor on when one percent of its rows has changed."""
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,10 +7,9 @@ from typing import Any
 import psycopg
 from rich.console import Console
 
-from benchmarks.measuring import Ratio, spread
+from benchmarks.measuring import Ratio, measured, print_ways, share_of, spreads, write_conf
 from demo.postgres import EmbeddedPostgres
 
-ROOT = Path(__file__).parents[1]
 PASSWORD = "benchmark"
 SMALL, CHANGED, TARGET = 20_000, 0.01, 0.1
 PIPELINE = """
@@ -44,6 +40,7 @@ ANALYZE {table}"""
 CHANGE = """
 UPDATE {table} SET quantity = 21 - quantity, updated_at = latest + order_id * interval '1 millisecond'
 FROM (SELECT max(updated_at) AS latest FROM {table}) AS state WHERE order_id % {every} = 0"""
+CONNECTION = "shop: {jdbc: {url: '${env:SHOP_URL}', user: lakeloop, password: '${secret:shop_password}'}}\n"
 console = Console()
 
 
@@ -51,7 +48,7 @@ def bench_jdbc(folder: Path, rows: int, repeats: int) -> tuple[dict[str, Any], d
     """A load of all rows into a lake of its own, a change, and what is new then, a process each."""
     full, incremental = [], []
     with EmbeddedPostgres(folder / "postgres", PASSWORD) as server:
-        write_conf(folder / "conf")
+        write_conf(folder / "conf", CONNECTION, orders=PIPELINE)
         with psycopg.connect(server.dsn, autocommit=True) as database:
             for table, size in (("orders", rows), ("warm", SMALL), ("warm_changed", SMALL)):
                 database.execute(CREATE.format(table=table, rows=size))
@@ -61,43 +58,21 @@ def bench_jdbc(folder: Path, rows: int, repeats: int) -> tuple[dict[str, Any], d
                 full.append(run(folder / "conf", server, lake, rows))
                 database.execute(CHANGE.format(table="orders", every=round(1 / CHANGED)))
                 incremental.append(run(folder / "conf", server, lake, round(rows * CHANGED)))
-    figures = {
-        name: {key: spread([each[key] for each in found]) for key in ("seconds", "cpu_seconds", "rows")}
-        for name, found in (("full", full), ("incremental", incremental))
+    figures = {"full": spreads(full), "incremental": spreads(incremental)}
+    print_ways(f"{rows:,} rows", figures)
+    return figures, {
+        f"jdbc_incremental_{figure}_over_full": Ratio(share_of(incremental, full, figure), TARGET)
+        for figure in ("seconds", "cpu_seconds")
     }
-    seconds = [new["seconds"] / whole["seconds"] for new, whole in zip(incremental, full, strict=True)]
-    return figures, {"jdbc_incremental_over_full": Ratio(spread(seconds)["median"], TARGET)}
 
 
 def run(conf: Path, server: EmbeddedPostgres, lake: Path, expected: int) -> dict[str, Any]:
     """What a process measured of one run of the pipeline, warmed by a small table in lakes of its own."""
-    environment = {**os.environ, "LAKELOOP_LAKE": str(lake), "SHOP_URL": server.jdbc_url,
-                   "LAKELOOP_SECRET_SHOP_PASSWORD": PASSWORD, "ORDERS_TABLE": "orders"}  # fmt: skip
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.sources_run",
-        str(conf),
-        "ORDERS_TABLE=warm",
-        "ORDERS_TABLE=warm_changed",
-    ]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    command = [sys.executable, "-m", "benchmarks.sources_run", str(conf), "ORDERS_TABLE=warm",
+               "ORDERS_TABLE=warm_changed"]  # fmt: skip
+    found = measured(command, LAKELOOP_LAKE=str(lake), SHOP_URL=server.jdbc_url, ORDERS_TABLE="orders",
+                     LAKELOOP_SECRET_SHOP_PASSWORD=PASSWORD)  # fmt: skip
     if found["rows"] != expected:
         raise SystemExit(f"{found['rows']:,} rows were read, not {expected:,}")
     console.print(found)
     return found
-
-
-def write_conf(folder: Path) -> None:
-    """The configuration of the one pipeline, with Spark as it is shipped."""
-    (folder / "base/pipelines").mkdir(parents=True)
-    (folder / "local").mkdir()
-    for part in ("base", "local"):
-        (folder / part / "spark.properties").write_text((ROOT / "conf" / part / "spark.properties").read_text())
-    (folder / "base/platform.yml").write_text("lake: ${env:LAKELOOP_LAKE}\n")
-    connection = "shop: {jdbc: {url: '${env:SHOP_URL}', user: lakeloop, password: '${secret:shop_password}'}}\n"
-    (folder / "base/connections.yml").write_text(connection)
-    (folder / "base/pipelines/orders.yml").write_text(PIPELINE)

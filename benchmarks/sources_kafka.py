@@ -1,87 +1,68 @@
-"""`make bench-kafka`: messages with 15 rules, quarantine and metrics beside the plainest parse and append."""
+"""Messages with 15 rules, quarantine and metrics beside the plainest parse and append, and a way without Spark."""
 
-import argparse
-import json
-import os
 import subprocess
 import sys
-import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from benchmarks.kafka_data import PIPELINE, send_orders
-from benchmarks.measuring import Ratio, spread, write_result
+from benchmarks.kafka_data import CONNECTION, PIPELINE, send_orders
+from benchmarks.measuring import ROOT, Ratio, measured, print_ways, share_of, spreads, write_conf
 from tools.kafka import KafkaBroker
 
-ROOT = Path(__file__).parents[1]
 SEED = 7
-MESSAGES, SMALL = 2_000_000, 100_000
+SMALL = 100_000
 PARTITIONS = 4
 TARGETS = {"kafka_clean": 0.9, "kafka_one_percent_bad": 0.8}
+WAYS = ("lakeloop", "plain", "delta-rs")
+RIVAL = ("confluent-kafka", "deltalake", "pyarrow")
 console = Console()
 
 
-def main() -> None:
-    """Send, read both ways in turn, and write `results/kafka.json`: rows per CPU second, ours over plain."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--messages", type=int, default=MESSAGES)
-    arguments = parser.parse_args()
-    figures: dict[str, Any] = {"seed": SEED, "repeats": arguments.repeats, "messages": arguments.messages}
+def bench_kafka(folder: Path, rows: int, repeats: int) -> tuple[dict[str, Any], dict[str, Ratio]]:
+    """Rows per CPU second of each way over a clean topic, and over one with a bad row in every hundred."""
+    figures: dict[str, Any] = {}
     ratios = {}
-    with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as folder, KafkaBroker() as broker:
-        bench = Bench(Path(folder), broker)
-        for name, target in TARGETS.items():
-            topic = bench.topic(name, arguments.messages, bad=name == "kafka_one_percent_bad")
-            pairs = [(bench.run("ours", topic), bench.run("plain", topic)) for _ in range(arguments.repeats)]
-            figures[name] = {
-                way: {figure: spread([pair[place][figure] for pair in pairs]) for figure in ("seconds", "cpu_seconds")}
-                for place, way in enumerate(("ours", "plain"))
+    rival = make_rival(folder / "rival")
+    with KafkaBroker() as broker:
+        write_conf(folder / "conf", CONNECTION.format(bootstrap=broker.bootstrap), orders=PIPELINE)
+        topics = {"small": SMALL, **dict.fromkeys(TARGETS, rows)}
+        for topic, messages in topics.items():
+            broker.create_topic(topic, PARTITIONS)
+            send_orders(broker.bootstrap, topic, messages, SEED, bad=topic != "kafka_clean")
+        for topic, target in TARGETS.items():
+            runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
+            for turn in range(repeats):
+                for way in WAYS:
+                    lake = folder / f"{topic}_{way}_{turn}"
+                    interpreter = rival if way == "delta-rs" else sys.executable
+                    module = "benchmarks.kafka_rival" if way == "delta-rs" else "benchmarks.kafka_run"
+                    command = [interpreter, "-m", module, way, str(folder / "conf"), broker.bootstrap, "small", topic]
+                    found = measured(command, LAKELOOP_LAKE=str(lake))
+                    if found["rows"] != rows:
+                        raise SystemExit(f"{way} brought {found['rows']:,} rows of {topic}, not {rows:,}")
+                    found["rows_per_cpu_second"] = rows / found["cpu_seconds"]
+                    runs[way].append(found)
+                    console.print(way, topic, found)
+            ways = {way: spreads(found) for way, found in runs.items()}
+            print_ways(topic, ways)
+            shares = {
+                way: share_of(found, runs["plain"], "rows_per_cpu_second")
+                for way, found in runs.items()
+                if way != "plain"
             }
-            share = spread([plain["cpu_seconds"] / ours["cpu_seconds"] for ours, plain in pairs])
-            figures[name]["rows_per_cpu_second_over_plain"] = share
-            ratios[name] = Ratio(share["median"], target, "at least")
-    write_result("kafka", figures, ratios)
+            figures[topic] = {**ways, "rows_per_cpu_second_over_plain": shares}
+            ratios[f"{topic}_rows_per_cpu_second_over_plain"] = Ratio(shares["lakeloop"], target, "at least")
+    return figures, ratios
 
 
-class Bench:
-    """A broker with topics of orders, and measured processes with lakes of their own."""
-
-    def __init__(self, folder: Path, broker: KafkaBroker) -> None:
-        self.folder, self.broker, self.number = folder, broker, 0
-        properties = "".join((ROOT / part / "spark.properties").read_text() for part in ("conf/base", "conf/local"))
-        connections = f"events: {{kafka: {{bootstrap_servers: '{broker.bootstrap}'}}}}\n"
-        files = {
-            "base/platform.yml": "lake: ${env:LAKELOOP_LAKE}\n", "base/connections.yml": connections,
-            "base/pipelines/orders.yml": PIPELINE, "local/spark.properties": properties,
-        }  # fmt: skip
-        for name, text in files.items():
-            path = folder / "conf" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        self.small = self.topic("small", SMALL, bad=True)
-
-    def topic(self, name: str, messages: int, *, bad: bool) -> str:
-        """A topic with orders."""
-        self.broker.create_topic(name, PARTITIONS)
-        send_orders(self.broker.bootstrap, name, messages, SEED, bad=bad)
-        return name
-
-    def run(self, way: str, topic: str) -> dict[str, Any]:
-        """What a process measured."""
-        self.number += 1
-        command = [sys.executable, "-m", "benchmarks.kafka_run", way, str(self.folder / "conf"), self.broker.bootstrap]
-        environment = {**os.environ, "LAKELOOP_LAKE": str(self.folder / f"lake_{self.number}")}
-        done = subprocess.run([*command, self.small, topic], cwd=ROOT, env=environment,
-                              capture_output=True, text=True, check=False)  # fmt: skip
-        if done.returncode:
-            raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])["runs"][0]
-        console.print(way, topic, found)
-        return found
-
-
-if __name__ == "__main__":
-    main()
+def make_rival(folder: Path) -> str:
+    """An interpreter whose environment has the rival's packages alone, in the versions that are here."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], cwd=ROOT, check=True)
+    interpreter = str(folder / "bin/python")
+    packages = [f"{name}=={version(name)}" for name in RIVAL]
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", interpreter, *packages], cwd=ROOT, check=True)
+    return interpreter

@@ -21,16 +21,18 @@ def watch(
 ) -> int:
     """Run pipelines (none named: all) until `stop` is set, and give the number of passes.
 
-    A pipeline runs at the interval that its `trigger` declares, else `every` so often; one that failed is tried again
-    at its next turn. `told` hears of each pass in which something happened. What is being run when `stop` is set is
-    brought to its end. Raises ConfigError before the first pass; declarations are read anew for each.
+    A pipeline runs at the interval that its `trigger` declares, else `every` so often, from the beginning of a pass to
+    that of the next, or at once where a pass took longer; one that failed is tried again at its next turn. `told` hears
+    of each pass in which something happened. What is being run when `stop` is set is brought to its end. Raises
+    ConfigError before the first pass; declarations are read anew for each.
     """
     wanted = [spec.pipeline for spec in in_order(project, names or project.names("pipelines"))]
     turns = Turns(open_lake(project).root)
     due = dict.fromkeys(wanted, time.monotonic())
     passes = 0
     while not stop.is_set():
-        turn = [name for name in wanted if due[name] <= time.monotonic()]
+        began = time.monotonic()
+        turn = [name for name in wanted if due[name] <= began]
         if turn:
             context = RunContext("watch", project.environment, is_polling=True)
             summary = run(project, turn, context, progress, turns)
@@ -39,7 +41,7 @@ def watch(
                 told(context, summary)
             for name in turn:
                 interval = QUEUED if turns.is_queued(name) else _interval(project, name, every)
-                due[name] = time.monotonic() + interval.total_seconds()
+                due[name] = began + interval.total_seconds()
         progress("waiting for new data")
         stop.wait(max(0.0, min(due.values()) - time.monotonic()))
     for name in wanted:
