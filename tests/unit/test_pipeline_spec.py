@@ -50,7 +50,7 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
     ("text", "line", "words"),
     [
         (HEAD + "sorce: {}\n" + APPEND, 3, ["unknown key 'sorce'", "did you mean 'source'"]),
-        (HEAD + "source: {}\n" + APPEND, 3, ["exactly one of the keys cdc, files, jdbc, join, kafka, query, rest"]),
+        (HEAD + "source: {}\n" + APPEND, 3, ["keys cdc, files, jdbc, join, kafka, query, rest, tables"]),
         (HEAD + "source: {jdbc: crm, files: drop, table: t}\n" + APPEND, 3, ["exactly one of the keys"]),
         (HEAD + "source: crm\n" + APPEND, 3, ["exactly one of the keys"]),
         (HEAD + "source:\n  jdbc: crm\n" + APPEND, 3, ["table"]),

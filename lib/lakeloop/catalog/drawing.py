@@ -1,13 +1,14 @@
 """The catalog of a project, drawn from its declarations and from the schemas of the tables that there are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lakeloop.catalog.datasets import Catalog, CatalogColumn, DataSet, Relation, grouped
 from lakeloop.catalog.lineage import Field, Flow, Origin, columns_after, flows_into, origins_in, result_columns
+from lakeloop.catalog.unions import from_each_table, united_names
 from lakeloop.core.config import Project
-from lakeloop.ingestion.source_specs import LakeSource
+from lakeloop.ingestion.source_specs import LakeSource, TablesSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.history import VERSION_COLUMNS
@@ -16,7 +17,7 @@ from lakeloop.lake.open_tables import open_table, table_names
 if TYPE_CHECKING:
     from lakeloop.training.spec import ModelSpec
 
-RESULT = ""  # stands for the result of a query or a join between its tables and its columns
+RESULT = ""  # stands for the result of a query, a join or a union between its tables and its columns
 
 
 def load_catalog(project: Project) -> Catalog:
@@ -113,6 +114,8 @@ class _Drawing:
         """The columns that a pipeline makes; where its source does not tell them, those of its record."""
         if isinstance(spec.source, LakeSource):
             arriving = result_columns(spec.source, self._inputs_of(spec.source))
+        elif isinstance(spec.source, TablesSource):
+            arriving = united_names(spec.source, self._columns_of_each(spec.source.data_sets))
         else:
             arriving = list(spec.source.arriving)
         if arriving:
@@ -127,11 +130,17 @@ class _Drawing:
             if problem:
                 self.notes[sink.table] = problem
             flows = [whole for flow in flows for whole in _through(flow, origins)]
+        elif isinstance(spec.source, TablesSource):
+            known = self._columns_of_each(spec.source.data_sets)
+            flows = [each for flow in flows for each in _of_union(flow, spec.source, known)]
         how = () if sink.mode == "append" else (sink.history or sink.mode,)
         self.flows += [*flows, *(Flow(Field(record, name), Field(sink.table, name), how) for name in columns)]
 
     def _inputs_of(self, source: LakeSource) -> dict[str, list[str]]:
-        return {table: [each.name for each in self._columns_of(table)] for table in source.inputs.values()}
+        return self._columns_of_each(source.inputs.values())
+
+    def _columns_of_each(self, tables: Iterable[str]) -> dict[str, list[str]]:
+        return {table: [each.name for each in self._columns_of(table)] for table in tables}
 
     def _stored(self, table: str) -> tuple[CatalogColumn, ...]:
         if table not in self.there:
@@ -149,6 +158,10 @@ def _through(flow: Flow, origins: Mapping[str, Sequence[Origin]]) -> list[Flow]:
     ]
 
 
+def _of_union(flow: Flow, source: TablesSource, columns_of: Mapping[str, Sequence[str]]) -> list[Flow]:
+    return [flow] if flow.source.data_set != RESULT else list(from_each_table(flow, source, columns_of))
+
+
 def _described(column: CatalogColumn, declared: Mapping[str, ColumnSpec]) -> CatalogColumn:
     said = declared.get(column.name)
     return column if said is None else replace(column, description=said.description, tags=tuple(said.tags))
@@ -158,8 +171,14 @@ def _inputs(spec: PipelineSpec) -> tuple[str, ...]:
     """The data sets that a pipeline makes rows of."""
     tables = {each.lookup.table for each in spec.enrich if each.lookup}
     services = {f"rest:{each.http.rest}{each.http.path}" for each in spec.enrich if each.http}
-    read = set(spec.source.inputs.values()) if isinstance(spec.source, LakeSource) else {spec.source.data_set}
-    return tuple(sorted(tables | services | read))
+    return tuple(sorted(tables | services | set(_sources(spec))))
+
+
+def _sources(spec: PipelineSpec) -> Iterable[str]:
+    """The data sets that a pipeline's source reads."""
+    if isinstance(spec.source, LakeSource):
+        return spec.source.inputs.values()
+    return spec.source.data_sets if isinstance(spec.source, TablesSource) else (spec.source.data_set,)
 
 
 def _relations(spec: PipelineSpec) -> Iterator[Relation]:

@@ -22,7 +22,7 @@ from lakeloop.core.spark_failures import SPARK_FAILURES, said
 from lakeloop.ingestion.disk_full import explain_full_disk
 from lakeloop.ingestion.events import EventSender
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.publishing import publish
+from lakeloop.ingestion.publishing import keep_changes, publish
 from lakeloop.ingestion.recording import Recorder
 from lakeloop.ingestion.soundness import require_agreement, require_sound_logs
 from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, SiftingSource, Source
@@ -138,6 +138,7 @@ class Pipeline:
         require_sound_logs(self.lake.root, self.spec)
         before = ledger.history(name)
         require_agreement(self.lake.root, self.spec, before, files=not run.is_polling)
+        keep_changes(self.lake, self.spec)
         interrupted = before.last if before.outcome is None else None
         if interrupted:
             if self.lake.find_commit(self.spec.record_table, interrupted.commit.withdrawal) is None:

@@ -14,7 +14,15 @@ from lakeloop.ingestion.change_rules import refuse_one_per_key, refuse_sink_of_c
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.event_spec import Events
 from lakeloop.ingestion.field_names import FieldName
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, JoinSource, LakeSource, RestSource, Source
+from lakeloop.ingestion.source_specs import (
+    CdcSource,
+    JdbcSource,
+    JoinSource,
+    LakeSource,
+    RestSource,
+    Source,
+    TablesSource,
+)
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Transform
 from lakeloop.quality import Rule
@@ -31,6 +39,7 @@ class Sink(Declaration):
     sequence_by: str | None = Field(default=None, description="For merge: an older row never replaces a newer one")
     history: Literal["scd2"] | None = Field(default=None, description="Keep every version of a key")
     events: Events | None = Field(default=None, description="Where the good rows of each batch are sent, too")
+    change_feed: bool = Field(default=False, description="Delta keeps how rows change, for pipelines that follow it")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -40,6 +49,10 @@ class Sink(Declaration):
             raise PydanticCustomError("sink", "sequence_by belongs to mode merge")
         if self.history and self.mode != "merge":
             raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
+        if self.change_feed and self.mode == "append":
+            raise PydanticCustomError(
+                "sink", "change_feed belongs to a table whose rows change; one of mode append is followed without it"
+            )
         return self
 
 
@@ -83,7 +96,7 @@ class PipelineSpec(Declaration):
     @field_validator("sink")
     @classmethod
     def _orders_versions(cls, sink: Sink, others: ValidationInfo) -> Sink:
-        if isinstance(others.data.get("source"), CdcSource):
+        if has_changes(others.data.get("source")):
             refuse_sink_of_changes(sink.mode, sink.sequence_by)
         elif "source" in others.data and sink.history and sink.sequence_by is None:
             raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
@@ -91,7 +104,7 @@ class PipelineSpec(Declaration):
 
     @model_validator(mode="after")
     def _takes_every_change(self) -> Self:
-        if isinstance(self.source, CdcSource):
+        if has_changes(self.source):
             refuse_one_per_key(self.transforms, self.rules)
         return self
 
@@ -127,6 +140,12 @@ class PipelineSpec(Declaration):
                 "mode overwrite replaces the table with each batch, so only the newest rows would stay; leave "
                 "`incremental` out or take mode append or merge",
             )
+        if self.sink.mode == "overwrite" and isinstance(self.source, TablesSource):
+            raise PydanticCustomError(
+                "overwrite",
+                "mode overwrite replaces the table with each batch, so only the newest rows would stay; take mode "
+                "append or merge, or a query over the tables as the source",
+            )
         return self
 
     @model_validator(mode="after")
@@ -153,7 +172,7 @@ class PipelineSpec(Declaration):
     def all_rules(self) -> list[Rule]:
         """The declared rules and those that the sink implies: merge keys are present and unique within a batch."""
         implied: list[dict[str, Any]] = [{"is_not_null": key} for key in self.sink.keys]
-        if self.sink.keys and not self._dedupes_keys() and not isinstance(self.source, CdcSource):
+        if self.sink.keys and not self._dedupes_keys() and not has_changes(self.source):
             implied.append({"is_unique": {"columns": list(self.sink.keys)}})
         if self.sink.history and self.sink.sequence_by:
             implied.append({"is_not_null": self.sink.sequence_by})
@@ -184,11 +203,32 @@ class PipelineSpec(Declaration):
         return self.trigger != "once" and not is_whole
 
     @property
-    def inputs(self) -> set[str]:
-        """The tables of the lake that this pipeline reads: those of its query or join, its look-ups and its rules."""
+    def has_changes(self) -> bool:
+        """Whether its rows are changes, which the sink applies in their order."""
+        return has_changes(self.source)
+
+    @property
+    def looked_into(self) -> set[str]:
+        """The tables of the lake that its look-ups and its rules read."""
         tables = {rule.table for rule in self.rules if rule.table}
-        tables |= {enrichment.lookup.table for enrichment in self.enrich if enrichment.lookup}
-        return tables | set(self.source.inputs.values()) if isinstance(self.source, LakeSource) else tables
+        return tables | {enrichment.lookup.table for enrichment in self.enrich if enrichment.lookup}
+
+    @property
+    def followed(self) -> set[str]:
+        """The tables of the lake that its rows come from."""
+        if isinstance(self.source, LakeSource):
+            return set(self.source.inputs.values())
+        return set(self.source.lake_tables) if isinstance(self.source, TablesSource) else set()
+
+    @property
+    def inputs(self) -> set[str]:
+        """The tables of the lake that this pipeline reads."""
+        return self.looked_into | self.followed
+
+
+def has_changes(source: object) -> bool:
+    """Whether the rows of a source are changes."""
+    return isinstance(source, CdcSource) or (isinstance(source, TablesSource) and source.changes)
 
 
 def load_pipeline(project: Project, name: str) -> PipelineSpec:

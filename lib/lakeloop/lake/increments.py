@@ -93,6 +93,19 @@ def changes(lake: Lake, table: str, since: Mark, until: Mark, path: str | None =
     return _placed(rows, until, F.col(VERSION), CHANGE_TYPE)
 
 
+def versions_between(
+    lake: Lake, table: str, since: Mark | None, until: Mark, path: str | None = None
+) -> VersionRange | None:
+    """What the versions between two marks brought; None for a view, and for a table that is read as a whole.
+
+    Raises as `added` does, so that a plan can ask before it is written.
+    """
+    stored = _continued(lake, table, path, since, until)
+    if stored.view is not None or since is None:
+        return None
+    return VersionRange.between(table, stored.path, since, until)
+
+
 @dataclass(frozen=True)
 class _Stored:
     """The table that has the rows: itself or, of a view, its record."""
@@ -112,7 +125,7 @@ def _stored(lake: Lake, table: str, path: str | None) -> _Stored:
     folder = lake.path(table) if path is None else path
     if deltalake.DeltaTable.is_deltatable(folder):
         return _Stored(folder, table, _opened(table, folder), None)
-    if (view := find_view(folder)) is None:
+    if path is not None or (view := find_view(folder)) is None:
         remedy = "run the pipeline that writes it first" if path is None else "name the folder that has its _delta_log"
         raise TableError(f"the table {table} does not exist in {lake.root if path is None else path}; {remedy}")
     record = lake.path(view.record_table)

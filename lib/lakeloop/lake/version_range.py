@@ -33,7 +33,8 @@ class VersionRange:
     """The versions after `since` up to `last` of the table in `folder`.
 
     `recorded` is the first one from which on Delta kept all changes, None where it did not; `files` are the data files
-    that came, with their version; `changed_by` says which version first changed rows that were there, and how.
+    that came, with their version; `times` has the versions that rows came or went with, in milliseconds since 1970;
+    `changed_by` says which version first changed rows that were there, and how.
     """
 
     table: str
@@ -41,6 +42,7 @@ class VersionRange:
     last: int
     recorded: int | None
     files: Mapping[str, int]
+    times: Mapping[int, int]
     changed_by: str | None
 
     @classmethod
@@ -48,7 +50,7 @@ class VersionRange:
         """Read the log. Raises SourceError for a version that is gone, and for changes that nobody kept."""
         log, feed = DeltaLog(folder), bool(since["feed"])
         recorded = since["at"] + 1 if feed else None
-        is_whole, files, changed_by = True, dict[str, int](), None
+        is_whole, files, times, changed_by = True, dict[str, int](), dict[int, int](), None
         for version in range(since["at"] + 1, until["at"] + 1):
             actions, is_there = log.commit(version)
             if not is_there:
@@ -63,7 +65,7 @@ class VersionRange:
             files |= dict.fromkeys(came, version)
             if went and changed_by is None:
                 changed_by = f"version {version} ({_operation(actions)})"
-        found = cls(table, folder, until["at"], recorded if is_whole else None, files, changed_by)
+        found = cls(table, folder, until["at"], recorded if is_whole else None, files, times, changed_by)
         if changed_by is not None and not found.is_recorded:
             raise SourceError(
                 f"{table} does not only grow: {changed_by} changed or removed rows, and Delta kept no record of what "
@@ -99,8 +101,6 @@ class VersionRange:
         schema = StructType.fromJson(json.loads(then.schema().to_json()))
         if not self.files:
             return spark.createDataFrame([], schema).withColumn(VERSION, F.lit(None).cast("bigint"))
-        # As text that Spark folds: a map of literals would be compiled anew for each range.
-        versions = F.from_json(F.lit(json.dumps(self._versions)), "map<string,bigint>")
         reader = spark.read.schema(schema).option("basePath", self.folder)
         try:
             rows = reader.parquet(*(literal_path(_inside(self.folder, path)) for path in self.files))
@@ -112,17 +112,22 @@ class VersionRange:
                 "were read; let files stay longer than a reader may lag behind (delta.deletedFileRetentionDuration), "
                 "and `lakeloop stream reset` the pipeline that reads it"
             ) from error
-        return rows.withColumn(VERSION, F.element_at(versions, F.col("_metadata.file_name")))
-
-    @property
-    def _versions(self) -> dict[str, int]:
-        return {path.rpartition("/")[2]: version for path, version in self.files.items()}
+        names = [(path.rpartition("/")[2], version) for path, version in self.files.items()]
+        versions = spark.createDataFrame(names, f"_file_name string, {VERSION} bigint")
+        named = rows.withColumn("_file_name", F.col("_metadata.file_name"))
+        return named.join(F.broadcast(versions), "_file_name").drop("_file_name")
 
 
 def _moved(actions: Actions, kind: str) -> list[str]:
     """The files that a commit adds or removes so that rows come or go; compacting only puts them into other files."""
     files = (action[kind] for action in actions if kind in action)
     return [unquote(file["path"]) for file in files if file.get("dataChange", True)]
+
+
+def committed_at(actions: Actions) -> int:
+    """When a commit was made, in milliseconds since 1970; 0 where it does not say."""
+    said = (action["commitInfo"] for action in actions if "commitInfo" in action)
+    return max((int(each.get("inCommitTimestamp") or each.get("timestamp") or 0) for each in said), default=0)
 
 
 def _operation(actions: Actions) -> str:

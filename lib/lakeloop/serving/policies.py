@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import JdbcSource, LakeSource
+from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.lake.masks import Mask
@@ -65,16 +65,16 @@ def access_problems(project: Project, access: AccessSpec) -> list[str]:
 
 
 def pii_warnings(project: Project) -> list[str]:
-    """Queries and joins that read a table with pii columns and say of none of their own columns what it is."""
+    """Pipelines whose rows come from tables with pii columns and that say of none of their own columns what it is."""
     specs = [load_pipeline(project, name) for name in project.names("pipelines")]
     private = {table: spec.pii_columns for spec in specs for table in (spec.sink.table, spec.record_table)}
     return [text for spec in specs if (text := _silence(spec, private))]
 
 
 def _silence(spec: PipelineSpec, private: Mapping[str, list[str]]) -> str:
-    if not isinstance(spec.source, LakeSource) or spec.pii_columns:
+    if not spec.followed or spec.pii_columns:
         return ""
-    tables = sorted(set(spec.source.inputs.values()))
+    tables = sorted(spec.followed)
     open_ones = {table: [c for c in private.get(table, []) if c not in spec.columns] for table in tables}
     read = "; ".join(f"{table} ({', '.join(columns)})" for table, columns in open_ones.items() if columns)
     if not read:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError
-from lakeloop.ingestion.source_specs import JoinSource
+from lakeloop.ingestion.source_specs import JoinSource, Source, TablesSource
 from lakeloop.ingestion.sources.probing import Check, probe
-from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
+from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.verbs.graph import run_graph
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 
@@ -45,7 +45,7 @@ def find_sources(
     looked at.
     """
     specs = [load_pipeline(project, name) for name in names or project.names("pipelines")]
-    read = {spec.pipeline: name for spec in specs if (name := _name(spec)) is not None}
+    read = {spec.pipeline: name for spec in specs if (name := _name_of(spec.source)) is not None}
     used = {name.partition(":")[2].partition("/")[0] for name in read.values()}
     used |= {each.http.rest for spec in specs for each in spec.enrich if each.http}
     idle = () if names else tuple(sorted(set(project.connection_names()) - used))
@@ -67,6 +67,8 @@ def find_sources(
     return Sources(tuple(SourceState(pipeline, name, tuple(found[pipeline])) for pipeline, name in read.items()), idle)
 
 
-def _name(spec: PipelineSpec) -> str | None:
-    """What people are told that a pipeline reads; None for a query, which reads itself at each run."""
-    return spec.source.origin if isinstance(spec.source, JoinSource) else spec.source.data_set
+def _name_of(source: Source) -> str | None:
+    """What is said of a source; None for a query, whose inputs the run itself looks at."""
+    if isinstance(source, JoinSource):
+        return source.origin
+    return ", ".join(source.data_sets) if isinstance(source, TablesSource) else source.data_set

@@ -15,9 +15,10 @@ from lakeloop.ingestion.source_specs.join import JoinSource
 from lakeloop.ingestion.source_specs.kafka import KafkaSource
 from lakeloop.ingestion.source_specs.query import QuerySource
 from lakeloop.ingestion.source_specs.rest import RestSource
+from lakeloop.ingestion.source_specs.tables import TablesSource
 
-LakeSource = QuerySource | JoinSource  # those that read tables of the lake, `inputs`
-KINDS = ("cdc", "files", "jdbc", "join", "kafka", "query", "rest")
+LakeSource = QuerySource | JoinSource  # those that bring tables of the lake together, `inputs`
+KINDS = ("cdc", "files", "jdbc", "join", "kafka", "query", "rest", "tables")
 
 
 def _kind_of_source(value: Any) -> str | None:
@@ -34,7 +35,8 @@ Source = Annotated[
     | Annotated[CdcSource, Tag("cdc_source")]
     | Annotated[KafkaSource, Tag("kafka_source")]
     | Annotated[QuerySource, Tag("query_source")]
-    | Annotated[JoinSource, Tag("join_source")],
+    | Annotated[JoinSource, Tag("join_source")]
+    | Annotated[TablesSource, Tag("tables_source")],
     Discriminator(
         _kind_of_source,
         custom_error_type="source",
@@ -43,6 +45,14 @@ Source = Annotated[
 ]
 
 __all__ = [
-    "CdcSource", "FilesSource", "JdbcSource", "JoinSource", "KafkaSource", "LakeSource", "QuerySource", "RestSource",
+    "CdcSource",
+    "FilesSource",
+    "JdbcSource",
+    "JoinSource",
+    "KafkaSource",
+    "LakeSource",
+    "QuerySource",
+    "RestSource",
     "Source",
-]  # fmt: skip
+    "TablesSource",
+]

@@ -5,7 +5,15 @@ from lakeloop.core.config import Project
 from lakeloop.core.connections import AnyConnection, FilesConnection, JdbcConnection, KafkaConnection, RestConnection
 from lakeloop.ingestion.changes import source_columns
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, JoinSource, KafkaSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import (
+    CdcSource,
+    JdbcSource,
+    JoinSource,
+    KafkaSource,
+    QuerySource,
+    RestSource,
+    TablesSource,
+)
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.cdc import CdcReader
 from lakeloop.ingestion.sources.cdc.server import libpq_address
@@ -17,6 +25,7 @@ from lakeloop.ingestion.sources.protocol import System
 from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.replay import ReplayReader, WithReplays
 from lakeloop.ingestion.sources.rest import RestReader
+from lakeloop.ingestion.sources.tables import TablesReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import read_as_text
 from lakeloop.lake.file_catalog import FileCatalog
@@ -26,7 +35,7 @@ from lakeloop.lake.tables import Lake
 
 
 def find_connection(project: Project, spec: PipelineSpec) -> AnyConnection | None:
-    """The connection that a pipeline's source names, None for a query or a join.
+    """The connection that a pipeline's source names, None for what reads tables of the lake.
 
     Raises ConfigError for one that is missing or of another kind.
     """
@@ -44,6 +53,8 @@ def find_connection(project: Project, spec: PipelineSpec) -> AnyConnection | Non
         return project.connection(declared.kafka, KafkaConnection, wanted_by)
     if isinstance(declared, RestSource):
         return project.connection(declared.rest, RestConnection, wanted_by)
+    if isinstance(declared, TablesSource) and declared.folder is not None:
+        return project.connection(declared.folder, FilesConnection, wanted_by)
     return None
 
 
@@ -78,6 +89,11 @@ def open_system(project: Project, spec: PipelineSpec, lake: Lake) -> System:
             return RestReader(lake.spark, service, declared, landing, versions, texts, at_once)
         case KafkaSource() as declared, KafkaConnection() as cluster:
             return open_kafka(project, declared, cluster, lake.spark)
+        case TablesSource() as declared, folder:
+            path = absolute(folder.path) if isinstance(folder, FilesConnection) else None
+            keys = source_columns(spec.sink.keys, spec.transforms)
+            texts = read_as_text(spec.transforms)
+            return TablesReader(lake, declared, spec.pipeline, spec.sink.table, keys, texts, path)
         case QuerySource() as declared, _:
             return QueryReader(lake, declared, spec.model_dump_json(exclude={"columns", "keep"}))
         case JoinSource() as declared, _:

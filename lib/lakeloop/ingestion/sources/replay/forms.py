@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, JoinSource, KafkaSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import (
+    CdcSource,
+    JdbcSource,
+    JoinSource,
+    KafkaSource,
+    QuerySource,
+    RestSource,
+    TablesSource,
+)
 from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     AvroFormat,
@@ -53,6 +61,11 @@ def require_replayable(spec: PipelineSpec) -> None:
             "rule and update the row at the source, which comes as a change, or declare another name as the slot, "
             "which reads the whole table anew"
         )
+    if spec.has_changes:
+        raise ConfigError(
+            f"{spec.pipeline}: a change in quarantine is not replayed, since its row may have changed again; mend the "
+            f"rule and `lakeloop stream reset {spec.pipeline}`, after which the next run reads the whole tables anew"
+        )
     require_waiting(spec)
 
 
@@ -66,10 +79,10 @@ def require_waiting(spec: PipelineSpec) -> None:
 
 
 def form_of_source(source: object) -> Form | None:
-    """The form of all rows of a database, a join, an API or topics; None for files, which have one each."""
+    """The form of all rows of a database, an API, topics, tables or a join; None for files, which have one each."""
     if isinstance(source, KafkaSource):
         return Form("message")
-    if isinstance(source, JdbcSource | JoinSource):
+    if isinstance(source, JdbcSource | JoinSource | TablesSource):
         return Form("columns")
     return Form("api") if isinstance(source, RestSource) else None
 

@@ -196,7 +196,7 @@ class ReplayReader:
     def judged_by(self) -> str:
         """Tells one state of the declaration, and of the tables that it looks into, from another."""
         declared = self.spec.model_dump_json(exclude={"columns", "keep", "owner", "description"})
-        versions = {name: self.lake.version(name) for name in sorted(self.spec.inputs) if self.lake.exists(name)}
+        versions = {name: self.lake.version(name) for name in sorted(self.spec.looked_into) if self.lake.exists(name)}
         return hashlib.sha256(f"{declared}{json.dumps(versions)}".encode()).hexdigest()[:16]
 
     def _decisions(self, ended: Ended) -> Iterator[pa.RecordBatch]:
