@@ -10,6 +10,8 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from lakeloop import verbs
+from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, RuleFailedError
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.pipeline import Pipeline
@@ -226,12 +228,17 @@ def test_too_many_partners_are_quarantined_whenever_they_come(lake: Lake) -> Non
 def test_a_match_rate_that_is_missed_withdraws_the_batch_until_it_is_met(lake: Lake) -> None:
     shop = Shop(lake, expect={"match_rate": "60%"})
     shop.clicks(0, [("c1", "s1", "10:00"), ("c2", "s2", "10:00"), ("c3", "s3", "11:00")])
-    shop.orders(0, [("o1", "s1", "10:00"), ("o9", "s9", "11:00")])
+    shop.orders(0, [])
+    waiting = shop.run()
+    assert (waiting.counts, waiting.message.split("; ")[1:]) == (
+        RowCounts(), ["no watermark yet, as a side has no row with a time", "no row's time was up"]
+    )  # fmt: skip
+    shop.orders(1, [("o1", "s1", "10:00"), ("o9", "s9", "11:00")])
     said = r"match_rate \(1 rows\) violated; .* of 2 rows of silver.clicks whose time was up 1 matched \(50.00%\)"
     with pytest.raises(RuleFailedError, match=said):
         shop.run()
     assert shop.bronze("true") == []
-    shop.orders(1, [("o2", "s2", "10:01")])  # nothing was given out, so it is not late
+    shop.orders(2, [("o2", "s2", "10:01")])  # nothing was given out, so it is not late
     assert shop.run().counts == RowCounts(2, 2)
     assert shop.bronze("true") == [("c1", "o1"), ("c2", "o2")]
 
@@ -267,3 +274,65 @@ def test_a_table_that_joins_itself_and_gets_a_column(spark: SparkSession, tmp_pa
     assert shop.run().counts == RowCounts(4, 4)
     rows = lake.read("gold.attributed").where("order_id = 'c4'").select("click_id", "extra").collect()
     assert sorted((row[0], row[1]) for row in rows) == [("c1", None), ("c2", None), ("c2", None), ("c4", "new")]
+
+
+DECLARED = {
+    "clicks": """
+description: Clicks, one row per click
+source: {files: drop, pattern: "clicks*", formats: {csv: {}}, fields: [click_id, session_id, clicked_at], settle: 0s}
+transforms:
+  - cast: {clicked_at: timestamp}
+sink: {table: silver.clicks}
+""",
+    "orders": """
+description: Orders, one row per order
+source: {files: drop, pattern: "orders*", formats: {csv: {}}, fields: [id, session_id, day], settle: 0s}
+transforms:
+  - cast: {day: date}
+sink: {table: silver.orders}
+""",
+    "attributed": """
+description: Clicks with the orders of the day, one row per pair
+source:
+  join:
+    left: {table: silver.clicks, event_time: clicked_at}
+    right: {table: silver.orders, event_time: day, prefix: order_}
+    on: {session_id: session_id}
+    within: {before: 24h}
+sink: {table: gold.attributed}
+""",
+}
+
+
+def test_it_runs_after_the_pipelines_that_fill_its_tables(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "conf/base/pipelines").mkdir(parents=True)
+    (tmp_path / "conf/local").mkdir()
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "conf/base/platform.yml").write_text(f"lake: {tmp_path}/lake\n")
+    (tmp_path / "conf/base/connections.yml").write_text(f"drop: {{files: {{path: {tmp_path}/drop}}}}\n")
+    for name, text in DECLARED.items():
+        (tmp_path / f"conf/base/pipelines/{name}.yml").write_text(f"pipeline: {name}{text}")
+    (tmp_path / "drop/clicks.csv").write_text(
+        "click_id,session_id,clicked_at\nc1,s1,2026-05-01 10:00\nc2,,2026-05-01\nc3,s1,soon\n"
+    )
+    (tmp_path / "drop/orders.csv").write_text(
+        "id,session_id,day\no1,s1,2026-05-01\no2,s1,2026-05-02\no1,s1,2026-05-01\n"
+    )
+    project = Project(tmp_path / "conf")
+    ended = {entry.name: entry for entry in verbs.run(project, [], RunContext("run", "local")).entries}
+    assert ended["attributed"].counts == RowCounts(2, 2)
+    assert ended["attributed"].message == "2 new rows of silver.clicks and 3 new rows of silver.orders"
+    given = Lake(spark, project.lake_root).read("gold.attributed")
+    assert given.columns == ["click_id", "session_id", "clicked_at", "order_id", "order_day"]
+    texts = [tuple(row) for row in given.select(*(F.col(name).cast("string") for name in given.columns)).collect()]
+    assert texts == [("c1", "s1", "2026-05-01 10:00:00", "o1", "2026-05-01")] * 2
+    [state] = verbs.find_sources(project, ["attributed"]).states
+    assert {check.what: check.said for check in state.checks} == {
+        "reachable": "silver.clicks batch 0, silver.orders batch 0",
+        "permitted": "both are tables of the lake that only grow",
+        "schema": "5 columns: click_id, session_id, clicked_at, order_id, order_day",
+        "freshness": "clicked_at of silver.clicks reaches 2026-05-01 10:00:00; day of silver.orders reaches "
+        "2026-05-02 00:00:00",
+        "volume": "2 rows of silver.clicks, 3 rows of silver.orders",
+    }
+    assert verbs.run(project, ["attributed"], RunContext("run", "local")).entries[0].outcome == "nothing_new"

@@ -86,6 +86,13 @@ def test_a_join_is_declared_in_a_few_lines(project: Project) -> None:
     assert source.expect.match_rate.at_least == Decimal(90)
 
 
+def test_the_declaration_on_the_page_is_one(project: Project) -> None:
+    text = (Path(__file__).parents[2] / "docs/joins.md").read_text()
+    (project.folder / "base/pipelines/attributed.yml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    assert validate(project) == []
+    assert load_pipeline(project, "attributed").inputs == {"silver.clicks", "silver.orders"}
+
+
 def test_an_inner_join_needs_no_delay_and_finds_nothing_late() -> None:
     source = JoinSource.model_validate(declared())
     assert (source.join.how, source.severities) == ("inner", {})
