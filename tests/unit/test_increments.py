@@ -82,6 +82,17 @@ def test_versions_that_only_added_are_told_by_their_files_and_compacting_is_no_c
 
     assert not found.is_recorded
     assert sorted(found.files.values()) == [1, 3]
+    made = {entry["version"]: entry["timestamp"] for entry in DeltaTable(path).history()}
+    assert found.times == {1: made[1], 3: made[3]}
+
+
+def test_nothing_lies_between_a_mark_and_itself(lake: Lake) -> None:
+    path = write(lake, "silver.people", configuration=KEPT)
+    mark = mark_of(lake, "silver.people")
+
+    found = VersionRange.between("silver.people", path, mark, mark)
+
+    assert (found.is_recorded, dict(found.files), dict(found.times)) == (False, {}, {})
 
 
 def test_rows_that_went_without_a_feed_are_an_error_that_says_which_version_and_how_to_keep_them(lake: Lake) -> None:

@@ -8,6 +8,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from lakeloop import verbs
 from lakeloop.catalog import load_catalog
+from lakeloop.catalog.addresses import addresses
 from lakeloop.core.config import Project
 from lakeloop.core.errors import StreamError
 from lakeloop.core.run_record import RunContext
@@ -65,6 +66,8 @@ def test_lineage_goes_from_each_table_that_has_the_column(project: Project) -> N
         "seen_in": [],
     }
     assert catalog.data_sets["bronze.partner"].made_of == ("files:drop/sales/orders",)
+    where = addresses(project, catalog)["files:drop/sales/orders"]
+    assert where.name == f"{addresses(project, catalog)['files:drop'].name}/sales/orders"
 
 
 def test_sources_are_named_by_their_tables(project: Project) -> None:

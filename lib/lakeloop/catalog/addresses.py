@@ -43,7 +43,7 @@ def _address(project: Project, name: str) -> Address:
 def _of_system(connection: AnyConnection, inside: str) -> Address:
     match connection:
         case FilesConnection():
-            return _of_folder(absolute(connection.path))
+            return _of_folder(f"{absolute(connection.path)}/{inside}".rstrip("/"))
         case RestConnection():
             url = urlsplit(connection.base_url)
             return Address(f"{url.scheme}://{url.netloc.rpartition('@')[2]}", f"{url.path.rstrip('/')}/{inside}")

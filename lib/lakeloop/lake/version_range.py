@@ -49,7 +49,7 @@ class VersionRange:
     def between(cls, table: str, folder: str, since: Mapping[str, Any], until: Mapping[str, Any]) -> Self:
         """Read the log. Raises SourceError for a version that is gone, and for changes that nobody kept."""
         log, feed = DeltaLog(folder), bool(since["feed"])
-        recorded = since["at"] + 1 if feed else None
+        recorded = since["at"] + 1 if feed and since["at"] < until["at"] else None
         is_whole, files, times, changed_by = True, dict[str, int](), dict[int, int](), None
         for version in range(since["at"] + 1, until["at"] + 1):
             actions, is_there = log.commit(version)
@@ -63,6 +63,8 @@ class VersionRange:
                 recorded = version
             is_whole = is_whole and (feed or not (came or went))
             files |= dict.fromkeys(came, version)
+            if came or went:
+                times[version] = committed_at(actions)
             if went and changed_by is None:
                 changed_by = f"version {version} ({_operation(actions)})"
         found = cls(table, folder, until["at"], recorded if is_whole else None, files, times, changed_by)
