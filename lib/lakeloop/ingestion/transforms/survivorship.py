@@ -162,9 +162,11 @@ class Survive(Declaration):
         """How good the row is that a value stands in: by its source, or by its time."""
         if way.latest_by:
             return value_of(way.latest_by)
-        sources = way.prefer or []
-        place = F.array_position(F.array(*map(F.lit, sources)), self._source)
-        return -F.coalesce(F.nullif(place, F.lit(0)), F.lit(len(sources) + 1))
+        first, *others = way.prefer or []
+        rank = F.when(self._source == first, 0)
+        for place, source in enumerate(others, start=1):
+            rank = rank.when(self._source == source, -place)
+        return rank.otherwise(-1 - len(others))
 
 
 def _orderable(conformed: Conformed, column: str) -> Column:
