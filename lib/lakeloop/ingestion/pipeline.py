@@ -159,12 +159,12 @@ class Pipeline:
         name = self.spec.pipeline
         require_sound_logs(self.lake.root, self.spec)
         before = ledger.history(name)
-        require_agreement(self.lake.root, self.spec, before, files=not run.is_polling)
         if before.last is None and (others := self.lake.writers(self.spec.sink.table) - {name}):
             raise TableError(
                 f"{self.spec.sink.table} is written by the pipeline {', '.join(sorted(others))}, and a table has one; "
                 f"name another table as the sink of {name}, or move it away"
             )
+        require_agreement(self.lake.root, self.spec, before, files=not run.is_polling)
         interrupted = before.last if before.outcome is None else None
         if interrupted:
             if self.lake.find_commit(self.spec.record_table, interrupted.commit.withdrawal) is None:
