@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def confirmed(crm: Connection) -> str:
 
 
 def planned(reader: CdcReader, last: Plan | None) -> Plan:
-    while (plan := reader.plan(last, lambda text: None)) is None:
+    """The next plan that has changes, each look being that of a run of its own."""
+    while (plan := replace(reader, _first_look=[]).plan(last, lambda text: None)) is None:
         pass
     return plan

@@ -297,7 +297,8 @@ def test_a_database_that_is_not_there(crm: Crm, changes: dict[str, str], said: s
 
 def test_trouble_between_two_runs_costs_nothing(crm: Crm, db: Connection) -> None:
     db.execute("DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN PASSWORD 'word'; CREATE TABLE t (id int, at date)")
-    db.execute("GRANT SELECT ON t TO clerk; INSERT INTO t VALUES (1, '2026-01-01'), (NULL, '2026-01-01')")
+    db.execute("GRANT USAGE ON SCHEMA public TO clerk; GRANT SELECT ON t TO clerk")
+    db.execute("INSERT INTO t VALUES (1, '2026-01-01'), (NULL, '2026-01-01')")
     incremental = {"table": "t", "incremental": {"cursor": "at"}}
     clerk = Crm(crm.lake, crm.url, incremental, "clerk", "word")
     assert clerk.run().counts.read == 2

@@ -140,6 +140,14 @@ def test_all_is_no_name_and_stands_beside_none(conf: Path, monkeypatch: pytest.M
     assert asked == [[]]
 
 
+def test_a_backfill_that_would_bring_rows_twice_is_refused_before_spark_starts(conf: Path) -> None:
+    result = lakeloop("backfill", "usage", "--from", "a.csv", "--conf-dir", conf)
+    assert ends_in_one_sentence(result)
+    assert (
+        "silver.usage only grows, so every row that usage reads again would come twice; give the sink" in result.output
+    )
+
+
 def test_a_repair_says_table_by_table_what_was_done(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal.console, "width", 200)
     sound = lakeloop("repair", "--conf-dir", conf)

@@ -170,9 +170,9 @@ class Pipeline:
         name = self.spec.pipeline
         require_sound_logs(self.lake.root, self.spec)
         before = ledger.history(name)
-        require_agreement(self.lake.root, self.spec, before, files=not run.is_polling)
         if before.last is None:
             self._require_own_tables()
+        require_agreement(self.lake.root, self.spec, before, files=not run.is_polling)
         for target in self.spec.targets:
             keep_changes(self.lake, target)
         interrupted = before.last if before.outcome is None else None

@@ -143,8 +143,10 @@ class Lake:
         return None
 
     def writers(self, table: str) -> set[str]:
-        """The pipelines that the newest commits to a table are of, as these say."""
-        if self.view(table) is not None or not self.exists(table):
+        """The pipelines that the newest commits to a table are of, as these say; of a view, the one that it shows."""
+        if (view := self.view(table)) is not None:
+            return {view.record_table.partition(".")[2]}
+        if not self.exists(table):
             return set()
         said = (entry.get("userMetadata") or "" for entry in deltalake.DeltaTable(self.path(table)).history(NEWEST))
         found = (WRITER.match(text) for text in said)

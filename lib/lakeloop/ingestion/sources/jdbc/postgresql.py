@@ -67,7 +67,7 @@ class PostgreSql:
             "28": "check user and password of the connection",
             "3D": "the database in the connection's url does not exist",
             "42501": "grant SELECT on it to the connection's user",
-            "42P01|3F000": "check the table's name and schema",
+            "42P01|3F000": "check the table's name and schema, and that the connection's user has USAGE of the schema",
             "42703": "check the names under `where` and `query`",
             "42": "mend the SQL under `where` or `query`; it is sent as it stands",
             "08|57P": "check that the server runs and that the connection's url is right, then run again",
