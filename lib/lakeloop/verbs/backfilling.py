@@ -14,8 +14,8 @@ from lakeloop.ingestion.enrichment.service import open_services
 from lakeloop.ingestion.sources.backfill import Asked, Backfill
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import Ledger, RunEntry
+from lakeloop.lake.pipeline_turns import WAITS, Turns
 from lakeloop.lake.stream_decisions import find_pause
-from lakeloop.lake.turns import WAITS, Turns
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 AGAIN_SECONDS = 5

@@ -24,8 +24,8 @@ from lakeloop.ingestion.enrichment.service import open_services
 from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
+from lakeloop.lake.pipeline_turns import WAITS, Turns
 from lakeloop.lake.stream_decisions import find_pause
-from lakeloop.lake.turns import WAITS, Turns
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.verbs.alerting import alert
 from lakeloop.verbs.graph import run_graph

@@ -19,9 +19,9 @@ from lakeloop.lake.audit import AuditEntry, append_audit
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import Batch, History, Ledger, Plan, RunEntry
 from lakeloop.lake.masks import REDACTED
+from lakeloop.lake.pipeline_turns import WAITS, Turns
 from lakeloop.lake.quarantine import Chosen, Quarantine
 from lakeloop.lake.tables import Commit
-from lakeloop.lake.turns import WAITS, Turns
 from lakeloop.serving.access_spec import load_access
 from lakeloop.serving.policies import load_policies
 from lakeloop.verbs.access import require_pii

@@ -8,7 +8,7 @@ from threading import Event
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.spec import load_pipeline
-from lakeloop.lake.turns import Turns
+from lakeloop.lake.pipeline_turns import Turns
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
 

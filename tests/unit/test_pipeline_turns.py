@@ -6,11 +6,11 @@ import sys
 import threading
 from pathlib import Path
 
-from lakeloop.lake.turns import Turns
+from lakeloop.lake.pipeline_turns import Turns
 
 HOLDER = """
 import sys, time
-from lakeloop.lake.turns import Turns
+from lakeloop.lake.pipeline_turns import Turns
 with Turns(sys.argv[1]).taken("p", lambda: None):
     print("has it", flush=True)
     time.sleep(60)
