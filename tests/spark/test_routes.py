@@ -163,6 +163,7 @@ def test_a_kill_between_two_tables_is_resumed_exactly(spark: SparkSession, tmp_p
     assert len({commit["userMetadata"] for commit in merges}) == len(kills) + 1
 
 
+@pytest.mark.slow
 def test_a_replayed_row_takes_the_route_of_today(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(spark, tmp_path)
     shop.drop("1.csv", "order,a,1", "refund,r,", "refund,s,")

@@ -74,7 +74,7 @@ def by_hand(rows: list[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
     return Counter([*found, *alone])
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(rows=ROWS, seed=st.randoms(use_true_random=False), partitions=st.integers(1, 3))
 def test_the_rows_that_stay_do_not_depend_on_the_order(
     spark: SparkSession, rows: list[Any], seed: Any, partitions: int
