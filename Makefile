@@ -1,13 +1,13 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files bench-sources \
-	drill-files drill-cdc drill-kafka dist clean lock cluster kafka
+	drill-files drill-sources dist clean lock cluster kafka
 
 BIN := .venv/bin
 READY := .venv/.ready
 COMPILE := $(BIN)/uv pip compile --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade --quiet
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv: packages by hash, a Java 17 if none is here, Spark's jars (PYTHON=… names a Python 3.11)
 
@@ -37,11 +37,8 @@ drill-files: $(READY) ## runs killed 35 times, tables damaged in 11 ways, full d
 	@$(BIN)/python -m drills.drill_damage
 	@$(BIN)/python -m drills.drill_disk
 
-drill-cdc: $(READY) ## changes of a database while runs are killed 24 times and the server once; tables must agree
-	@$(BIN)/python -m drills.drill_cdc
-
-drill-kafka: $(READY) ## messages arrive while runs and the broker are killed; every message must be there once
-	@$(BIN)/python -m drills.drill_kafka
+drill-sources: $(READY) ## sources, servers, lines, writers and a cluster while all of them fail (PARTS="kafka jdbc" KILLS=3: less)
+	@$(BIN)/python -m drills.drill_sources $(PARTS) $(if $(KILLS),--kills $(KILLS))
 
 bench: $(READY) ## every benchmarks/bench_*.py
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done

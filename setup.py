@@ -46,6 +46,7 @@ EXTRAS = {
         "flask-cors>=5",  # moto's server needs it, and its extra for it brings a hundred more
         "hypothesis>=6.120",
         "import-linter>=2.1",
+        "jsonschema>=4.23",
         "moto[s3]>=5.1",
         "msoffcrypto-tool>=5.4",
         "mypy>=1.14",
@@ -54,6 +55,7 @@ EXTRAS = {
         "ruff>=0.9",
         "setuptools>=75,<81",
         "types-PyYAML",
+        "types-jsonschema",
         "types-psutil",
         "types-requests",
         "lxml-stubs",
@@ -80,6 +82,7 @@ setup(
             "lakeloop = lakeloop.cli:main",
             "lakeloop-run-pipeline = lakeloop.jobs.run_pipeline:main",
             "lakeloop-watch-pipelines = lakeloop.jobs.watch_pipelines:main",
+            "lakeloop-backfill-pipeline = lakeloop.jobs.backfill_pipeline:main",
             "lakeloop-train-model = lakeloop.jobs.train_model:main",
             "lakeloop-score-table = lakeloop.jobs.score_table:main",
         ]

@@ -11,14 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import deltalake
-from rich.console import Console
-
-from drills.drill_files import ROOT, Drill, expected
+from drills.drill_files import FilesDrill, expected
+from drills.runs import ROOT, Account, console
 from lakeloop.lake.ops_tables import read_rows
 
 BRONZE = "bronze/orders"
-console = Console()
 
 
 @dataclass(frozen=True)
@@ -32,65 +29,62 @@ class Damage:
 
 def main() -> None:
     """Damage, run, repair, run, and after each damage count every row; raise unless each is there exactly once."""
-    with tempfile.TemporaryDirectory(prefix="lakeloop-drill-") as folder:
-        drill = DamageDrill(Path(folder), seed=7)
+    with tempfile.TemporaryDirectory(prefix="lakeloop-drill-") as folder, DamageDrill(Path(folder), seed=7) as drill:
         drill.begin(files=33)
         for damage in DAMAGES:
             drill.survive(damage)
 
 
-class DamageDrill(Drill):
+class DamageDrill(FilesDrill):
     """A lake that is damaged between runs."""
 
     def begin(self, files: int) -> None:
         """The first run, three files a batch: ten batches make a checkpoint."""
-        self._drop(files)
+        self.drop(files)
         self._run()
-        self.account("before any damage")
+        self.require("before any damage")
 
     def survive(self, damage: Damage) -> None:
         """Damage, two new files, a run that names it, a repair, a run, and the account."""
         damage.do(self.folder / "lake")
-        self._drop(2)
+        self.drop(2)
         if damage.heals:
             self._run()
-            self.account(f"{damage.words}: healed by the run")
+            self.require(f"{damage.words}: healed by the run")
             return
-        if self._start("").wait(timeout=300) == 0 or "DamageError" not in self._log()[-2000:]:
-            raise SystemExit(f"{damage.words}: the run did not name it\n{self._log()[-2000:]}")
+        if self.start().wait(timeout=300) == 0 or "DamageError" not in self.log[-2000:]:
+            raise SystemExit(f"{damage.words}: the run did not name it\n{self.log[-2000:]}")
         command = [sys.executable, "-m", "lakeloop.cli", "repair", "--conf-dir", str(self.folder / "conf")]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
         if done.returncode:
             raise SystemExit(f"{damage.words}: the repair ended with {done.returncode}\n{done.stdout}{done.stderr}")
         self._run()
-        self.account(f"{damage.words}: named, repaired")
+        self.require(f"{damage.words}: named, repaired")
 
-    def account(self, words: str) -> None:
+    def account(self) -> Account:
         """Each row in bronze once with its verdict, each good one in silver, each file on record as read."""
-        lake = self.folder / "lake"
-        table = deltalake.DeltaTable(str(lake / BRONZE)).to_pyarrow_table(
-            columns=["id", "amount", "_verdict", "_batch_id"]
-        )
-        found = Counter((row["id"], row["amount"], row["_verdict"]) for row in table.to_pylist())
+        table = self.rows("bronze/orders", ["id", "amount", "_verdict", "_batch_id"])
+        found = Counter(row[:3] for row in table)
         wanted = Counter(row for number in range(self.files) for row in expected(number))
-        shown = json.loads((lake / "silver/orders/_view.json").read_text())["accepted"]
-        hidden = sum(row["_batch_id"] > shown for row in table.select(["_batch_id"]).to_pylist())
-        entries = sorted(read_rows(str(lake), "ops.files"), key=lambda row: row["taken_at"])
+        shown = json.loads((self.folder / "lake/silver/orders/_view.json").read_text())["accepted"]
+        hidden = sum(batch_id > shown for *_, batch_id in table)
+        entries = sorted(read_rows(self.lake, "ops.files"), key=lambda row: row["taken_at"])
         files = Counter({row["path"]: row["outcome"] for row in entries}.values())
-        lost, twice = wanted - found, found - wanted
-        if lost or twice or hidden or files != {"read": self.files}:
-            raise SystemExit(
-                f"{words}: lost {lost.total()}, too many {twice.total()}, not shown {hidden}, files {dict(files)}"
-            )
-        console.print(f"{words}: {found.total():,} rows of {self.files} files, 0 lost, 0 twice", soft_wrap=True)
+        is_whole = not hidden and files == {"read": self.files}
+        lost, twice = (wanted - found).total(), (found - wanted).total()
+        return Account(found.total(), lost, twice, is_whole, f", {hidden} not shown, files {dict(files)}")
+
+    def require(self, words: str) -> None:
+        """Raise unless the account is sound."""
+        account = self.account()
+        if not account.is_sound:
+            raise SystemExit(f"{words}: {account}")
+        console.print(f"{words}: {account}", soft_wrap=True)
 
     def _run(self) -> None:
-        if code := self._start("").wait(timeout=600):
-            raise SystemExit(f"the run ended with {code}\n{self._log()[-2000:]}")
-
-    def _log(self) -> str:
-        return (self.folder / "runs.log").read_text(errors="replace")
+        if code := self.start().wait(timeout=600):
+            raise SystemExit(f"the run ended with {code}\n{self.log[-2000:]}")
 
 
 def commit(lake: Path, table: str, back: int = 0) -> Path:

@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread
 
-from rich.console import Console
-
-from drills.drill_files import ROOT, Drill
+from drills.drill_files import FilesDrill
+from drills.runs import ROOT, console
 
 SIZE = "256m"
 BLOCK = 4096
@@ -31,7 +30,6 @@ CASES: dict[str, tuple[int, ...]] = {
 }
 SHUFFLE = "spill, once the batch is planned"
 RULES = "rules: [{is_not_null: id}, {is_unique: {columns: [id], severity: warn}}]"  # a second pass, which shuffles
-console = Console()
 
 
 def main() -> None:
@@ -62,7 +60,7 @@ def own_mounts() -> list[str]:
     return ["unshare", "--mount", "--propagation", "private", *([] if os.getuid() == 0 else ["--map-root-user"])]
 
 
-class DiskDrill(Drill):
+class DiskDrill(FilesDrill):
     """A lake with one small disk, which is filled again and again."""
 
     def __init__(self, folder: Path, case: str) -> None:
@@ -78,19 +76,20 @@ class DiskDrill(Drill):
     def run(self, sizes: Sequence[int]) -> None:
         """A run on a large disk, then for each size one on a full disk and one with space, and the account."""
         if self.case.startswith("lake/"):
-            self._drop(2)
+            self.drop(2)
             self._lakeloop()
         self._mount()
         try:
             if self.case == "lake":
-                self._drop(2)
+                self.drop(2)
                 self._lakeloop()
             for blocks in sizes:
-                self._drop(2)
+                self.drop(2)
                 self._run_on_full_disk(blocks)
                 if self._lakeloop()[0]:
                     raise SystemExit(f"{self.case}: the run failed though there was space")
-                self.account()
+                if not self.account().is_sound:
+                    raise SystemExit(f"{self.case}: {self.account()}")
             console.print(f"{self.case}: {self.failed} runs failed on a full disk; then {self.account()}")
         finally:
             subprocess.run(["umount", "--lazy", str(self.disk)], check=True)

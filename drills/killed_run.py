@@ -6,12 +6,13 @@ Not a mock: the process and its JVM get SIGKILL as from outside, right before or
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lakeloop import verbs
 from lakeloop.core.config import Project
+from lakeloop.core.errors import LakeloopError
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion import publishing
 from lakeloop.ingestion.sources.cdc import CdcReader
@@ -23,32 +24,36 @@ STEPS: dict[str, tuple[object, str]] = {
     "plan": (Ledger, "plan"),
     "bronze": (Lake, "write"),
     "publish": (Lake, "publish_view"),
+    "merge": (publishing, "merge_latest"),
     "catalog": (WithReplays, "finish"),
     "ledger": (Ledger, "record"),
-}
-# Of a source of changes: `landing` ends with the files of a batch, `advance` lets the server forget it.
-CDC_STEPS: dict[str, tuple[object, str]] = {
+    # Of a source of changes: `landing` ends with the files of a batch, `advance` lets the server forget it.
     "landing": (CdcReader, "plan"),
-    "plan": (Ledger, "plan"),
-    "bronze": (Lake, "write"),
-    "publish": (publishing, "publish_changes"),
+    "changes": (publishing, "publish_changes"),
     "advance": (CdcReader, "finish"),
-    "ledger": (Ledger, "record"),
     "release": (CdcReader, "release"),
 }
-ALL_CDC_STEPS = [f"{when} {step}" for step in CDC_STEPS for when in ("before", "after")]
-ALL_STEPS = [f"{when} {step}" for step in STEPS for when in ("before", "after")]
+
+
+def before_and_after(steps: Iterable[str]) -> list[str]:
+    """Both moments of each step."""
+    return [f"{when} {step}" for step in steps for when in ("before", "after")]
+
+
+APPEND_STEPS = before_and_after(("plan", "bronze", "publish", "catalog", "ledger"))
+MERGE_STEPS = before_and_after(("plan", "bronze", "merge", "catalog", "ledger"))
+CHANGE_STEPS = before_and_after(("landing", "plan", "bronze", "changes", "advance", "ledger", "release"))
 
 
 def main(conf: Path, step: str, names: Sequence[str] = ()) -> None:
-    """Run pipelines (none named: all); with a step, die there."""
+    """Run pipelines (none named: all); with a step, die there. A failure is one sentence, as the command says it."""
     if step:
         when, name = step.split()
-        owner, method = (CDC_STEPS if names else STEPS)[name]
+        owner, method = STEPS[name]
         setattr(owner, method, _deadly(getattr(owner, method), when))
     summary = verbs.run(Project(conf), names, RunContext("run", "local"))
-    for error in summary.failures.values():
-        raise error
+    if summary.failures:
+        sys.exit("\n".join(f"{name}: {type(error).__name__}: {error}" for name, error in summary.failures.items()))
 
 
 def _deadly(method: Callable[..., Any], when: str) -> Callable[..., Any]:
@@ -63,4 +68,7 @@ def _deadly(method: Callable[..., Any], when: str) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "", sys.argv[3:])
+    try:
+        main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "", sys.argv[3:])
+    except LakeloopError as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -13,7 +13,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--all", action="store_true", help="all pipelines, as without a name")
     project, context, arguments = entry_point.start("run", parser, argv)
+    if arguments.all and arguments.names:
+        parser.error(f"all pipelines, or {', '.join(arguments.names)}; name some or say --all")
     summary = verbs.run(project, arguments.names, context)
     verbs.report_run(project, context, summary)
     for entry in summary.entries:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
 import pyspark
 
 from lakeloop.core.errors import LakeloopError
@@ -27,6 +28,7 @@ from tools.until_stopped import until_stopped
 SPARK_HOME = Path(pyspark.__file__).parent
 PROPERTIES = Path(__file__).parents[1] / "conf/base/spark.properties"
 DEPLOY = "org.apache.spark.deploy"
+EXECUTOR = "CoarseGrainedExecutorBackend"
 HOST = "127.0.0.1"
 READY_SECONDS = 60
 STOP_SECONDS = 10
@@ -63,6 +65,7 @@ class StandaloneCluster:
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lakeloop-cluster-")))
             processes = {"master": self._start(stack, "master", f"{DEPLOY}.master.Master", *self._master)}
+            self._processes = processes
             for number in range(1, self.workers + 1):
                 name = f"worker-{number}"
                 size = ["--cores", str(self.cores), "--memory", self.memory, "--webui-port", "0"]
@@ -81,6 +84,24 @@ class StandaloneCluster:
         """The `spark-submit` that runs a script, with its arguments, on this cluster as declared in `conf/base`."""
         submit = [str(SPARK_HOME / "bin/spark-submit"), "--master", self.url, "--properties-file", str(PROPERTIES)]
         return [*submit, "--executor-memory", "512m", *arguments]
+
+    def executors(self) -> list[psutil.Process]:
+        """The executors that run now, of all workers."""
+        found = []
+        for process in self._processes.values():
+            with suppress(psutil.NoSuchProcess):
+                found += psutil.Process(process.pid).children(recursive=True)
+        return [each for each in found if any(EXECUTOR in word for word in _command(each))]
+
+    def kill_executor(self) -> None:
+        """End an executor as a lack of memory would; its worker starts another one."""
+        self.executors()[0].kill()
+
+    def kill_worker(self, number: int = 1) -> None:
+        """End a worker with its executors, as the loss of their machine would."""
+        process = self._processes[f"worker-{number}"]
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def _start(self, stack: ExitStack, name: str, *command: str) -> subprocess.Popen[bytes]:
         log = stack.enter_context((self.folder / f"{name}.log").open("wb"))
@@ -122,6 +143,12 @@ def free_ports(count: int) -> list[int]:
         for free in sockets:
             free.bind((HOST, 0))
         return [free.getsockname()[1] for free in sockets]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with suppress(psutil.NoSuchProcess):
+        return process.cmdline()
+    return []
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -54,9 +54,9 @@ PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller}
-listeners=OPEN://{host}:{open},GUARDED://{host}:{guarded},CONTROLLER://{host}:{controller}
-advertised.listeners=OPEN://{host}:{open},GUARDED://{host}:{guarded}
-listener.security.protocol.map=OPEN:PLAINTEXT,GUARDED:SASL_SSL,CONTROLLER:PLAINTEXT
+listeners=OPEN://{host}:{open},GUARDED://{host}:{guarded},BEHIND://{host}:{behind},CONTROLLER://{host}:{controller}
+advertised.listeners=OPEN://{host}:{open},GUARDED://{host}:{guarded},BEHIND://{host}:{proxy}
+listener.security.protocol.map=OPEN:PLAINTEXT,GUARDED:SASL_SSL,BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=OPEN
 controller.listener.names=CONTROLLER
 log.dirs={folder}/data
@@ -89,12 +89,15 @@ class KafkaBroker:
     Attributes:
         bootstrap: The open listener, where nobody is asked who they are.
         guarded: The listener of SASL_SSL with SCRAM-SHA-512, where `add_user` and `allow` say who may do what.
+        behind_port: The port of a listener that tells clients to come by `proxy_port`, where there is one.
         ca_certificate: The authority that signed the certificate of `guarded`.
         folder: Data, certificates and the broker's log; a temporary folder, gone on exit.
     """
 
-    def __init__(self) -> None:
-        ports = dict(zip(("open", "guarded", "controller"), free_ports(3), strict=True))
+    def __init__(self, proxy_port: int | None = None) -> None:
+        ports = dict(zip(("open", "guarded", "behind", "controller"), free_ports(4), strict=True))
+        self.behind_port = ports["behind"]
+        ports["proxy"] = proxy_port or self.behind_port
         self.bootstrap, self.guarded = f"{HOST}:{ports['open']}", f"{HOST}:{ports['guarded']}"
         self._ports = ports
         self._process: subprocess.Popen[bytes] | None = None

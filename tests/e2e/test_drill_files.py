@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from drills.drill_files import Drill
+from drills.drill_files import FilesDrill
 
 
 def test_a_killed_process_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
-    drill = Drill(tmp_path, seed=7)
-    for step in ("after bronze", "after catalog"):
-        drill.kill_at(step)
-    drill.kill_at_random()
-    drill.finish()
+    with FilesDrill(tmp_path, seed=7) as drill:
+        for step in ("after bronze", "after catalog"):
+            drill.kill_at(step)
+        drill.kill_at_random()
+        assert drill.finish().is_sound

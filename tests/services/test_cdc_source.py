@@ -244,6 +244,8 @@ def test_a_slot_behind_the_ledger_is_fine_and_one_ahead_is_not(
     second = reader.plan(first, lambda text: None)
     assert second is not None
     crm.execute("UPDATE t SET v = 'b'")
+    assert reader.plan(second, lambda text: None) is None  # it came after the first look, and a run has to end
+    reader = reader_of(lake.root, postgres, spec, lake.spark)
     third = reader.plan(second, lambda text: None)  # the slot stands where the first plan left it
     assert third is not None
     assert [row["v"] for row in reader.read(third).frame.collect()] == ["b"]

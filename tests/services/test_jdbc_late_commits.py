@@ -13,6 +13,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from demo.postgres import EmbeddedPostgres
+from lakeloop.ingestion import pipeline
 from lakeloop.ingestion.sources.jdbc import JdbcReader
 from lakeloop.ingestion.sources.protocol import Ended, Extract, Progress
 from lakeloop.lake.ledger import Plan
@@ -109,3 +110,28 @@ def test_every_row_is_in_bronze_once(
     text = "concat(cast(at AS string), '+00')" if type_ == "timestamptz" else "cast(at AS string)"
     found = Counter(map(tuple, crm.lake.read("bronze.t").selectExpr("id", text, "note").collect()))
     assert found == expected
+
+
+@pytest.mark.slow
+def test_a_killed_batch_is_finished_though_its_rows_have_changed_since(
+    spark: SparkSession, postgres: EmbeddedPostgres, db: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KilledError
+
+    db.execute("CREATE TABLE t (id int, at int, note text)")
+    db.execute("INSERT INTO t VALUES (1, 1, 'a'), (2, 2, NULL), (3, 3, 'c')")
+    source = {"table": "t", "incremental": {"cursor": "at"}}
+    sink = {"table": "silver.t", "mode": "merge", "keys": ["id"], "sequence_by": "at"}  # keys are looked at twice
+    crm = Crm(Lake(spark, str(tmp_path / "lake")), postgres.jdbc_url, source, sink=sink)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "publish", die)
+        with pytest.raises(KilledError):
+            crm.run()
+    db.execute("UPDATE t SET at = 4, note = 'b' WHERE id = 2")
+    db.execute("DELETE FROM t WHERE id = 1")
+    counts = crm.run().counts
+    assert (counts.read, counts.good) == (3, 3)
+    assert crm.run().counts.read == 1
+    found = sorted(map(tuple, crm.lake.read("silver.t").select("id", "at", "note").collect()))
+    assert found == [(1, 1, "a"), (2, 4, "b"), (3, 3, "c")]

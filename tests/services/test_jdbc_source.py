@@ -295,6 +295,40 @@ def test_a_database_that_is_not_there(crm: Crm, changes: dict[str, str], said: s
     assert not any(secret in str(refused.value) for secret in ("hidden", "wrong", PASSWORD))
 
 
+def test_trouble_between_two_runs_costs_nothing(crm: Crm, db: Connection) -> None:
+    db.execute("DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN PASSWORD 'word'; CREATE TABLE t (id int, at date)")
+    db.execute("GRANT SELECT ON t TO clerk; INSERT INTO t VALUES (1, '2026-01-01'), (NULL, '2026-01-01')")
+    incremental = {"table": "t", "incremental": {"cursor": "at"}}
+    clerk = Crm(crm.lake, crm.url, incremental, "clerk", "word")
+    assert clerk.run().counts.read == 2
+    db.execute("INSERT INTO t VALUES (2, '2026-01-02')")
+    for trouble, mended, said in [
+        ("ALTER ROLE clerk PASSWORD 'new'", "ALTER ROLE clerk PASSWORD 'word'", "check user and password"),
+        ("REVOKE SELECT ON t FROM clerk", "GRANT SELECT ON t TO clerk", "grant SELECT on it to"),
+        ("ALTER TABLE t RENAME TO u", "ALTER TABLE u RENAME TO t", "check the table's name and schema"),
+    ]:
+        db.execute(trouble)
+        with pytest.raises(SourceError, match=f"^crm: reading t from .*{said}"):
+            clerk.run()
+        assert crm.lake.read("silver.t").count() == 2
+        db.execute(mended)
+    assert clerk.run().counts.read == 1
+    assert clerk.run().outcome == "nothing_new"
+
+
+def test_a_time_with_its_zone_is_compared_with_the_clock_of_the_server(crm: Crm, db: Connection) -> None:
+    db.execute("CREATE TABLE t (id int, at timestamptz)")
+    db.execute("INSERT INTO t VALUES (1, now()), (2, now() + interval '2 hours'), (3, now() + interval '5 minutes')")
+    source = by_cursor(crm, "at")
+    entry = source.run()
+    assert (entry.counts.read, "1 row is dated ahead of the clock" in entry.message) == (2, True)
+    checks = {check.what: check for check in source.reader.probe()}
+    assert not checks["freshness"].ok
+    assert "1 row is dated ahead of the clock" in checks["freshness"].said
+    db.execute("UPDATE t SET at = now() + interval '6 minutes' WHERE id = 2")
+    assert source.run().counts.read == 1
+
+
 def test_another_cursor_is_refused(crm: Crm, db: Connection) -> None:
     db.execute("CREATE TABLE t AS SELECT 1 AS id, 2 AS other")
     by_cursor(crm, "id").run()

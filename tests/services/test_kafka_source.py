@@ -321,3 +321,36 @@ def test_a_watch_takes_what_comes(spark: SparkSession, kafka: KafkaBroker, tmp_p
     assert passes == [1, 2]
     assert ids(spark, project) == ["o1", "o2", "o3"]
     assert Ledger(project.lake_root).history("events").batches == 2
+
+
+def test_offsets_and_times_are_read_again_in_batches(spark: SparkSession, kafka: KafkaBroker, tmp_path: Path) -> None:
+    topic = new_topic(kafka, partitions=2)
+    sink = {"table": "silver.events", "mode": "merge", "keys": ["id"], "sequence_by": "amount"}
+    send(
+        kafka,
+        topic,
+        [(value, {"partition": n % 2, "timestamp": 1000 + n}) for n, value in enumerate(orders(*range(10)))],
+    )
+    project = declare(tmp_path, kafka, {"topics": [topic], "max_messages": 4}, sink=sink)
+    run(project)
+    lake_of(spark, project).handle("silver.events").delete("id <> 'o0'")
+    send(kafka, topic, [(value, {"timestamp": 9000}) for value in orders(10, 11)])  # not read yet, so not read again
+
+    def again(first: str, until: str | None = None, **more: bool) -> list[RunEntry]:
+        context = RunContext("backfill", "local")
+        return list(verbs.backfill(project, "events", verbs.Asked(first, until), context, **more))
+
+    [planned] = again("1", dry_run=True)
+    said = f"would read again from 1: 4 messages of {topic}, and 4 more in further batches; nothing was written"
+    assert planned.message == said
+    assert [entry.message for entry in again("1")] == [
+        f"read again from 1, batch 1: 4 messages of {topic}, 4 left",
+        f"read again from 1, batch 2: 4 messages of {topic}",
+    ]  # fmt: skip
+    assert ids(spark, project) == sorted(["o0", *(f"o{n}" for n in range(2, 10))])
+    [entry] = again("1970-01-01T00:00:01Z", "1970-01-01T00:00:01.002Z")
+    assert entry.counts == RowCounts(read=2, good=2)
+    assert [entry.counts.read for entry in run(project)] == [2]
+    assert ids(spark, project) == sorted(f"o{n}" for n in range(12))
+    with pytest.raises(SourceError, match=r"--from names 7=1, and what was read before is t-.*/0, t-.*/1; name these"):
+        again("7=1")

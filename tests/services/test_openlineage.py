@@ -109,6 +109,20 @@ def test_a_run_is_told_as_a_start_and_an_end(project: Project, receiver: Receive
     assert origin["transformations"] == [{"type": "DIRECT", "subtype": "TRANSFORMATION", "description": "merge"}]
 
 
+def test_each_of_several_tables_is_told_with_its_rows(project: Project, receiver: Receiver) -> None:
+    visits = project.folder / "base/pipelines/visits.yml"
+    routes = "{routes: [{where: seconds > 1, table: silver.visits}], otherwise: silver.glances}"
+    visits.write_text(visits.read_text().replace("{table: silver.visits}", routes))
+    told, tables = declare(project, f"{{url: '{receiver.url}'}}"), {"silver.visits": 3, "silver.glances": 1}
+    counts = RowCounts(5, 4, 1, 0)
+    assert emit(told, RunEntry("visits", ", ".join(tables), "succeeded", now(), "", 0, counts, tables)) == ()
+    _, end = (event for _, _, event in receiver.got)
+    assert [(each["name"], each["outputFacets"]["outputStatistics"]["rowCount"]) for each in end["outputs"]] == [
+        (f"{told.lake_root}/bronze/visits", 5), (f"{told.lake_root}/silver/glances", 1),
+        (f"{told.lake_root}/silver/visits", 3),
+    ]  # fmt: skip
+
+
 def test_a_failure_is_told_with_its_sentence(project: Project, receiver: Receiver) -> None:
     told = declare(project, f"{{url: '{receiver.url}'}}")
     assert emit(told, visits=SourceError("drop: the folder is gone; create it")) == ()

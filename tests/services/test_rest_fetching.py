@@ -267,6 +267,23 @@ def test_an_overlap_that_does_not_fit_the_cursor_is_said_before_anything_lands(t
     assert (found.files, found.reach) == ({}, Reach())
 
 
+def test_a_record_of_a_wrong_clock_hides_no_other(tmp_path: Path) -> None:
+    incremental = {"cursor": "at", "param": "since"}
+    ahead = {"id": 9, "at": "9000-01-01T00:00:00Z"}
+    paged, source = (
+        Paged([*numbered(1), ahead, *numbered(2)]),
+        Source(tmp_path, paginate=PAGES, incremental=incremental),
+    )
+    with LoopbackApi(paged) as api:
+        found = source.fetch(api)
+        assert (landed(found), found.held, found.reach.greatest) == ([1, 2], 1, "2026-01-01T00:00:02Z")
+        paged.records += numbered(3)
+        found = source.fetch(api)
+        assert (landed(found), found.held) == ([3], 1)
+        ahead["at"] = "2026-01-01T00:00:04Z"
+        assert landed(source.fetch(api)) == [9]
+
+
 def test_a_place_in_the_page_stays_where_records_are_left_out(tmp_path: Path) -> None:
     incremental = {"cursor": "at", "param": "since"}
     paged, source = Paged(numbered(0, 1)), Source(tmp_path, paginate=PAGES, incremental=incremental)

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.pipeline import Pipeline
 from lakeloop.ingestion.source_specs import RestSource
+from lakeloop.ingestion.sources.backfill import Asked as Range
+from lakeloop.ingestion.sources.backfill import Backfill
 from lakeloop.ingestion.sources.replay import ReplayReader, Replays, WithReplays
 from lakeloop.ingestion.sources.rest import RestReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import read_as_text
-from lakeloop.lake.ledger import Plan, RunEntry
+from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.lake.schema_versions import SchemaVersions
 from lakeloop.lake.tables import Lake
 from tests.loopback_api import Asked, LoopbackApi, Reply
@@ -69,8 +71,8 @@ class Meters:
         texts, at_once = read_as_text(spec.transforms), spec.sink.mode == "overwrite"
         return RestReader(self.spark, service, spec.source, landing, versions, texts, at_once)
 
-    def run(self, api: UsageApi | LoopbackApi, lake: Lake | None = None) -> RunEntry:
-        source = WithReplays(self.reader(api), ReplayReader(self.lake, self.spec))
+    def run(self, api: UsageApi | LoopbackApi, lake: Lake | None = None, source: WithReplays | None = None) -> RunEntry:
+        source = source or WithReplays(self.reader(api), ReplayReader(self.lake, self.spec))
         return Pipeline(self.spec, source, lake or self.lake).run(RunContext("run", "test"), lambda text: None)
 
     def replay(self, api: UsageApi | LoopbackApi) -> RunEntry:
@@ -394,3 +396,42 @@ def test_ranges_of_days_are_read_once_each(spark: SparkSession, tmp_path: Path) 
     days = [f"2026-01-{day:02d}" for day in range(1, 8)]
     assert meters.rows("id", "upto") == list(pairwise(days))
     assert len(api.requests) == 6
+
+
+def test_a_part_is_asked_for_again_by_its_cursor_a_few_pages_a_batch(spark: SparkSession, tmp_path: Path) -> None:
+    merged = {"table": "silver.usage", "mode": "merge", "keys": ["id"], "sequence_by": "measured_at"}
+    paged = {"paginate": {"pages": {"size": 2}, "max_pages": 2}}
+    meters = Meters(spark, tmp_path, paged, {"sink": merged})
+    said = {record["id"]: record for record in readings(*range(1, 10))}
+
+    def answer(asked: Asked) -> Reply:
+        since, number = asked.query.get("since", ""), int(asked.query["page"])
+        found = [record for record in said.values() if str(record["measured_at"]) >= since]
+        return Reply(200, json.dumps({"data": found[2 * number - 2 : 2 * number]}).encode())
+
+    with LoopbackApi(answer) as api:
+        while meters.run(api).outcome == "succeeded":
+            pass
+        for number in range(3, 9):
+            said[f"U{number}"] |= {"kwh": -1.0}
+        said |= {record["id"]: record for record in readings(10)}  # not read yet, so not read again
+        asked = Range("2026-01-01T00:00:04Z", "2026-01-01T00:00:08Z")
+        ledger = Ledger(meters.lake.root)
+        source = WithReplays(
+            usual := meters.reader(api),
+            ReplayReader(meters.lake, meters.spec),
+            backfill=Backfill(usual, ledger, "usage", asked, ""),
+        )
+        entries = []
+        while (entry := meters.run(api, source=source)).outcome == "succeeded":
+            entries.append(entry)
+        assert [entry.counts.read for entry in entries] == [4]
+        assert entries[0].message.endswith("batch 1: 4 records, more follows")
+        mended = {f"U{number}": "-1.0" for number in range(4, 8)}
+        assert dict(meters.rows("id", "kwh")) == {f"U{n}": str(n / 2) for n in range(1, 10)} | mended
+        assert meters.run(api).counts.read == 1
+        with pytest.raises(SourceError, match="--from 5 is a number, and the cursor is a time, as 2026-01-01T00:00"):
+            replace(source, backfill=replace(source.backfill, asked=Range("5"), key="b")).plan(
+                ledger.history("usage").finished, lambda text: None
+            )
+    assert not list((tmp_path / "landing").iterdir())

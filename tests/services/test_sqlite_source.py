@@ -3,6 +3,7 @@
 import datetime as dt
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lakeloop.core.errors import SourceError
-from lakeloop.core.run_record import RowCounts
+from lakeloop.core.run_record import RowCounts, RunContext
+from lakeloop.ingestion.pipeline import Pipeline
+from lakeloop.lake.ledger import Ledger
+from lakeloop.lake.stream_decisions import decide
 from lakeloop.lake.tables import Lake
 from tests.crm import Crm
 
@@ -82,6 +86,64 @@ def test_a_cursor_takes_each_row_once_and_what_came_late(
     db.execute("INSERT INTO t VALUES (2, ?)", [late])
     assert source.run().counts.read == 1
     assert source.run().outcome == "nothing_new"
+
+
+def test_a_reset_leaves_no_row_out_that_comes_late(shop: Crm, db: sqlite3.Connection) -> None:
+    """The rows that were taken before the reset are read once more, and are not counted as taken twice."""
+    db.execute("CREATE TABLE t (id INTEGER, at INTEGER)")
+    db.execute("INSERT INTO t VALUES (1, 5), (NULL, 5)")
+    source = shop.declaring(table="t", incremental={"cursor": "at"})
+    assert source.run().counts.read == 2
+    decide(shop.lake.root, RunContext("stream", "test"), "t", "reset", batch_id=0)
+    assert source.run().counts.read == 2
+    db.execute("INSERT INTO t VALUES (1, 5)")
+    assert source.run().counts.read == 1
+    assert source.run().outcome == "nothing_new"
+
+
+def test_a_batch_that_was_recorded_is_read_again_where_its_source_has_changed_since(
+    shop: Crm, db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.execute("CREATE TABLE t (id INTEGER, at INTEGER)")
+    db.execute("INSERT INTO t VALUES (1, 5), (1, 5), (NULL, 6)")
+    dedupe = {"dedupe": {"keys": ["id"]}}  # so that what was read is counted at the source
+    source = replace(shop.declaring(table="t", incremental={"cursor": "at"}), transforms=(dedupe,))
+
+    def die(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Pipeline, "_publish", die)
+        with pytest.raises(ZeroDivisionError):
+            source.run()
+    db.execute("INSERT INTO t VALUES (2, 4)")  # committed late
+    entry = source.run()
+    assert (entry.batch_id, entry.counts) == (1, RowCounts(read=4, good=3, dropped=1))
+    ends = [(row["batch_id"], row["outcome"]) for row in Ledger(shop.lake.root).runs(5)]
+    assert ends == [(0, "withdrawn"), (1, "succeeded")]
+    assert sorted(row["id"] or 0 for row in shop.lake.read("silver.t").collect()) == [0, 1, 2]
+    assert source.run().outcome == "nothing_new"
+
+
+def test_a_row_of_a_wrong_clock_hides_no_other_and_comes_when_its_time_has_come(
+    shop: Crm, db: sqlite3.Connection
+) -> None:
+    db.execute("CREATE TABLE t (id INTEGER, at TIMESTAMP)")
+    db.execute("INSERT INTO t VALUES (1, datetime('now', '+400 days'))")
+    source = shop.declaring(table="t", incremental={"cursor": "at"})
+    with pytest.raises(SourceError, match=r"crm\.t: 1 row is dated ahead of the clock, .*; mend the clock that wrote"):
+        source.run()
+    db.execute("INSERT INTO t VALUES (2, datetime('now', '-1 hour')), (NULL, NULL), (3, datetime('now', '+300 days'))")
+    entry = source.run()
+    assert entry.counts == RowCounts(read=2, good=2)
+    assert "; 2 rows are dated ahead of the clock, behind 20" in entry.message
+    assert source.run().outcome == "nothing_new"
+    db.execute("INSERT INTO t VALUES (4, datetime('now'))")
+    assert source.run().counts.read == 1  # beside them
+    db.execute("UPDATE t SET at = datetime('now', '+1 minute') WHERE id = 3")
+    assert source.run().counts.read == 1
+    declared = shop.declaring(table="t", incremental={"cursor": "at", "ahead": "500d"})
+    assert declared.run().counts.read == 1
 
 
 def test_parts_and_queries(shop: Crm, db: sqlite3.Connection) -> None:

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -34,6 +35,17 @@ def test_every_row_of_a_repeated_key_violates_is_unique_and_a_null_none(keyed: D
         i: ["k: found a in 3 rows, expected one"] for i in (1, 2, 3)
     }
     assert reasons(judge_rules(keyed, rule({"is_unique": "id"}))) == {}
+
+
+def test_every_row_of_a_key_that_occurs_too_often_violates_occurs_at_most(keyed: DataFrame) -> None:
+    declared = {"occurs_at_most": {"columns": ["k"], "times": 2}}
+    assert reasons(judge_rules(keyed, rule(declared))) == {
+        i: ["k: found a in 3 rows, expected at most 2"] for i in (1, 2, 3)
+    }
+    for enough in ({"columns": ["k"], "times": 3}, {"columns": ["k", "n"], "times": 2}):
+        assert reasons(judge_rules(keyed, rule({"occurs_at_most": enough}))) == {}
+    with pytest.raises(ValidationError, match="times: Input should be greater than or equal to 2"):
+        rule({"occurs_at_most": {"columns": ["k"], "times": 1}})
 
 
 def test_dropped_rows_do_not_count_as_duplicates(keyed: DataFrame, spark: SparkSession) -> None:

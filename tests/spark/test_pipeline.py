@@ -1,5 +1,6 @@
 """Whole batches on a lake of their own: what adds up, what a kill at any step leaves, what is taken back."""
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
+from lakeloop.lake.ops_tables import read_rows
 from lakeloop.lake.tables import Commit, Lake
+from lakeloop.lake.views import View
 
 APPEND = {"table": "silver.orders"}
 HISTORY = {"table": "silver.orders", "mode": "merge", "keys": ["id"], "sequence_by": "at", "history": "scd2"}
@@ -45,9 +48,9 @@ class DyingLake(Lake):
         super().write(table, frame, **options)
         self._die(table, "after")
 
-    def publish_view(self, table: str, record_table: str, accepted: int) -> None:
+    def publish_view(self, table: str, view: View) -> None:
         self._die(table, "before")
-        super().publish_view(table, record_table, accepted)
+        super().publish_view(table, view)
         self._die(table, "after")
 
     @contextmanager
@@ -137,6 +140,13 @@ class Shop:
         return [row["outcome"] for row in Ledger(self.lake.root).runs(100)]
 
 
+def committed_by(lake: Lake, table: str) -> set[tuple[str, int]]:
+    """Who wrote a table by its log: the writer of the pipeline's ledger, and the number of the batch."""
+    log = Path(lake.path(table)) / "_delta_log"
+    actions = [json.loads(line) for commit in log.glob("*.json") for line in commit.read_text().splitlines()]
+    return {(each["txn"]["appId"], each["txn"]["version"]) for each in actions if "txn" in each}
+
+
 DAY = "2026-01-01"
 
 
@@ -224,6 +234,9 @@ def test_a_killed_merge_is_merged_once(spark: SparkSession, tmp_path: Path, step
         shop.run(killed_at(shop, step))
     shop.run()
     assert shop.run().outcome == "nothing_new"
+    planned = {(row["writer"], row["batch_id"]) for row in read_rows(shop.lake.root, "ops.batches")}
+    for table in ("bronze.orders", "silver.orders"):
+        assert committed_by(shop.lake, table) == planned
     rows = shop.lake.read("silver.orders").select("id", "amount", "is_current", F.col("end_time").isNull()).collect()
     assert sorted(tuple(row) for row in rows) == [
         ("a", 1, False, False), ("a", 2, True, True), ("b", 1, True, True)
@@ -314,6 +327,22 @@ def test_errors_of_the_source_are_recorded_and_the_same_batch_is_tried_again(
     entries = Ledger(shop.lake.root).runs(9)
     assert [(row["outcome"], row["batch_id"]) for row in entries] == [("failed", None), ("failed", 0), ("succeeded", 0)]
     assert "no column 'ident'" in entries[1]["message"]
+
+
+@pytest.mark.parametrize("sink", [APPEND, HISTORY])
+def test_a_table_has_one_pipeline_whatever_another_project_declares(
+    spark: SparkSession, tmp_path: Path, sink: dict[str, Any]
+) -> None:
+    shop = Shop(spark, tmp_path, {"sink": sink})
+    shop.drop("1.csv", f"a,{DAY},1")
+    shop.run()
+    other = Shop(spark, tmp_path, {"sink": sink, "pipeline": "returns"})
+    said = "silver.orders (is written by the pipeline orders|shows the rows of bronze.orders), and a table has one"
+    with pytest.raises(TableError, match=said):
+        other.run()
+    shop.drop("2.csv", f"b,{DAY},2")
+    assert shop.run().counts.read == 1
+    assert shop.silver() == Counter({("a", 1): 1, ("b", 2): 1})
 
 
 def test_a_table_of_somebody_else_is_not_taken_over(spark: SparkSession, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from lakeloop.lake.ledger import Plan, RunEntry
 from lakeloop.lake.ops_tables import read_rows
 from lakeloop.lake.quarantine import QUARANTINE, Chosen, Quarantine
 from lakeloop.lake.tables import Commit, Lake
+from lakeloop.lake.views import View
 
 DAY = "2026-01-01"
 APPEND = {"table": "silver.orders"}
@@ -50,9 +51,9 @@ class DyingLake(Lake):
         super().write(table, frame, **options)
         self._die(table, "after")
 
-    def publish_view(self, table: str, record_table: str, accepted: int) -> None:
+    def publish_view(self, table: str, view: View) -> None:
         self._die(table, "before")
-        super().publish_view(table, record_table, accepted)
+        super().publish_view(table, view)
         self._die(table, "after")
 
     @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
 
 from lakeloop.quality import rules
 from lakeloop.quality.rule_set import ROW_RULES
@@ -152,3 +153,16 @@ def test_no_row_rule_fails_on_null_or_changes_the_rows(spark: SparkSession) -> N
         wanted = {name: value for name, value in declared.items() if name in rule.__annotations__}
         (row,) = frame.select(rule("a", **wanted)).collect()
         assert (row[0] is None) == (rule not in (rules.is_not_null, rules.is_not_blank)), rule.__name__
+
+
+def test_is_not_ahead_goes_by_the_clock(messages: Messages) -> None:
+    assert messages("string", [None, "2020-01-01", "2020-01-01T00:00:00Z"], rules.is_not_ahead("a")) == [None] * 3
+    assert messages("string", ["9999-01-01", "soon"], rules.is_not_ahead("a", by="1d")) == [
+        "a: found 9999-01-01, expected a time that is at most 1d ahead of the clock",
+        "a: found soon, expected a time that is at most 1d ahead of the clock",
+    ]
+    near = F.current_timestamp() + F.expr("INTERVAL 1 HOUR")
+    one = SparkSession.active().range(1).select(near.alias("a"))
+    found = one.select(rules.is_not_ahead("a").isNull(), rules.is_not_ahead("a", by="2h").isNull()).first()
+    assert found is not None
+    assert tuple(found) == (False, True)

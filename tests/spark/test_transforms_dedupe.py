@@ -26,7 +26,7 @@ def fates(conformed: Conformed) -> list[tuple[int, str | None]]:
     """Per row its `v` and why it was dropped, if it was."""
     rows = conformed.frame.select("v", BECAUSE, DROPPED).collect()
     assert all(row[DROPPED] is (row[BECAUSE] is not None) for row in rows)
-    return sorted((row["v"], row[BECAUSE]) for row in rows)
+    return sorted((row["v"], row[BECAUSE] and row[BECAUSE]["message"]) for row in rows)
 
 
 def test_a_bad_row_never_pushes_out_a_good_one(spark: SparkSession) -> None:

@@ -83,7 +83,8 @@ def test_masks_follow_from_the_declarations(project: Project) -> None:
     policies = load_policies(project)
     assert policies["silver.people"].masks == {"email": "hash", "city": "redact"}
     assert policies["bronze.people"].masks == {
-        "email": "hash", "city": "redact", "_original": "redact", "_rescued": "redact", "_reasons": "redact"
+        "email": "hash", "city": "redact", "_original": "redact", "_rescued": "redact", "_reasons": "redact",
+        "_conflicts": "redact",
     }  # fmt: skip
     assert policies["silver.visits"].masks == policies["bronze.visits"].masks == {}
     seen = reach(["silver.people", "ops.runs"], policies, pii=False)

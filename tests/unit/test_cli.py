@@ -124,6 +124,22 @@ def test_a_run_without_failures_succeeds(conf: Path, monkeypatch: pytest.MonkeyP
     assert lakeloop("run", "--conf-dir", conf).exit_code == 0
 
 
+def test_all_is_no_name_and_stands_beside_none(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def run(_: object, names: object, *__: object) -> verbs.RunSummary:
+        asked.append(names)
+        return verbs.RunSummary(())
+
+    monkeypatch.setattr(verbs, "run", run)
+    assert lakeloop("run", "--all", "--conf-dir", conf).exit_code == 0
+    assert asked == [[]]
+    refused = lakeloop("run", "usage", "--all", "--conf-dir", conf)
+    assert refused.exit_code == 2
+    assert "all pipelines, or usage; name some or say --all" in refused.output
+    assert asked == [[]]
+
+
 def test_a_repair_says_table_by_table_what_was_done(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal.console, "width", 200)
     sound = lakeloop("repair", "--conf-dir", conf)

@@ -216,6 +216,20 @@ def test_pipelines_come_after_those_that_write_what_they_read(conf: Path) -> Non
     assert names == ["notes", "a_sum", "lines"]
 
 
+def test_two_pipelines_of_one_sink_are_refused_whichever_is_run(conf: Path) -> None:
+    source = "source: {{inputs: {{x: silver.notes}}, query: SELECT 1}}"
+    query = f"pipeline: {{0}}\ndescription: d\n{source}\nsink: {{{{table: {{1}}}}}}\n"
+    for name, table in (("one", "gold.t"), ("two", "gold.t"), ("three", "gold.u")):
+        write(conf / f"base/pipelines/{name}.yml", query.format(name, table))
+    write(conf / "base/pipelines/wrong.yml", "pipeline: wrong\n")  # stops no other
+    assert [spec.pipeline for spec in verbs.in_order(Project(conf), ["three"])] == ["three"]
+    with pytest.raises(LakeloopError, match=r"one and two both write gold\.t, .*; give one of them a sink of its own"):
+        verbs.in_order(Project(conf), ["one"])
+    write(conf / "base/pipelines/two.yml", query.format("one", "gold.v"))
+    with pytest.raises(LakeloopError, match=r"two\.yml:1: the file is called two, the pipeline one"):
+        verbs.in_order(Project(conf), ["two"])
+
+
 def test_every_refusal_is_a_lakeloop_error(conf: Path) -> None:
     with pytest.raises(LakeloopError):
         Project(conf / "nowhere")

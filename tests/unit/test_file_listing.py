@@ -73,6 +73,13 @@ def test_a_file_that_is_still_being_written_is_left_for_later(tmp_path: Path) ->
     assert names(wait_until_settled(listed, 0.2), tmp_path) == [done.name]
 
 
+def test_a_file_of_a_wrong_clock_is_taken_and_waited_for_no_longer_than_others(tmp_path: Path) -> None:
+    drop(tmp_path, "old.csv")
+    drop(tmp_path, "ahead.csv", modified=time.time() + 10**7)
+    listed = list_files(str(tmp_path), spec(order="time"))
+    assert names(wait_until_settled(listed, 0.2), tmp_path) == ["old.csv", "ahead.csv"]
+
+
 def inspected(tmp_path: Path, name: str, content: bytes, **changes: Any) -> Any:
     path = drop(tmp_path, name, content)
     return inspect(Listed(str(path), len(content), 1_000_000_000_000), spec(**changes), str(tmp_path))

@@ -72,15 +72,26 @@ def test_a_table_that_is_replaced_cannot_grow_by_a_cursor() -> None:
 
 def test_sqlite_has_a_path_and_nothing_else() -> None:
     connection = JdbcConnection.model_validate({"url": "jdbc:sqlite:/data/shop.db"})
-    assert (connection.engine, connection.secrets) == ("sqlite", [])
+    assert (connection.engine, connection.secrets, connection.driver_timeouts) == ("sqlite", [], {})
+
+
+def test_a_server_may_be_silent_for_so_long() -> None:
+    server = {"url": "jdbc:postgresql://h/d", "user": "me", "password": "${secret:p}"}
+    by_default = JdbcConnection.model_validate(server).driver_timeouts
+    assert by_default == {"connectTimeout": "10", "loginTimeout": "10", "socketTimeout": "600", "tcpKeepAlive": "true"}
+    declared = JdbcConnection.model_validate(server | {"connect_timeout_seconds": 3, "read_timeout_seconds": 7})
+    assert declared.driver_timeouts["loginTimeout"] == "3"
+    assert declared.driver_timeouts["socketTimeout"] == "7"
 
 
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
         ({"url": "jdbc:sqlite:/a.db", "user": "me"}, "SQLite knows no users; leave out user"),
+        ({"url": "jdbc:sqlite:/a.db", "read_timeout_seconds": 600}, "no server; leave out read_timeout_seconds"),
         ({"url": "jdbc:sqlite::memory:"}, "names a file by its whole path"),
         ({"url": "jdbc:postgresql://h/d", "user": "me"}, "needs user and password"),
+        ({"url": "jdbc:postgresql://h/d", "read_timeout_seconds": 0}, "greater than 0"),
         ({"url": "jdbc:oracle:thin:@h"}, "match pattern"),
     ],
 )

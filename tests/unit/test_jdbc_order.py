@@ -113,6 +113,7 @@ def test_a_greater_overlap_holds_from_where_fingerprints_are_known() -> None:
 
 def test_without_an_overlap_only_the_greatest_value_is_read_again() -> None:
     first = spans.first("at", "Oslo", "text", None)
+    assert spans.following(spans.first("at", "Oslo", "text", None, 7), None, "text", None, 8).behind == 7
     second = spans.following(first, None, "text", None, 0)
     assert (second.low, second.after, second.upto, second.behind) == ("Oslo", "Oslo", "Oslo", -1)
     third = spans.following(second, "Rome", "text", None, 1)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from lakeloop.core.connections import KafkaConnection
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.source_specs import KafkaSource
+from lakeloop.ingestion.sources.kafka.broker import Broker
 
 USER = {"user": "clerk", "password": "${secret:kafka}"}
 SERVER = {"bootstrap_servers": "a:9092,b:9092"}
@@ -103,3 +104,32 @@ def test_the_columns_of_a_message_follow_from_its_format() -> None:
     start = KafkaSource.model_validate(TOPIC | JSON | {"start": {"time": "1970-01-01T01:00:01.5+01:00"}}).start
     assert not isinstance(start, str)
     assert start.milliseconds == 1500
+
+
+WAITED = "org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node. Call: x"
+GONE = "org.apache.kafka.common.errors.DisconnectException: gone."
+FETCHED = "java.util.concurrent.TimeoutException: Cannot fetch record for offset 7 in 8000 milliseconds"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            f"Job aborted\nCaused by: {WAITED}\n\tat java.base",
+            "failed: Timed out waiting for a node. Call: x; check boot",
+        ),
+        (FETCHED, "failed: Cannot fetch record for offset 7 in 8000 milliseconds; check bootstrap_servers"),
+        (f"{WAITED}\nCaused by: {GONE}", "failed: gone; check bootstrap_servers"),
+        ("org.apache.kafka.common.errors.GroupAuthorizationException: Not authorized to access group: lakeloop", None),
+        ("java.util.concurrent.TimeoutException: Futures timed out after [100 seconds]", None),
+    ],
+)
+def test_what_spark_says_of_kafka_is_a_sentence(said: str, told: str | None) -> None:
+    broker = Broker("events", KafkaConnection.model_validate(SERVER))
+    error = broker.explained(said)
+    if told is None:
+        assert error is None
+    else:
+        assert told in str(error)
+        assert str(error).startswith("events: reading from Kafka at a:9092,b:9092 failed: ")
+        assert str(error).endswith("the next run reads the same offsets")

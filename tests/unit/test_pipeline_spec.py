@@ -50,7 +50,7 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
     ("text", "line", "words"),
     [
         (HEAD + "sorce: {}\n" + APPEND, 3, ["unknown key 'sorce'", "did you mean 'source'"]),
-        (HEAD + "source: {}\n" + APPEND, 3, ["exactly one of the keys cdc, files, jdbc, kafka, query, rest"]),
+        (HEAD + "source: {}\n" + APPEND, 3, ["keys cdc, files, jdbc, join, kafka, query, rest, tables"]),
         (HEAD + "source: {jdbc: crm, files: drop, table: t}\n" + APPEND, 3, ["exactly one of the keys"]),
         (HEAD + "source: crm\n" + APPEND, 3, ["exactly one of the keys"]),
         (HEAD + "source:\n  jdbc: crm\n" + APPEND, 3, ["table"]),
@@ -120,6 +120,10 @@ def test_shipped_pipelines_are_valid_and_of_every_kind() -> None:
         (HEAD + CDC + "sink: {table: silver.p}\n", 4, ["mode: merge and the keys"]),
         (HEAD + CDC + MERGE.replace("}", ", sequence_by: at}"), 4, ["in the order of their commits"]),
         (HEAD + CDC + "transforms: [dedupe: {keys: [id]}]\n" + MERGE, 1, ["dedupe: several changes of a key"]),
+        (
+            HEAD + CDC + "transforms: [survive: {keys: [id], from: name, otherwise: longest}]\n" + MERGE, 1,
+            ["survive: several changes of a key"],
+        ),
         (HEAD + CDC + "rules: [is_unique: id]\n" + MERGE, 1, ["is_unique: a key may change several times"]),
         (HEAD + CDC.replace("public.p", "p") + MERGE, 3, ["source.table", "found 'p'"]),
         (HEAD + CDC.replace(": s,", ": My-Slot,") + MERGE, 3, ["source.slot", "found 'My-Slot'"]),
@@ -161,6 +165,8 @@ def test_merge_keys_are_present_and_unique(tmp_path: Path) -> None:
         ("[dedupe: {keys: [id]}]", False),
         ("[cast: {id: int}, dedupe: {keys: [id]}, cast: {name: string}]", False),
         ("[dedupe: {keys: [name]}]", True),
+        ("[survive: {keys: [id], from: name, otherwise: most_common}]", False),
+        ("[survive: {keys: [name], from: at, otherwise: most_common}]", True),
         ("[dedupe: {keys: [id, name]}]", True),
         ("[dedupe: {keys: [id]}, cast: {id: int}]", True),
         ("[dedupe: {keys: [id]}, trim: [id]]", True),

@@ -19,7 +19,7 @@ from lakeloop.lake.open_tables import open_table, table_names
 from lakeloop.lake.plain_values import column_values
 from lakeloop.lake.select import Reach, select
 from lakeloop.serving.pages import count_rows
-from lakeloop.serving.policies import load_policies, reach
+from lakeloop.serving.policies import load_policies, may_lack, reach
 from tests.small_lake import write_lake
 
 NAMES = ["bronze.people", "bronze.visits", "silver.people", "silver.visits"]
@@ -34,7 +34,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> str:
 def masked(root: str) -> Reach:
     """What a reader without the right reaches: every table, masked."""
     project = Project(Path(root).parent / "conf")
-    return Reach(reach(table_names(root), load_policies(project), pii=False), "geheim")
+    policies = load_policies(project)
+    return Reach(reach(table_names(root), policies, pii=False), "geheim", may_lack(table_names(root), policies))
 
 
 def plain(root: str) -> Reach:

@@ -21,6 +21,7 @@ def refusal(kind: str, parameters: Any) -> str:
 
 DATE = {"to": "date"}
 NUMBER = {"to": "double"}
+SURVIVE = {"keys": ["id"], "from": "origin", "otherwise": "longest"}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,17 @@ NUMBER = {"to": "double"}
         ("map", {"a": {"values": {"x": ["y"]}, "otherwise": "keep"}}, ["is no word"]),
         ("dedupe", {"keys": []}, ["at least 1"]),
         ("dedupe", {"keys": ["a"], "against": "tabel"}, ["did you mean 'table'"]),
+        ("survive", {**SURVIVE, "otherwise": "longst"}, ["unknown way to choose 'longst'", "did you mean 'longest'"]),
+        ("survive", {**SURVIVE, "otherwise": {"prefers": ["crm"]}}, ["did you mean 'prefer'"]),
+        ("survive", {**SURVIVE, "otherwise": {"prefer": []}}, ["at least 1"]),
+        ("survive", {**SURVIVE, "otherwise": {"prefer": ["crm"], "latest_by": "at"}}, ["chosen in one way"]),
+        ("survive", {**SURVIVE, "otherwise": {}}, ["chosen in one way"]),
+        ("survive", {"keys": ["id"], "from": "origin"}, ["required"]),
+        ("survive", {"keys": ["id"], "form": "origin"}, ["unknown key 'form'", "did you mean 'from'"]),
+        ("survive", {**SURVIVE, "keys": ["id", "origin"]}, ["`from` is no part of it"]),
+        ("survive", {**SURVIVE, "columns": {"id": "longest"}}, ["id: no two rows are merged by what tells them apart"]),
+        ("survive", {**SURVIVE, "report": ["a", "origin"]}, ["origin: no two rows"]),
+        ("survive", {**SURVIVE, "report": ["a", "a"]}, ["a stands twice"]),
         ("impute", {"a": "medain"}, ["'medain'", "did you mean 'median'"]),
         ("impute", {"a": {"avg": {}}}, ["'avg'"]),
         ("impute", {"a": {}}, ["filled in one way"]),

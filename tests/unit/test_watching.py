@@ -1,6 +1,7 @@
 """The pace of `lakeloop watch`, by a clock that the test sets."""
 
 import datetime as dt
+from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ SECOND = dt.timedelta(seconds=1)
     [([0.25, 0.5, 0.25], [0.0, 1.0, 2.0]), ([2.5, 0.5, 0.5], [0.0, 2.5, 3.5])],
 )
 def test_the_interval_runs_from_beginning_to_beginning(
-    monkeypatch: pytest.MonkeyPatch, takes: list[float], begins: list[float]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, takes: list[float], begins: list[float]
 ) -> None:
     now, began, stop = [0.0], list[float](), Event()
 
@@ -35,7 +36,7 @@ def test_the_interval_runs_from_beginning_to_beginning(
     monkeypatch.setattr(stop, "wait", wait)
     monkeypatch.setattr(watching, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(watching, "run", run)
-    monkeypatch.setattr(watching, "open_lake", lambda _: None)
+    monkeypatch.setattr(watching, "open_lake", lambda _: SimpleNamespace(root=str(tmp_path)))
     monkeypatch.setattr(watching, "in_order", lambda *_: [SimpleNamespace(pipeline="orders")])
     monkeypatch.setattr(watching, "load_pipeline", lambda *_: SimpleNamespace(trigger=SECOND))
     project: Any = SimpleNamespace(environment="test")

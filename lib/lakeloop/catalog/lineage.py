@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.ingestion.transforms import Rename, Split, Transform
+from lakeloop.ingestion.transforms import Rename, Split, Survive, Transform
 
 ALL = "*"  # the rows of a data set rather than one of its columns: what `count(*)` is made of
 
@@ -33,10 +33,11 @@ class Flow(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """A column that a column of a query is made of, and by what."""
+    """What a column of a source that reads tables is made of or, where not `direct`, found by, and the steps."""
 
     field: Field
     by: tuple[str, ...]
+    direct: bool = True
 
 
 def columns_after(arriving: Sequence[str], spec: PipelineSpec) -> list[str]:
@@ -87,6 +88,8 @@ def _traced(transforms: Sequence[Transform], source: str, column: str, target: F
             whole = next((name for name, parts in step.root.items() if column in parts.into), None)
             if whole is not None:
                 column, by = whole, (kind, *by)
+        elif isinstance(step, Survive):
+            by = (kind, *by) if step.replaces(column) else by
         elif column in step.writes:
             column, by = column.removesuffix("_is_outlier") if kind == "outliers" else column, (kind, *by)
     return Flow(Field(source, column), target, by)

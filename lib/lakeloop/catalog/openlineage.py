@@ -1,12 +1,12 @@
 """What a run did, as OpenLineage's events (https://openlineage.io/docs/spec/object-model), for catalogs to collect.
 
 A pair of events a batch: START, and COMPLETE or FAIL. They name the systems that were read, the record and
-the table that were written, their columns and rows and violated rules, and what each column is made of.
+the tables that were written, their columns and rows and violated rules, and what each column is made of.
 """
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from openlineage.client import OpenLineageClient
@@ -62,10 +62,12 @@ class Emitter:
 
     def events(self, run_id: str, entry: RunEntry, polls: bool) -> tuple[RunEvent, RunEvent]:
         """START, and by the entry's outcome COMPLETE or FAIL. Each batch is a run of its own."""
-        table = self.catalog.data_set(entry.table or "")
-        record = self.catalog.data_set(table.made_of[0])
+        tables = [
+            each for each in self.catalog.data_sets.values() if (each.pipeline, each.kind) == (entry.name, "table")
+        ]
+        record = self.catalog.data_set(tables[0].made_of[0])
         unique = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.root}/{run_id}/{entry.name}/{entry.batch_id}"))
-        job = Job(self.namespace, entry.name, _job_facets(table, polls))
+        job = Job(self.namespace, entry.name, _job_facets(tables, polls))
         inputs = [InputDataset(*self.addresses[name], facets=self._facets(name)) for name in record.made_of]
         failed, run_facets = entry.outcome != "succeeded", dict[str, RunFacet]()
         if failed:
@@ -80,13 +82,14 @@ class Emitter:
             RunEvent(
                 eventTime=_text(now()), producer=PRODUCER, run=Run(unique, run_facets), job=job,
                 eventType=RunState.FAIL if failed else RunState.COMPLETE, inputs=inputs,
-                outputs=[] if failed else self._outputs(record, table, entry),
+                outputs=[] if failed else self._outputs(record, tables, entry),
             ),
         )  # fmt: skip
 
-    def _outputs(self, record: DataSet, table: DataSet, entry: RunEntry) -> list[OutputDataset]:
+    def _outputs(self, record: DataSet, tables: Sequence[DataSet], entry: RunEntry) -> list[OutputDataset]:
         outputs = []
-        for each, rows in ((record, entry.counts.read), (table, entry.counts.good)):
+        good = {each.name: entry.by_table.get(each.name, entry.counts.good) for each in tables}
+        for each, rows in ((record, entry.counts.read), *((each, good[each.name]) for each in tables)):
             facets = self._facets(each.name) | {"columnLineage": self._lineage(each)}
             counted: dict[str, OutputDatasetFacet] = {
                 "outputStatistics": statistics.OutputStatisticsOutputDatasetFacet(rowCount=rows)
@@ -148,10 +151,10 @@ class Emitter:
         ])  # fmt: skip
 
 
-def _job_facets(table: DataSet, polls: bool) -> dict[str, JobFacet]:
+def _job_facets(tables: Sequence[DataSet], polls: bool) -> dict[str, JobFacet]:
     kind = "STREAMING" if polls else "BATCH"
     return {
-        "documentation": documentation_job.DocumentationJobFacet(table.description),
+        "documentation": documentation_job.DocumentationJobFacet("; ".join(each.description for each in tables)),
         "jobType": job_type_job.JobTypeJobFacet(kind, "LAKELOOP", "PIPELINE"),
     }
 

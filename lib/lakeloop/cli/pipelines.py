@@ -42,8 +42,15 @@ def validate(
         console.print("The configuration is valid. Next: lakeloop run")
 
 
-def run(names: Names = None, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> None:
+def run(
+    names: Names = None,
+    every: Annotated[bool, typer.Option("--all", help="All pipelines, as without a name")] = False,
+    conf_dir: ConfDir = Path("conf"),
+    env: Env = "local",
+) -> None:
     """Bring what is new through pipelines into their tables, in the order of their dependencies."""
+    if every and names:
+        raise typer.BadParameter(f"all pipelines, or {', '.join(names)}; name some or say --all", param_hint="--all")
     with explained():
         project, context = Project(conf_dir, env), start("run", conf_dir, env)
         with progress_bar() as progress:

@@ -1,4 +1,4 @@
-"""`lakeloop schema`."""
+"""`lakeloop schema` and `json-schema`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -35,3 +35,15 @@ def schema(
                     said = f"[dim]{change['at']:%F %H:%M} {escape(change['detail'])}[/dim]"
                     table.add_row(f"  [dim]{change['change']} {escape(change['column'])}[/dim]", said)
         console.print(table)
+
+
+def json_schema(
+    folder: Annotated[Path, typer.Argument(help="Where the files go; made if it is not there")] = Path("schemas"),
+) -> None:
+    """Write the JSON Schema of each kind of YAML file, by which editors complete and check; starts no Spark."""
+    with explained():
+        table = plain_table()
+        for glob, file in verbs.write_json_schemas(folder).items():
+            table.add_row(f"conf/*/{glob}", escape(str(file)))
+        console.print(table)
+        console.print("Next: tell your editor which schema is for which files (docs/editors.md)")

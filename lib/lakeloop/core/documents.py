@@ -6,24 +6,35 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from lakeloop.core.errors import ConfigError, SecretMissingError
 
 Path_ = tuple[str | int, ...]
 Declared = TypeVar("Declared", bound=BaseModel)
 
+ONE_KEY = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})  # of declarations told by their key
 ENV_REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
 class Declaration(BaseModel):
-    """Root of everything a user declares: frozen, and an unknown key names the nearest valid one."""
+    """Root of everything a user declares: frozen, and an unknown key names the nearest valid one.
+
+    `short_form` is the JSON Schema of what a validator takes in place of the mapping, where it does.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    short_form: ClassVar[JsonSchemaValue | None] = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        whole = handler(core_schema)
+        return whole if cls.short_form is None else {"anyOf": [cls.short_form, whole]}
 
     @model_validator(mode="before")
     @classmethod

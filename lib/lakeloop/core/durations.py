@@ -4,10 +4,11 @@ import datetime as dt
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 WRONG = PydanticCustomError("duration", "a length of time is a whole number and one of s, m, h, d, as 90s or as 7d")
+Written = Annotated[str, Field(pattern=r"^\d{1,6}[dhms]$")]
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
@@ -29,8 +30,9 @@ def parse_wait(value: Any) -> dt.timedelta:
     return dt.timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
-Duration = Annotated[dt.timedelta, BeforeValidator(parse_duration)]
-Wait = Annotated[dt.timedelta, BeforeValidator(parse_wait)]  # may be nothing: `0s`
+Duration = Annotated[dt.timedelta, BeforeValidator(parse_duration, json_schema_input_type=Written)]
+# May be nothing: `0s`.
+Wait = Annotated[dt.timedelta, BeforeValidator(parse_wait, json_schema_input_type=Written)]
 
 
 def in_words(length: dt.timedelta) -> str:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 RATE = re.compile(r"(\d{1,6})\s*/\s*([smh])")
 SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -16,7 +16,8 @@ def _rate(value: Any) -> Any:
     return str(value)
 
 
-Rate = Annotated[str, BeforeValidator(_rate)]
+Written = Annotated[str, Field(pattern=r"^\s*\d{1,6}\s*/\s*[smh]\s*$")]
+Rate = Annotated[str, BeforeValidator(_rate, json_schema_input_type=Written)]
 
 
 def per_second(rate: str) -> float:

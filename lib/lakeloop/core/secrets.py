@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Secret
+from pydantic import BeforeValidator, Field, Secret
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.errors import SecretMissingError
@@ -21,7 +21,8 @@ def _require_reference(value: Any) -> Any:
     return value
 
 
-SecretReference = Annotated[Secret[str], BeforeValidator(_require_reference)]
+Written = Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$")]
+SecretReference = Annotated[Secret[str], BeforeValidator(_require_reference, json_schema_input_type=Written)]
 
 
 def resolve(reference: Secret[str], folder: Path | None = None) -> str:

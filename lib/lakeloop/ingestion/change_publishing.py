@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakeloop.ingestion.changes import CHANGE, TRUNCATE, is_removal
+from lakeloop.ingestion.sink_spec import Target
 from lakeloop.ingestion.sources.protocol import POSITION
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.history import merge_history, refuse_version_columns
@@ -27,16 +28,17 @@ def publish_changes(lake: Lake, spec: PipelineSpec, batch: Batch) -> None:
 
     A quarantined change whose key cannot be read takes no key out.
     """
-    bronze, keys = lake.read(spec.record_table), spec.sink.keys
+    target, bronze = spec.targets[0], lake.read(spec.record_table)
+    table, keys = target.table, target.keys
     rows = bronze.where(F.col("_batch_id") == batch.batch_id).withColumns({
         RECORD: F.col(POSITION)["record"],
         GONE: is_removal() | (F.col(VERDICT) != GOOD),
     })  # fmt: skip
     truncates = bool(batch.plan.details["truncates"])
-    if spec.sink.history:
-        refuse_version_columns(spec.sink.table, [name.strip("`") for name in data_columns(bronze)])
-        events = _events(lake, spec, rows, truncates=truncates)
-        merge_history(lake, spec.sink.table, events, keys=keys, sequence_by=TIME, commit=batch.commit, deleted=GONE)
+    if target.history:
+        refuse_version_columns(table, [name.strip("`") for name in data_columns(bronze)])
+        events = _events(lake, target, rows, truncates=truncates)
+        merge_history(lake, table, events, keys=keys, sequence_by=TIME, commit=batch.commit, deleted=GONE)
         return
     if truncates:
         cut = rows.where(_is_truncate()).agg(F.max(RECORD).alias("_cut"))
@@ -44,7 +46,7 @@ def publish_changes(lake: Lake, spec: PipelineSpec, batch: Batch) -> None:
     latest = _last_of(_keyed(rows, keys), keys).select(*data_columns(bronze), GONE)
     merge_latest(
         lake,
-        spec.sink.table,
+        table,
         latest,
         keys=keys,
         sequence_by=None,
@@ -59,10 +61,11 @@ def state_before(lake: Lake, spec: PipelineSpec, batch_id: int) -> DataFrame | N
 
     A row that is not in the sink because its last change is in quarantine has its state there.
     """
-    if not lake.exists(spec.record_table) or not lake.exists(spec.sink.table):
+    target = spec.targets[0]
+    if not lake.exists(spec.record_table) or not lake.exists(target.table):
         return None
-    keys, sink = spec.sink.keys, lake.read(spec.sink.table)
-    if spec.sink.history:
+    keys, sink = target.keys, lake.read(target.table)
+    if target.history:
         sink = sink.where("is_current")
     bronze = lake.read(spec.record_table)
     held = bronze.where((F.col("_batch_id") < batch_id) & (F.col(VERDICT) == QUARANTINED) & ~is_removal())
@@ -72,16 +75,16 @@ def state_before(lake: Lake, spec: PipelineSpec, batch_id: int) -> DataFrame | N
     return published.unionByName(held.select(*columns).join(published.select(*keys), list(keys), "left_anti"))
 
 
-def _events(lake: Lake, spec: PipelineSpec, rows: DataFrame, *, truncates: bool) -> DataFrame:
+def _events(lake: Lake, target: Target, rows: DataFrame, *, truncates: bool) -> DataFrame:
     """What happened to each key at each time: a version, or its end. Of one transaction the last one counts."""
-    keys = spec.sink.keys
+    keys = target.keys
     timed = rows.withColumn(TIME, F.col(CHANGE)["committed_at"])
     columns = [*data_columns(rows), TIME, GONE, RECORD]
     events = _keyed(timed, keys).select(*columns)
     if truncates:
         known = events.select(*keys)
-        if lake.exists(spec.sink.table):
-            known = known.unionByName(lake.read(spec.sink.table).where("is_current").select(*keys))
+        if lake.exists(target.table):
+            known = known.unionByName(lake.read(target.table).where("is_current").select(*keys))
         emptied = timed.where(_is_truncate()).select(TIME, GONE, RECORD)
         events = events.unionByName(known.distinct().crossJoin(F.broadcast(emptied)), allowMissingColumns=True)
     return _last_of(events, [*keys, TIME]).drop(RECORD)

@@ -12,7 +12,7 @@ def explain_full_disk(problem: Exception, spec: PipelineSpec, lake: Lake, batch:
     """The error for a run that ended so; None where no disk was full."""
     if not (isinstance(problem, DiskFullError) or is_full(all_said(problem))):
         return None
-    tables = [lake.path(name) for name in (spec.record_table, spec.sink.table)]
+    tables = [lake.path(name) for name in (spec.record_table, *spec.tables)]
     logs = [f"{table}/_delta_log" for table in tables]
     spills = spill_folders(lake.spark.conf.get("spark.local.dir", None))
     disk = full_disk([*tables, *logs, f"{lake.root}/ops", *spills])

@@ -16,16 +16,18 @@ from lakeloop.core.errors import (
     LakeloopError,
     RuleFailedError,
     SourceError,
+    TableError,
 )
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.core.spark_failures import SPARK_FAILURES, said
 from lakeloop.ingestion.disk_full import explain_full_disk
 from lakeloop.ingestion.events import EventSender
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.publishing import publish
-from lakeloop.ingestion.recording import Recorder
+from lakeloop.ingestion.landings import sweep
+from lakeloop.ingestion.publishing import keep_changes, publish, require_same_routes
+from lakeloop.ingestion.recording import Judged, Recorder
 from lakeloop.ingestion.soundness import require_agreement, require_sound_logs
-from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, SiftingSource, Source
+from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, MovingSource, SiftingSource, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
 from lakeloop.lake.tables import Lake
@@ -43,7 +45,7 @@ class Pipeline:
     source: Source
     lake: Lake
     services: Mapping[str, Service] = field(default_factory=dict)
-    events: EventSender | None = None
+    events: tuple[EventSender, ...] = ()
 
     def run(self, run: RunContext, progress: Progress) -> RunEntry:
         """Read what is new, publish the good rows, and record the result in `ops.runs`.
@@ -53,7 +55,7 @@ class Pipeline:
         that stopped midway, and then what it gave before has been published and recorded.
         """
         ledger, started_at, batch = Ledger(self.lake.root), now(), None
-        name, table = self.spec.pipeline, self.spec.sink.table
+        name, table = self.spec.pipeline, self.spec.said_tables
         recorder = Recorder(self.spec, self.source, self.lake, self.services)
         try:
             progress("looking for new data")
@@ -63,7 +65,7 @@ class Pipeline:
                 if not run.is_polling:
                     ledger.record(run, entry)
                 return entry
-            judged = recorder.find(batch) if resumed else None
+            batch, judged = self._found(batch, recorder, ledger, run, progress) if resumed else (batch, None)
             if judged is None:
                 progress(f"checking {batch.plan.summary}")
                 try:
@@ -86,8 +88,9 @@ class Pipeline:
             if refused and batch is not None:
                 self.source.release(batch.plan)
             raise error from problem
-        message = "; ".join([batch.plan.failure or batch.plan.summary, *judged.notes])
-        entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts)
+        told = ", ".join(f"{rows:,} to {table}" for table, rows in judged.by_route.items())
+        message = "; ".join([batch.plan.failure or batch.plan.summary, *([told] if told else []), *judged.notes])
+        entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts, judged.by_route)
         try:
             found = [*judged.results, *((rule, severity, rows) for rule, severity, rows in batch.plan.violations)]
             ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), found)
@@ -102,19 +105,39 @@ class Pipeline:
 
     def _publish(self, batch: Batch) -> None:
         publish(self.lake, self.spec, batch)
-        if self.events is not None:
-            self.events.send(self.lake, self.spec, batch)
+        for sender in self.events:
+            sender.send(self.lake, self.spec, batch)
+
+    def _found(
+        self, batch: Batch, recorder: Recorder, ledger: Ledger, run: RunContext, progress: Progress
+    ) -> tuple[Batch, Judged | None]:
+        """What an interrupted run has recorded of a batch, None where it had not.
+
+        Where its source has changed since, nobody can tell whether all rows of that reading were recorded: the batch is
+        withdrawn then, and its plan is a batch of its own.
+        """
+        judged = recorder.find(batch)
+        moves = isinstance(self.source, MovingSource) and self.source.has_moved(batch.plan)
+        if judged is None or judged.counts.adds_up or not moves:
+            return batch, judged
+        name, table = self.spec.pipeline, self.spec.said_tables
+        progress("reading a batch again, since its source has changed")
+        recorder.withdraw(batch)
+        said = "read again: its run was interrupted, and the source has changed since"
+        ledger.record(run, RunEntry(name, table, "withdrawn", now(), said, batch.batch_id))
+        return ledger.plan(name, batch.plan, run, ledger.history(name)), None
 
     def _planned_anew(
         self, batch: Batch, failure: PySparkException | Py4JJavaError, ledger: Ledger, run: RunContext
     ) -> Batch:
         """A batch without what made Spark fail, in place of one that left nothing; raises the failure otherwise."""
-        name, table = self.spec.pipeline, self.spec.sink.table
+        name, table = self.spec.pipeline, self.spec.said_tables
         if not isinstance(self.source, SiftingSource) or self.lake.find_commit(self.spec.record_table, batch.commit):
             raise failure
         plan = self.source.without_unreadable(batch.plan)
         if plan is None:
             raise failure
+        plan = replace(plan, kind=batch.plan.kind)
         ledger.record(run, RunEntry(name, table, "withdrawn", now(), f"planned anew: {plan.summary}", batch.batch_id))
         self.source.release(batch.plan)
         return ledger.plan(name, plan, run, ledger.history(name))
@@ -133,17 +156,33 @@ class Pipeline:
             return problem
         raise problem
 
+    def _require_own_tables(self) -> None:
+        """Raise TableError where another pipeline writes what this one is about to begin."""
+        name = self.spec.pipeline
+        for table in self.spec.tables:
+            if others := self.lake.writers(table) - {name}:
+                raise TableError(
+                    f"{table} is written by the pipeline {', '.join(sorted(others))}, and a table has one; name "
+                    f"another table as the sink of {name}, or move it away"
+                )
+
     def _next_batch(self, ledger: Ledger, run: RunContext, progress: Progress) -> tuple[Batch | None, bool]:
         name = self.spec.pipeline
         require_sound_logs(self.lake.root, self.spec)
         before = ledger.history(name)
         require_agreement(self.lake.root, self.spec, before, files=not run.is_polling)
+        if before.last is None:
+            self._require_own_tables()
+        for target in self.spec.targets:
+            keep_changes(self.lake, target)
         interrupted = before.last if before.outcome is None else None
         if interrupted:
             if self.lake.find_commit(self.spec.record_table, interrupted.commit.withdrawal) is None:
                 progress("finishing a batch that was interrupted")
                 return replace(interrupted, commit=replace(interrupted.commit, run_id=run.run_id)), True
-            entry = RunEntry(name, self.spec.sink.table, "withdrawn", now(), "was withdrawn", interrupted.batch_id)
+            entry = RunEntry(name, self.spec.said_tables, "withdrawn", now(), "was withdrawn", interrupted.batch_id)
             ledger.record(run, entry)
+        require_same_routes(self.lake, self.spec)
+        sweep(self.lake.root, name)
         plan = self.source.plan(before.finished, progress)
         return (ledger.plan(name, plan, run, before) if plan else None), False

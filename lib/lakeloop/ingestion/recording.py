@@ -27,7 +27,8 @@ from lakeloop.ingestion.enrichment.outcomes import (
     unmarked,
 )
 from lakeloop.ingestion.http.service import Service
-from lakeloop.ingestion.publishing import is_published
+from lakeloop.ingestion.publishing import is_published, require_routes_of
+from lakeloop.ingestion.routing import no_route, routed
 from lakeloop.ingestion.sources.line_parsers import rescued_as_json
 from lakeloop.ingestion.sources.protocol import (
     AS_JSON,
@@ -40,10 +41,19 @@ from lakeloop.ingestion.sources.protocol import (
     Source,
 )
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.ingestion.transforms import BECAUSE, Conformed, conform, declared_types, is_by_row
+from lakeloop.ingestion.transforms import (
+    BECAUSE,
+    CONFLICTS,
+    Conformed,
+    conform,
+    declared_severities,
+    declared_types,
+    is_by_row,
+)
 from lakeloop.lake.batch_counts import BatchCounts, count_batch
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.tables import Lake, data_columns
+from lakeloop.lake.views import ROUTE
 from lakeloop.quality import Finding, findings_of, judge, rules_version
 from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, VERDICTS, has_failed
 
@@ -54,7 +64,8 @@ STATS_COLUMNS = 30
 class Judged:
     """What one batch came to: its row counts and, per finding, (rule, severity, rows); how its look-ups fared.
 
-    `by_origin` has the rows that were written, by the origin in their position.
+    `by_origin` has the rows that were written, by the origin in their position, `by_route` the good ones by their table
+    where there are several.
     """
 
     counts: RowCounts
@@ -62,6 +73,7 @@ class Judged:
     matches: tuple[MatchCount, ...] = ()
     notes: tuple[str, ...] = ()
     by_origin: Mapping[str, RowCounts] = field(default_factory=dict)
+    by_route: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,7 @@ class Recorder:
         observed = None if self._goes_row_by_row and not _kept(batch) else Observation()
         counted = F.count(F.lit(1)).alias("read")
         frame = extract.frame if observed is None else extract.frame.observe(observed, counted)
-        known = self.lake.schema(self.spec.record_table) if self.spec.sink.mode != "overwrite" else None
+        known = None if self.spec.sink.is_replaced else self.lake.schema(self.spec.record_table)
         enriched, verdicts, findings = self._judged(extract, frame, known, batch)
         self.lake.write(
             self.spec.record_table,
@@ -95,14 +107,14 @@ class Recorder:
                 _rescued(enriched.rows.frame),
                 F.lit(batch.plan.details.get("schema", {}).get("version")).cast("int").alias(SCHEMA_VERSION),
                 *([FINGERPRINT] if FINGERPRINT in verdicts.columns else []),
-                *([CHANGE] if CHANGE in enriched.rows.frame.columns else []),
+                *(name for name in (CHANGE, ROUTE, CONFLICTS) if name in verdicts.columns),
                 *enriched.outcomes,
                 *data_columns(enriched.rows.frame),
             ),
             mode="overwrite" if known is None else "append",
             commit=batch.commit,
             partition_by=[VERDICT],
-            stats_columns=_searchable(enriched.rows.frame) if known is None else (),
+            stats_columns=_searchable(verdicts) if known is None else (),
         )
         committed = self.lake.find_commit(self.spec.record_table, batch.commit)
         if committed is None or committed.run_id != batch.commit.run_id:
@@ -114,6 +126,8 @@ class Recorder:
             read = self.source.read(batch.plan).frame.count()
         else:
             read = observed.get["read"]
+            if read != found.rows.read:  # a task that ran again, as after the loss of an executor, was observed twice
+                read = self.source.read(batch.plan).frame.count()
         severities = {finding.name: finding.severity for finding in findings}
         return self._summed(read, found, severities, enriched.notes)
 
@@ -134,13 +148,16 @@ class Recorder:
     def find(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
 
-        What was read is counted at the source again where that can tell anything, unless the batch had been accepted
-        and published.
+        What was read is counted at the source again where that can tell anything: not where rows go one by one, or
+        where the batch had been accepted and published.
         """
         if self.lake.find_commit(self.spec.record_table, batch.commit) is None:
             return None
         found = self._count(batch)
-        known: dict[str, str] = {rule.name: rule.severity for rule in self.spec.all_rules}
+        require_routes_of(self.spec, batch, found.by_route)
+        known: dict[str, str] = {rule.name: rule.severity for rule in self.spec.rules_of(batch.plan.kind)}
+        known |= declared_severities(self.spec.transforms)
+        known |= {finding.name: finding.severity for finding in no_route(self.spec)[0]}
         for each in self.spec.enrich:
             known |= each.severities
         published = is_published(self.lake, self.spec, batch)
@@ -154,15 +171,17 @@ class Recorder:
     def accept(self, batch: Batch, judged: Judged) -> None:
         """Take the batch back out of bronze and raise when it does not add up, fails a rule or matches too little."""
         counts, spec = judged.counts, self.spec
-        failed = [f"{rule} ({rows:,} rows)" for rule, severity, rows in judged.results if severity == "fail" and rows]
+        results = (*judged.results, *batch.plan.violations)
+        failed = [f"{rule} ({rows:,} rows)" for rule, severity, rows in results if severity == "fail" and rows]
         failed = [f"{', '.join(failed)} violated"] if failed else []
         if short := shortfalls(spec.enrich, judged.matches):
             failed += [*short, *judged.notes]
+        if any(severity == "fail" and rows for _, severity, rows in batch.plan.violations):
+            failed.append(batch.plan.summary)
         if counts.adds_up and not failed:
             return
         seen_in = f"{spec.record_table} version {self.lake.version(spec.record_table)}"
-        with self.lake.committing(batch.commit.withdrawal):
-            self.lake.handle(spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
+        self.withdraw(batch)
         if not counts.adds_up:
             raise AccountingError(
                 f"{spec.pipeline}: batch {batch.batch_id} was withdrawn: {counts.read:,} rows were read, but "
@@ -170,9 +189,14 @@ class Recorder:
                 f"they stand in {seen_in}"
             )
         raise RuleFailedError(
-            f"{spec.pipeline}: {'; '.join(failed)}, so {spec.sink.table} was not touched and the batch will "
+            f"{spec.pipeline}: {'; '.join(failed)}, so {spec.said_tables} was not touched and the batch will "
             f"be read again; its rows and their reasons stand in {seen_in}"
         )
+
+    def withdraw(self, batch: Batch) -> None:
+        """Take the batch back out of bronze; doing it again changes nothing."""
+        with self.lake.committing(self.spec.record_table, batch.commit.withdrawal):
+            self.lake.handle(self.spec.record_table).delete(F.col("_batch_id") == batch.batch_id)
 
     @property
     def _goes_row_by_row(self) -> bool:
@@ -191,14 +215,17 @@ class Recorder:
         enriched = self._enriched(extract, observed, known, batch)
         conformed = enriched.rows
         dropped = conformed.is_dropped
+        unrouted, unwanted = no_route(self.spec)
+        rules = self.spec.rules_of(batch.plan.kind)
         checked, findings = findings_of(
-            conformed.frame, self.spec.all_rules, read_table=self.lake.read, counted=~dropped
+            routed(conformed.frame, self.spec), rules, read_table=self.lake.read, counted=~dropped
         )
-        findings = [*conformed.findings, *findings]
+        findings = [*conformed.findings, *unrouted, *findings]
         if CHANGE in checked.columns:
-            findings = judged_where_said(findings, self.spec.sink.keys)
+            findings = judged_where_said(findings, self.spec.targets[0].keys)
         because = F.col(BECAUSE) if BECAUSE in checked.columns else None
-        return enriched, judge(checked, findings, dropped=dropped, because=because, of_bad=[ORIGINAL]), findings
+        judged = judge(checked, findings, dropped=dropped, because=because, unwanted=unwanted, of_bad=[ORIGINAL])
+        return enriched, judged, findings
 
     def _summed(
         self, read: int, found: BatchCounts, severities: Mapping[str, str], notes: tuple[str, ...] = ()
@@ -208,7 +235,8 @@ class Recorder:
         matches = match_counts(there, found.outcomes)
         results = tuple((name, severity, found.by_reason.get(name, 0)) for name, severity in severities.items())
         counts = RowCounts(read, rows.good, rows.quarantined, rows.dropped)
-        return Judged(counts, results + unmarked(there, matches), matches, notes, found.by_origin)
+        by_route = {table: found.by_route.get(table, 0) for table in self.spec.tables if self.spec.sink.routes}
+        return Judged(counts, results + unmarked(there, matches), matches, notes, found.by_origin, by_route)
 
     def _conformed(self, rows: Conformed, known: StructType | None, batch: Batch) -> Conformed:
         def recorded() -> DataFrame | None:
@@ -222,7 +250,7 @@ class Recorder:
         if not (kept := _kept(batch)):
             return conformed
         stored = state_before(self.lake, self.spec, batch.batch_id)
-        return fill_kept(conformed, kept, self.spec.transforms, self.spec.sink.keys, stored)
+        return fill_kept(conformed, kept, self.spec.transforms, self.spec.targets[0].keys, stored)
 
     def _enriched(self, extract: Extract, observed: DataFrame, known: StructType | None, batch: Batch) -> Enriched:
         rows, enrichments = self._conformed(Conformed(observed, extract.findings), known, batch), self.spec.enrich
@@ -245,7 +273,8 @@ def _searchable(frame: DataFrame) -> list[str]:
     """What rows are looked for by; statistics on the rest would cost a tenth of the write and serve nobody."""
     kinds = (NumericType, StringType, DateType, TimestampType)
     data = [field.name for field in frame.schema if isinstance(field.dataType, kinds) and field.name[0] != "_"]
-    return ["_batch_id", "_ingested_at", *data[:STATS_COLUMNS]]
+    own = ["_batch_id", "_ingested_at", *([ROUTE] if ROUTE in frame.columns else [])]
+    return [*own, *data[:STATS_COLUMNS]]
 
 
 def _rescued(frame: DataFrame) -> Column:

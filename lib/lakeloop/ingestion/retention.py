@@ -13,17 +13,19 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, QueryBuilder
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 from pyarrow import fs
 
-from lakeloop.core.errors import ConcurrentRunError, TableError
+from lakeloop.core.errors import TableError
 from lakeloop.ingestion.retention_rules import RowRule, decided_ids, keys_without_record, record_rules, sink_rules
+from lakeloop.ingestion.sink_spec import Target
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.open_tables import open_table, table_names
-from lakeloop.lake.ops_tables import has_table
+from lakeloop.lake.ops_tables import has_table, uri_of
 from lakeloop.lake.quarantine import QUARANTINE, row_id_sql
 from lakeloop.lake.select import quoted
 from lakeloop.lake.storage import filesystem
+from lakeloop.lake.table_turns import in_turn
 
 DEFAULT_FILE_AGE = dt.timedelta(days=7)
 INTERVAL = re.compile(r"(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?", re.IGNORECASE)
@@ -41,18 +43,20 @@ class Due:
 
 
 def due(root: str, spec: PipelineSpec, now: dt.datetime) -> Iterator[Due]:
-    """Everything that `keep` lets go at a time, of the sink before the record and rows before files.
+    """Everything that `keep` lets go at a time, of the tables before their record and rows before files.
 
-    Raises ConfigError when the age of the sink's rows cannot be told.
+    Raises ConfigError when the age of a table's rows cannot be told.
     """
     if spec.keep is None:
         return
     tables = _own_tables(root, spec)
-    if spec.sink.table in tables:
-        for rule in sink_rules(spec, spec.keep, open_table(root, spec.sink.table), now):
+    for target in spec.targets:
+        if target.table not in tables:
+            continue
+        for rule in sink_rules(spec, target, spec.keep, open_table(root, target.table), now):
             if rule.since is not None and spec.record_table not in tables:
                 continue  # without the record no row has an age
-            yield Due(spec.sink.table, "rows", _count(root, spec, spec.sink.table, rule), rule.words, rule)
+            yield Due(target.table, "rows", _count(root, spec, target.table, rule), rule.words, rule)
     if spec.record_table in tables:
         for rule in record_rules(root, spec, spec.keep, now):
             yield Due(spec.record_table, "rows", _count(root, spec, spec.record_table, rule), rule.words, rule)
@@ -66,30 +70,34 @@ def due(root: str, spec: PipelineSpec, now: dt.datetime) -> Iterator[Due]:
 def remove(root: str, spec: PipelineSpec, what: Due) -> int:
     """Let it go, and give how many rows or files went.
 
-    Raises ConcurrentRunError when a run writes the table meanwhile, TableError when delta-rs cannot write it.
+    Raises ConcurrentRunError when runs change the table again and again meanwhile, TableError when delta-rs cannot
+    write it.
     """
-    table, said = open_table(root, what.table).delta, CommitProperties(custom_metadata={"userMetadata": what.why})
     try:
-        if what.rule is None:
-            kept = _latest(table, spec)
-            table.vacuum(dry_run=False, full=True, keep_versions=kept, commit_properties=said)
-            return what.found
-        if what.rule.decided:
-            closed = _both(root, spec).execute(decided_ids(spec.pipeline))
-            same = f"{row_id_sql('kept.')} = closed.row_id AND {what.rule.condition}"
-            merge = table.merge(closed, same, source_alias="closed", target_alias="kept", commit_properties=said)
-            return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
-        if what.rule.since is None:
-            return int(table.delete(what.rule.condition, commit_properties=said)["num_deleted_rows"])
-        going = _both(root, spec).execute(keys_without_record(spec.sink.keys, what.rule.since))
-        same = " AND ".join(f"kept.{quoted(key)} = going.{quoted(key)}" for key in spec.sink.keys)
-        merge = table.merge(going, same, source_alias="going", target_alias="kept", commit_properties=said)
-        return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
-    except CommitFailedError as error:
-        raise ConcurrentRunError(f"{what.table}: a run writes it meanwhile; let it end, then retain again") from error
+        return in_turn(uri_of(root, what.table), lambda: _remove(root, spec, what))
     except DeltaError as error:
         reason = str(error).splitlines()[0]
         raise TableError(f"{what.table} cannot be changed without Spark; no row of it was removed: {reason}") from error
+
+
+def _remove(root: str, spec: PipelineSpec, what: Due) -> int:
+    table, said = open_table(root, what.table).delta, CommitProperties(custom_metadata={"userMetadata": what.why})
+    if what.rule is None:
+        kept = _latest(table, spec)
+        table.vacuum(dry_run=False, full=True, keep_versions=kept, commit_properties=said)
+        return what.found
+    if what.rule.decided:
+        closed = _both(root, spec, what.table).execute(decided_ids(spec.pipeline))
+        same = f"{row_id_sql('kept.')} = closed.row_id AND {what.rule.condition}"
+        merge = table.merge(closed, same, source_alias="closed", target_alias="kept", commit_properties=said)
+        return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
+    if what.rule.since is None:
+        return int(table.delete(what.rule.condition, commit_properties=said)["num_deleted_rows"])
+    target = _target(spec, what.table)
+    going = _both(root, spec, what.table).execute(keys_without_record(target, what.rule.since))
+    same = " AND ".join(f"kept.{quoted(key)} = going.{quoted(key)}" for key in target.keys)
+    merge = table.merge(going, same, source_alias="going", target_alias="kept", commit_properties=said)
+    return int(merge.when_matched_delete().execute()["num_target_rows_deleted"])
 
 
 def file_age(table: DeltaTable) -> dt.timedelta:
@@ -107,22 +115,23 @@ def short_lived(root: str, spec: PipelineSpec) -> Iterator[str]:
 
 
 def _own_tables(root: str, spec: PipelineSpec) -> list[str]:
-    names = [name for name in (spec.sink.table, spec.record_table) if name in table_names(root)]
+    names = [name for name in (*spec.tables, spec.record_table) if name in table_names(root)]
     return [name for name in names if open_table(root, name).view is None]
 
 
 def _count(root: str, spec: PipelineSpec, table: str, rule: RowRule) -> int:
-    rows = f"({keys_without_record(spec.sink.keys, rule.since)})" if rule.since else _alias(spec, table)
+    rows = f"({keys_without_record(_target(spec, table), rule.since)})" if rule.since else _alias(spec, table)
     where = f" WHERE {rule.condition}" if rule.condition else ""
     if rule.decided:
         where += f" AND {row_id_sql()} IN ({decided_ids(spec.pipeline)})"
-    counted: Any = pa.table(_both(root, spec).execute(f"SELECT count(*) AS found FROM {rows}{where}").read_all())
+    counted: Any = pa.table(_both(root, spec, table).execute(f"SELECT count(*) AS found FROM {rows}{where}").read_all())
     return int(counted["found"][0].as_py())
 
 
-def _both(root: str, spec: PipelineSpec) -> QueryBuilder:
+def _both(root: str, spec: PipelineSpec, table: str) -> QueryBuilder:
+    """A table under the name `sink`, unless it is the record, and the record under its own."""
     builder = QueryBuilder()
-    for name in _own_tables(root, spec):
+    for name in sorted({table, spec.record_table} & set(_own_tables(root, spec))):
         builder.register(_alias(spec, name), open_table(root, name).delta)
     if has_table(root, QUARANTINE):
         builder.register("decided", open_table(root, QUARANTINE).delta)
@@ -130,7 +139,11 @@ def _both(root: str, spec: PipelineSpec) -> QueryBuilder:
 
 
 def _alias(spec: PipelineSpec, table: str) -> str:
-    return "sink" if table == spec.sink.table else "record"
+    return "record" if table == spec.record_table else "sink"
+
+
+def _target(spec: PipelineSpec, table: str) -> Target:
+    return next(target for target in spec.targets if target.table == table)
 
 
 def _latest(table: DeltaTable, spec: PipelineSpec) -> list[int] | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from lakeloop.core.errors import ConfigError
+from lakeloop.ingestion.sink_spec import Target
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.table_spec import Keep
 from lakeloop.lake.ledger import Ledger
@@ -14,6 +15,7 @@ from lakeloop.lake.open_tables import OpenTable
 from lakeloop.lake.ops_tables import has_table
 from lakeloop.lake.quarantine import QUARANTINE
 from lakeloop.lake.select import quoted
+from lakeloop.lake.views import ROUTE
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 
@@ -50,7 +52,7 @@ def record_rules(root: str, spec: PipelineSpec, keep: Keep, now: dt.datetime) ->
             )
 
 
-def sink_rules(spec: PipelineSpec, keep: Keep, sink: OpenTable, now: dt.datetime) -> Iterator[RowRule]:
+def sink_rules(spec: PipelineSpec, target: Target, keep: Keep, sink: OpenTable, now: dt.datetime) -> Iterator[RowRule]:
     """For a sink with rows of its own: of a history only closed versions, else rows by `by` or by their record's age.
 
     Rows whose `by` is NULL stay. Raises ConfigError when that column is missing or no time.
@@ -59,7 +61,7 @@ def sink_rules(spec: PipelineSpec, keep: Keep, sink: OpenTable, now: dt.datetime
         return
     before = now - dt.timedelta(days=keep.days)
     day = f"{before:%Y-%m-%d %H:%M}"
-    if spec.sink.history:
+    if target.history:
         by = keep.by or "end_time"
         yield RowRule(
             f"closed versions whose {by} is before {day}", f"NOT is_current AND {_older(spec, sink, by, before)}"
@@ -70,11 +72,13 @@ def sink_rules(spec: PipelineSpec, keep: Keep, sink: OpenTable, now: dt.datetime
         yield RowRule(f"rows with no record that came in since {day}", "", before)
 
 
-def keys_without_record(keys: tuple[str, ...], since: dt.datetime) -> str:
-    """A SELECT of the keys in `sink` that have no good row in `record` since a time."""
-    same = " AND ".join(f"record.{quoted(key)} = sink.{quoted(key)}" for key in keys)
+def keys_without_record(target: Target, since: dt.datetime) -> str:
+    """A SELECT of the keys in `sink` that have no good row of its own in `record` since a time."""
+    same = " AND ".join(f"record.{quoted(key)} = sink.{quoted(key)}" for key in target.keys)
     young = f"record._verdict = 'good' AND record._ingested_at >= {literal(since, UTC_MICROSECONDS)}"
-    chosen = ", ".join(f"sink.{quoted(key)}" for key in keys)
+    if target.route is not None:
+        young += f" AND record.{ROUTE} = '{target.route}'"
+    chosen = ", ".join(f"sink.{quoted(key)}" for key in target.keys)
     return f"SELECT {chosen} FROM sink WHERE NOT EXISTS (SELECT 1 FROM record WHERE {young} AND {same})"
 
 

@@ -7,32 +7,39 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError, DamageError
+from lakeloop.ingestion.sink_spec import Target
 from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.delta_log import data_files, list_log
 from lakeloop.lake.file_catalog import FILES
 from lakeloop.lake.ledger import BATCHES, RUNS, History, Ledger
-from lakeloop.lake.ops_tables import UNREADABLE, read_rows, unreadable, uri_of
+from lakeloop.lake.ops_tables import UNREADABLE, files_of_table, read_rows, unreadable, uri_of
 from lakeloop.lake.quarantine import QUARANTINE, has_replayed
 from lakeloop.lake.schema_versions import SCHEMAS, SchemaVersions
 from lakeloop.lake.stream_decisions import STREAMS
-from lakeloop.lake.views import find_view
+from lakeloop.lake.views import ROUTE, View, find_view
 
 LEDGER = (BATCHES, RUNS, FILES, SCHEMAS, QUARANTINE, STREAMS)
 
 
 def require_sound_logs(root: str, spec: PipelineSpec) -> None:
-    """Raise DamageError where the log of a table that the pipeline reads or writes is not whole."""
-    for table in (*LEDGER, spec.record_table, spec.sink.table):
+    """Raise DamageError where the log of a table that the pipeline reads or writes is not whole.
+
+    Files without any commit are what a run leaves that ended while it wrote the first batch of a table: no damage.
+    """
+    for table in (*LEDGER, spec.record_table, *spec.tables):
         folder = uri_of(root, table)
         if not list_log(folder).defects:
             continue
         log = list_log(folder)  # a second look: a listing may miss a commit that is made meanwhile
-        if log.defects and (log.latest is not None or data_files(folder)):
+        if log.latest is None and (not data_files(folder) or (table not in LEDGER and _is_first_batch(root, spec))):
+            continue
+        if log.defects:
             raise _damage(spec, f"{table} is damaged: {', '.join(log.defects[:3])}")
 
 
@@ -46,7 +53,7 @@ def require_agreement(root: str, spec: PipelineSpec, history: History, *, files:
         if Ledger(root).history(spec.pipeline) != history:
             raise ConcurrentRunError(f"{spec.pipeline}: another run is under way; let it end, then run again")
         raise _damage(spec, problem)
-    for table in (spec.record_table, spec.sink.table) if files else ():
+    for table in (spec.record_table, *spec.tables) if files else ():
         for problem in lost_files(uri_of(root, table)).values():
             raise _damage(spec, f"{table} is damaged: {problem}")
 
@@ -68,6 +75,12 @@ def lost_files(folder: str) -> dict[str, str]:
     return lost
 
 
+def _is_first_batch(root: str, spec: PipelineSpec) -> bool:
+    """Whether a batch was planned and none has succeeded, by a ledger whose own logs are whole."""
+    history = Ledger(root).history(spec.pipeline)
+    return history.last is not None and history.succeeded is None and history.finished is None
+
+
 def _contradictions(root: str, spec: PipelineSpec, history: History) -> Iterator[str]:
     last = history.last.batch_id if history.last else -1
     if history.not_ended:
@@ -75,8 +88,9 @@ def _contradictions(root: str, spec: PipelineSpec, history: History) -> Iterator
     if history.ended is not None and history.ended > last:
         yield f"{RUNS} has the end of batch {history.ended}, which {BATCHES} does not know"
     yield from _of_record(root, spec, history, last)
-    if spec.sink.mode == "append":
-        yield from _of_view(root, spec, history, last)
+    for target in spec.targets:
+        if target.mode == "append":
+            yield from _of_view(root, spec, target, history, last)
     yield from _of_catalogs(root, spec, history)
 
 
@@ -98,12 +112,30 @@ def _of_record(root: str, spec: PipelineSpec, history: History, last: int) -> It
         yield f"{table} lacks batch {history.succeeded}, which {RUNS} says succeeded"
 
 
-def _of_view(root: str, spec: PipelineSpec, history: History, last: int) -> Iterator[str]:
-    view = find_view(uri_of(root, spec.sink.table))
+def _of_view(root: str, spec: PipelineSpec, target: Target, history: History, last: int) -> Iterator[str]:
+    view = find_view(uri_of(root, target.table))
     if view is not None and view.accepted > last:
-        yield f"the view {spec.sink.table} shows batch {view.accepted}, which {BATCHES} does not know"
-    if history.succeeded is not None and (view is None or view.accepted < history.succeeded):
-        yield f"the view {spec.sink.table} lacks batch {history.succeeded}, which {RUNS} says succeeded"
+        yield f"the view {target.table} shows batch {view.accepted}, which {BATCHES} does not know"
+    if history.succeeded is not None and lacks_batches(root, spec, target, view, history.succeeded):
+        yield f"the view {target.table} lacks batch {history.succeeded}, which {RUNS} says succeeded"
+
+
+def lacks_batches(root: str, spec: PipelineSpec, target: Target, view: View | None, succeeded: int) -> bool:
+    """Whether a view does not show what it must, up to the batch `succeeded`.
+
+    A route that was declared since then has no rows in those batches, and no view before the next one is published.
+    """
+    shown = -1 if view is None else view.accepted
+    if shown >= succeeded or target.route is None:
+        return shown < succeeded
+    record = DeltaTable(uri_of(root, spec.record_table))
+    if ROUTE not in {field.name for field in record.schema().fields}:
+        return False
+    batch = pc.field("_batch_id")
+    own = (pc.field(ROUTE) == target.route) & (pc.field("_verdict") == "good")
+    rows = record.to_pyarrow_dataset(filesystem=files_of_table(root, spec.record_table))
+    missing = rows.scanner(filter=own & (batch > shown) & (batch <= succeeded), columns=["_batch_id"])
+    return bool(missing.head(1).num_rows)
 
 
 def _of_catalogs(root: str, spec: PipelineSpec, history: History) -> Iterator[str]:

@@ -12,35 +12,21 @@ from lakeloop.core.durations import Duration
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.change_rules import refuse_one_per_key, refuse_sink_of_changes
 from lakeloop.ingestion.enrichment.spec import Enrichments
-from lakeloop.ingestion.event_spec import Events
 from lakeloop.ingestion.field_names import FieldName
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, QuerySource, RestSource, Source
-from lakeloop.ingestion.table_spec import ColumnSpec, Keep, TableReference, Tag, refuse_unkeepable
-from lakeloop.ingestion.transforms import Dedupe, Transform
+from lakeloop.ingestion.sink_spec import Sink, Target
+from lakeloop.ingestion.source_specs import (
+    CdcSource,
+    JdbcSource,
+    JoinSource,
+    LakeSource,
+    RestSource,
+    Source,
+    TablesSource,
+)
+from lakeloop.ingestion.table_spec import ColumnSpec, Keep, Tag, refuse_unkeepable
+from lakeloop.ingestion.transforms import Dedupe, Survive, Transform
+from lakeloop.lake.views import ROUTE
 from lakeloop.quality import Rule
-
-
-class Sink(Declaration):
-    """The table of good rows."""
-
-    table: TableReference
-    mode: Literal["append", "merge", "overwrite"] = "append"
-    keys: tuple[str, ...] = Field(
-        default=(), description="For merge: what identifies a row; NULLs and repeats are errors"
-    )
-    sequence_by: str | None = Field(default=None, description="For merge: an older row never replaces a newer one")
-    history: Literal["scd2"] | None = Field(default=None, description="Keep every version of a key")
-    events: Events | None = Field(default=None, description="Where the good rows of each batch are sent, too")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if (self.mode == "merge") != bool(self.keys):
-            raise PydanticCustomError("sink", "keys belong to mode merge, and mode merge needs them")
-        if self.sequence_by and self.mode != "merge":
-            raise PydanticCustomError("sink", "sequence_by belongs to mode merge")
-        if self.history and self.mode != "merge":
-            raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
-        return self
 
 
 class Retry(Declaration):
@@ -56,7 +42,7 @@ class Retry(Declaration):
 
 
 class PipelineSpec(Declaration):
-    """One pipeline: source → transforms → enrich → rules → sink. Grain of the sink is what `description` says."""
+    """One pipeline: source → transforms → enrich → rules → sink. Grain of its tables is what `description` says."""
 
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str
@@ -77,34 +63,35 @@ class PipelineSpec(Declaration):
     @model_validator(mode="after")
     def _keeps_what_it_can(self) -> Self:
         if self.keep:
-            refuse_unkeepable(self.keep, self.sink.mode)
+            refuse_unkeepable(self.keep, {target.mode for target in self.sink.targets})
         return self
 
     @field_validator("sink")
     @classmethod
     def _orders_versions(cls, sink: Sink, others: ValidationInfo) -> Sink:
-        if isinstance(others.data.get("source"), CdcSource):
-            refuse_sink_of_changes(sink.mode, sink.sequence_by)
-        elif "source" in others.data and sink.history and sink.sequence_by is None:
+        if has_changes(others.data.get("source")):
+            refuse_sink_of_changes(sink)
+        elif "source" in others.data and any(each.history and each.sequence_by is None for each in sink.targets):
             raise PydanticCustomError("sink", "history: scd2 needs mode merge and sequence_by")
         return sink
 
     @model_validator(mode="after")
     def _takes_every_change(self) -> Self:
-        if isinstance(self.source, CdcSource):
+        if has_changes(self.source):
             refuse_one_per_key(self.transforms, self.rules)
         return self
 
     @model_validator(mode="after")
     def _names_rules_once(self) -> Self:
         names = [*(rule.name for rule in self.rules), *(name for each in self.enrich for name in each.severities)]
+        names += self.source.severities if isinstance(self.source, JoinSource) else []
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise PydanticCustomError("rules", f"two rules are called {', '.join(repeated)}; give one a `name`")
         return self
 
     @model_validator(mode="after")
     def _replaces_by_whole_answers(self) -> Self:
-        if self.sink.mode == "overwrite" and isinstance(self.source, RestSource) and not self.source.is_whole:
+        if self.sink.is_replaced and isinstance(self.source, RestSource) and not self.source.is_whole:
             text = "mode overwrite replaces the table with each batch, so only the newest would stay; append or merge"
             raise PydanticCustomError("overwrite", "{text}", {"text": text})
         return self
@@ -112,7 +99,7 @@ class PipelineSpec(Declaration):
     @model_validator(mode="after")
     def _dedupes_against_what_stays(self) -> Self:
         steps = (transform.step for transform in self.transforms)
-        if self.sink.mode == "overwrite" and any(isinstance(step, Dedupe) and step.against for step in steps):
+        if self.sink.is_replaced and any(isinstance(step, Dedupe) and step.against for step in steps):
             raise PydanticCustomError(
                 "dedupe", "mode overwrite replaces the table with each batch, so dedupe cannot look `against: table`"
             )
@@ -120,11 +107,17 @@ class PipelineSpec(Declaration):
 
     @model_validator(mode="after")
     def _keeps_what_a_cursor_leaves_behind(self) -> Self:
-        if self.sink.mode == "overwrite" and isinstance(self.source, JdbcSource) and self.source.incremental:
+        if self.sink.is_replaced and isinstance(self.source, JdbcSource) and self.source.incremental:
             raise PydanticCustomError(
                 "incremental",
                 "mode overwrite replaces the table with each batch, so only the newest rows would stay; leave "
                 "`incremental` out or take mode append or merge",
+            )
+        if self.sink.is_replaced and isinstance(self.source, JoinSource | TablesSource):
+            raise PydanticCustomError(
+                "overwrite",
+                "mode overwrite replaces the table with each batch, so only the newest rows would stay; take mode "
+                "append or merge, or a query over the tables as the source",
             )
         return self
 
@@ -139,29 +132,63 @@ class PipelineSpec(Declaration):
         return [name for name, column in self.columns.items() if column.is_pii]
 
     @property
+    def targets(self) -> tuple[Target, ...]:
+        """The tables of good rows."""
+        return self.sink.targets
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(target.table for target in self.targets)
+
+    @property
+    def said_tables(self) -> str:
+        """Their names, as a message and the ledger have them."""
+        return ", ".join(self.tables)
+
+    @property
     def all_rules(self) -> list[Rule]:
-        """The declared rules and those that the sink implies: merge keys are present and unique within a batch."""
-        implied: list[dict[str, Any]] = [{"is_not_null": key} for key in self.sink.keys]
-        if self.sink.keys and not self._dedupes_keys() and not isinstance(self.source, CdcSource):
-            implied.append({"is_unique": {"columns": list(self.sink.keys)}})
-        if self.sink.history and self.sink.sequence_by:
-            implied.append({"is_not_null": self.sink.sequence_by})
+        """The declared rules and those that its tables imply: merge keys are present and unique within a batch."""
+        return self.rules_of("source")
+
+    def rules_of(self, kind: str) -> list[Rule]:
+        """The rules of a batch whose plan is of this kind.
+
+        A backfill takes into one batch what came in several, so versions of a key may stand side by side there.
+        """
         kept = {(r.kind, r.columns) for r in self.rules if r.severity != "warn" and r.filter is None}
         names = {rule.name for rule in self.rules}
-        missing = [rule for rule in map(Rule.model_validate, implied) if (rule.kind, rule.columns) not in kept]
+        missing = [rule for target in self.targets for rule in self._implied(target, kind)]
         return [
             *self.rules,
-            *(r.model_copy(update={"name": f"sink_{r.name}"}) if r.name in names else r for r in missing),
+            *(
+                r.model_copy(update={"name": f"sink_{r.name}"}) if r.name in names else r
+                for r in missing
+                if (r.kind, r.columns) not in kept
+            ),
         ]
 
-    def _dedupes_keys(self) -> bool:
-        """Whether a dedupe makes the sink's keys unique; one whose keys are changed afterwards does not."""
-        keys, unique = set(self.sink.keys), False
+    def _implied(self, target: Target, kind: str) -> list[Rule]:
+        version = [target.sequence_by] if target.sequence_by and kind == "backfill" else []
+        implied: list[tuple[str, dict[str, Any]]] = [("is_not_null", {"column": key}) for key in target.keys]
+        if target.keys and not self._dedupes(target.keys) and not self.has_changes:
+            implied.append(("is_unique", {"columns": [*target.keys, *version]}))
+        if target.history and target.sequence_by:
+            implied.append(("is_not_null", {"column": target.sequence_by}))
+        rules = [Rule.model_validate({kind: parameters}) for kind, parameters in implied]
+        if target.route is None:
+            return rules
+        only = {"filter": f"{ROUTE} = '{target.route}'"}
+        return [rule.model_copy(update={"name": f"{target.route}_{rule.name}", **only}) for rule in rules]
+
+    def _dedupes(self, keys: tuple[str, ...]) -> bool:
+        """Whether a step makes keys unique; one whose keys are changed afterwards does not."""
+        wanted, unique = set(keys), False
         for transform in self.transforms:
             step = transform.step
-            if isinstance(step, Dedupe):
-                unique = unique or set(step.keys) <= keys
-            elif keys & step.writes:
+            if isinstance(step, Dedupe | Survive):
+                unique = unique or set(step.keys) <= wanted
+            elif wanted & step.writes:
                 unique = False
         return unique
 
@@ -173,11 +200,30 @@ class PipelineSpec(Declaration):
         return self.trigger != "once" and not is_whole
 
     @property
-    def inputs(self) -> set[str]:
-        """The tables of the lake that this pipeline reads: those of its query, its look-ups and its rules."""
+    def has_changes(self) -> bool:
+        """Whether its rows are changes, which the sink applies in their order."""
+        return has_changes(self.source)
+
+    @property
+    def looked_into(self) -> set[str]:
+        """The tables of the lake that its look-ups and its rules read."""
         tables = {rule.table for rule in self.rules if rule.table}
-        tables |= {enrichment.lookup.table for enrichment in self.enrich if enrichment.lookup}
-        return tables | set(self.source.inputs.values()) if isinstance(self.source, QuerySource) else tables
+        return tables | {enrichment.lookup.table for enrichment in self.enrich if enrichment.lookup}
+
+    @property
+    def followed(self) -> set[str]:
+        """The tables of the lake that its rows come from."""
+        return set(self.source.lake_tables) if isinstance(self.source, LakeSource) else set()
+
+    @property
+    def inputs(self) -> set[str]:
+        """The tables of the lake that this pipeline reads."""
+        return self.looked_into | self.followed
+
+
+def has_changes(source: object) -> bool:
+    """Whether the rows of a source are changes."""
+    return isinstance(source, CdcSource) or (isinstance(source, TablesSource) and source.changes)
 
 
 def load_pipeline(project: Project, name: str) -> PipelineSpec:

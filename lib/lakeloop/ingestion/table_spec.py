@@ -59,12 +59,12 @@ class Keep(Declaration):
         return self
 
 
-def refuse_unkeepable(keep: Keep, sink_mode: str) -> None:
-    """Raise where a sink of this mode cannot keep its rows so."""
-    if sink_mode == "overwrite" and keep.days is not None:
+def refuse_unkeepable(keep: Keep, modes: set[str]) -> None:
+    """Raise where tables of these modes cannot keep their rows so."""
+    if "overwrite" in modes and keep.days is not None:
         raise PydanticCustomError(
             "keep",
             "a table of mode overwrite is replaced as a whole: leave old rows out in its query and keep versions",
         )
-    if sink_mode != "merge" and keep.by:
+    if "merge" not in modes and keep.by:
         raise PydanticCustomError("keep", "by belongs to a sink of mode merge; a view follows the record in bronze")

@@ -9,6 +9,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from lakeloop.core.run_record import now
+from lakeloop.lake.compaction import compact
 from lakeloop.lake.ops_tables import TIME, append_rows, read_rows, uri_of
 
 AUDIT = "ops.audit"
@@ -46,9 +47,8 @@ def append_audit(root: str, entries: Sequence[AuditEntry]) -> None:
 
 def compact_audit(root: str) -> None:
     """Join the small files of many commits into large ones, and delete those that have not been in use for a week."""
-    table = DeltaTable(uri_of(root, AUDIT))
-    table.optimize.compact()
-    table.vacuum(dry_run=False)
+    compact(root, AUDIT)
+    DeltaTable(uri_of(root, AUDIT)).vacuum(dry_run=False)
 
 
 def audit_entries(root: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from deltalake import DeltaTable, QueryBuilder
 
 from lakeloop.core.run_record import RowCounts
 from lakeloop.lake.ops_tables import uri_of
+from lakeloop.lake.views import ROUTE
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,13 @@ class BatchCounts:
     """Rows of a batch by origin, by the reasons they have, and, per hidden column of outcomes, by outcome.
 
     A row without an origin counts under the empty one, a row of two reasons under both; the reasons of dropped rows do
-    not count.
+    not count. `by_route` has good rows alone, and is empty where the record is that of one table.
     """
 
     by_origin: Mapping[str, RowCounts] = field(default_factory=dict)
     by_reason: Mapping[str, int] = field(default_factory=dict)
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    by_route: Mapping[str | None, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> RowCounts:
@@ -35,7 +37,8 @@ class BatchCounts:
 def count_batch(root: str, record_table: str, batch_id: int, outcomes: Sequence[str] = ()) -> BatchCounts:
     """Count the rows of a batch; `outcomes` are hidden columns to count the values of, where the table has them."""
     table = DeltaTable(uri_of(root, record_table))
-    there = [name for name in outcomes if name in {field.name for field in table.schema().fields}]
+    columns = {field.name for field in table.schema().fields}
+    there = [name for name in outcomes if name in columns]
     builder = QueryBuilder().register("record", table)
 
     def grouped(columns: str, rows: str = "record") -> list[tuple[Any, ...]]:
@@ -49,4 +52,6 @@ def count_batch(root: str, record_table: str, batch_id: int, outcomes: Sequence[
     reasons = "(SELECT _batch_id, unnest(_reasons) AS reason FROM record WHERE _verdict <> 'dropped')"
     by_reason = dict(grouped("reason['rule'] AS rule", reasons))
     by_outcome = {name: {value: rows for value, rows in grouped(f'"{name}"') if value is not None} for name in there}
-    return BatchCounts(by_origin, by_reason, by_outcome)
+    good = f"(SELECT _batch_id, {ROUTE} FROM record WHERE _verdict = 'good')"
+    by_route = dict(grouped(ROUTE, good)) if ROUTE in columns else {}
+    return BatchCounts(by_origin, by_reason, by_outcome, by_route)

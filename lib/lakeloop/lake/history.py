@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TableError
 from lakeloop.lake.merge import same_keys
+from lakeloop.lake.table_turns import in_turn
 from lakeloop.lake.tables import Commit, Lake
 
 VERSION_COLUMNS = ("is_current", "effective_time", "end_time")
@@ -32,8 +33,17 @@ def merge_history(
 
     `deleted` names a boolean column, which is not stored: where it is true the version before ends at that time and the
     rest of the row does not count. What was deleted once leaves a gap until its next version.
+
+    Raises ConcurrentRunError where other writers change the table again and again meanwhile.
     """
     refuse_version_columns(table, [name for name in rows.columns if name != sequence_by])
+    # The stored versions are read for the merge's own source, which Delta does not see as a conflict.
+    in_turn(lake.path(table), lambda: _merge(lake, table, rows, keys, sequence_by, commit, deleted))
+
+
+def _merge(
+    lake: Lake, table: str, rows: DataFrame, keys: Sequence[str], sequence_by: str, commit: Commit, deleted: str | None
+) -> None:
     payload = [name for name in rows.columns if name not in (*keys, sequence_by, deleted)]
     versions = rows.withColumns({
         "effective_time": F.col(sequence_by),
@@ -56,7 +66,7 @@ def merge_history(
         timeline = timeline.unionByName(_gaps(touched, keys), allowMissingColumns=True)
     intervals = _with_intervals(timeline, keys, payload)
     changed = F.col("stored.is_current") != F.col("new.is_current")
-    with lake.committing(commit):
+    with lake.committing(table, commit):
         (
             lake.handle(table)
             .alias("stored")

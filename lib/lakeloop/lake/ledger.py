@@ -7,7 +7,7 @@ a kill changes nothing that was committed. The next batch is planned only when t
 import datetime as dt
 import json
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Literal
@@ -35,7 +35,7 @@ BATCHES = "ops.batches"
 RUNS = "ops.runs"
 RULE_RESULTS = "ops.rule_results"
 MESSAGES_LOST = "messages_lost"  # in `ops.rule_results`: what was gone before it was read, and goes on as declared
-REPLAY = "quarantine replay"  # the verb of runs that bring no new data
+REPLAY, BACKFILL = "quarantine replay", "backfill"  # the verbs of runs that bring no new data
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new", "paused"]
 
@@ -60,14 +60,14 @@ class Plan:
     """What one batch reads, in JSON values: reading the same plan again gives the same rows.
 
     `failure` says why a source stopped before its end; what it gave until then is in the plan. A `replay` reads rows
-    that were quarantined, so a source does not go on from it. `violations` are what the source itself found, as (rule,
-    severity, rows).
+    that were quarantined and a `backfill` what was read before, so a source does not go on from these. `violations` are
+    what the source itself found, as (rule, severity, rows).
     """
 
     details: dict[str, Any]
     summary: str
     failure: str | None = None
-    kind: Literal["source", "replay"] = "source"
+    kind: Literal["source", "replay", "backfill"] = "source"
     violations: tuple[tuple[str, str, int], ...] = ()
 
     @classmethod
@@ -100,10 +100,10 @@ class Batch:
 class History:
     """The batches of a pipeline so far: how many, the last one and its outcome, and the last plan that succeeded.
 
-    `finished` is a plan of the source since the last reset, never that of a replay, and `finished_id` its number. An
-    `outcome` of None beside a `last` batch means that it has not ended. `succeeded` is the greatest number of a batch
-    of the last one's writer that succeeded, `ended` the greatest that any end names, `not_ended` are batches before
-    the last without one.
+    `finished` is a plan of the source since the last reset, never that of a replay or backfill, and `finished_id` its
+    number. An `outcome` of None beside a `last` batch means that it has not ended. `succeeded` is the greatest number
+    of a batch of the last one's writer that succeeded, `ended` the greatest that any end names, `not_ended` are batches
+    before the last without one.
     """
 
     batches: int
@@ -118,7 +118,10 @@ class History:
 
 @dataclass(frozen=True)
 class RunEntry:
-    """How one run of one pipeline or model ended. Grain of `ops.runs`."""
+    """How one run of one pipeline or model ended. Grain of `ops.runs`.
+
+    `table` names all tables where there are several; `by_table` has the good rows of each then, which the message says.
+    """
 
     name: str
     table: str | None
@@ -127,6 +130,7 @@ class RunEntry:
     message: str = ""
     batch_id: int | None = None
     counts: RowCounts = field(default_factory=RowCounts)
+    by_table: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,18 @@ class Ledger:
         for found in rows.to_batches(columns=["batch_id", "plan"], filter=wanted, batch_size=16):
             for row in found.to_pylist():
                 yield row["batch_id"], Plan.of_json(row["plan"])
+
+    def backfills(self, pipeline: str) -> Iterator[Plan]:
+        """The plans of backfills that succeeded, newest first."""
+        ends = {row["batch_id"] for row in self._ends(pipeline) if row["outcome"] == "succeeded"}
+        if not ends or not has_table(self.root, BATCHES):
+            return
+        rows = DeltaTable(uri_of(self.root, BATCHES)).to_pyarrow_dataset(filesystem=files_of_table(self.root, BATCHES))
+        is_one = (pc.field("pipeline") == pipeline) & pc.match_substring(pc.field("plan"), '"kind": "backfill"')
+        numbers = rows.to_table(columns=["batch_id"], filter=is_one).column("batch_id").to_pylist()
+        for number in sorted(ends & set(numbers), reverse=True):
+            if (plan := self._plan(pipeline, number)).kind == "backfill":
+                yield plan
 
     def plan(self, pipeline: str, plan: Plan, run: RunContext, before: History) -> Batch:
         """Write a batch ahead of reading it. `before` is what `history` returned.

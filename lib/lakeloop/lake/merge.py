@@ -4,9 +4,11 @@ import operator
 from collections.abc import Sequence
 from functools import reduce
 
+from delta.tables import DeltaMergeBuilder
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lakeloop.lake.table_turns import in_turn
 from lakeloop.lake.tables import Commit, Lake
 
 
@@ -32,12 +34,27 @@ def merge_latest(
     repeated batch ends in the same state. A NULL sequence is older than any other. Columns that the table lacks
     are added. `deleted` names a boolean column, which is not stored: where it is true the key goes. With `replaces`
     every key goes that is not among the rows.
+
+    Raises ConcurrentRunError where other writers change the table again and again meanwhile.
     """
+
+    def upsert() -> None:
+        if not lake.exists(table):
+            kept = rows if deleted is None else rows.where(~F.col(deleted)).drop(deleted)
+            lake.write(table, kept, mode="append", commit=commit)
+            return
+        merge = _merge(lake, table, rows, keys, sequence_by, deleted, replaces=replaces)
+        with lake.committing(table, commit):
+            merge.execute()
+
+    in_turn(lake.path(table), upsert)
+
+
+def _merge(
+    lake: Lake, table: str, rows: DataFrame, keys: Sequence[str], sequence_by: str | None, deleted: str | None,
+    *, replaces: bool,
+) -> DeltaMergeBuilder:  # fmt: skip
     columns = [name for name in rows.columns if name != deleted]
-    if not lake.exists(table):
-        kept = rows if deleted is None else rows.where(~F.col(deleted)).drop(deleted)
-        lake.write(table, kept, mode="append", commit=commit)
-        return
     condition = None
     if sequence_by is not None:
         new, stored = F.col(f"new.`{sequence_by}`"), F.col(f"stored.`{sequence_by}`")
@@ -53,5 +70,4 @@ def merge_latest(
         merge = merge.whenMatchedUpdateAll(condition).whenNotMatchedInsertAll()
     if replaces:
         merge = merge.whenNotMatchedBySourceDelete()
-    with lake.committing(commit):
-        merge.execute()
+    return merge

@@ -34,7 +34,7 @@ class OpenTable:
     def schema(self) -> pa.Schema:
         """The columns that readers see: of a view without Lakeloop's own."""
         stored = pa.schema(self.delta.schema().to_arrow())
-        return stored if self.view is None else pa.schema([f for f in stored if not f.name.startswith("_")])
+        return stored if self.view is None else pa.schema([stored.field(n) for n in self.view.shown(stored.names)])
 
 
 def table_names(root: str) -> list[str]:

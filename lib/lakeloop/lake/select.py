@@ -8,7 +8,7 @@ as the body of a view first, which only a query can be; foreign files it reads o
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -60,10 +60,14 @@ class Selected:
 
 @dataclass(frozen=True)
 class Reach:
-    """What one reader may see: `masks` has an entry, if an empty one, for each table in reach; `secret` keys hashes."""
+    """What one reader may see: `masks` has an entry, if an empty one, for each table in reach; `secret` keys hashes.
+
+    `may_lack` names masked columns that a table need not have.
+    """
 
     masks: Mapping[str, Masks]
     secret: str | None = field(default=None, repr=False)
+    may_lack: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def mentioned(sql: str, tables: Iterable[str]) -> list[str]:
@@ -114,11 +118,7 @@ def explained(error: Exception, reach: Reach) -> QueryError | TableError:
 
 
 def projection(table: OpenTable, masks: Masks, secret: str | None, rows: str) -> str:
-    """The SELECT that shows a table whose rows are called `rows`: its columns, masked, and of a view the good rows.
-
-    Raises TableError when a mask names a column that the table lacks.
-    """
-    require_masked_columns(table, masks)
+    """The SELECT that shows a table whose rows are called `rows`: its columns, masked, and of a view the good rows."""
     wanted = {name.lower(): mask for name, mask in masks.items()}
     columns = {column.name: column.type for column in table.schema}
     shown = [
@@ -127,13 +127,13 @@ def projection(table: OpenTable, masks: Masks, secret: str | None, rows: str) ->
         else quoted(name)
         for name, kind in columns.items()
     ]
-    good = f" WHERE _verdict = 'good' AND _batch_id <= {int(table.view.accepted)}" if table.view else ""
+    good = f" WHERE {table.view.condition}" if table.view else ""
     return f"SELECT {', '.join(shown)} FROM {rows}{good}"
 
 
-def require_masked_columns(table: OpenTable, masks: Masks) -> None:
+def require_masked_columns(table: OpenTable, masks: Masks, may_lack: Collection[str] = ()) -> None:
     """Raise TableError when a mask names a column that the table lacks: a slip of the pen shows what it should hide."""
-    known = {name.lower() for name in table.schema.names}
+    known = {name.lower() for name in (*table.schema.names, *may_lack)}
     if unknown := [name for name in masks if name.lower() not in known]:
         raise TableError(
             f"{table.name} is not shown: its pipeline declares the pii column {', '.join(unknown)}, which the "
@@ -149,6 +149,7 @@ def quoted(name: str) -> str:
 def _register(builder: QueryBuilder, table: OpenTable, reach: Reach) -> None:
     rows = f"rows_{uuid.uuid4().hex}"
     builder.register(rows, table.delta)
+    require_masked_columns(table, reach.masks[table.name], reach.may_lack.get(table.name, ()))
     shown = projection(table, reach.masks[table.name], reach.secret, rows)
     builder.execute(f"CREATE VIEW {table.name} AS {shown}").read_all()
     builder.execute(f"DROP TABLE {rows}").read_all()

@@ -5,6 +5,7 @@ and, for a store that is not Amazon's, AWS_ENDPOINT_URL.
 """
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -12,11 +13,17 @@ from urllib.parse import quote
 from pyarrow import fs
 
 ENDPOINT = "AWS_ENDPOINT_URL"
+GLOB_CHARACTERS = re.compile(r"([\[\]{}*?\\])")
 
 
 def absolute(location: str) -> str:
     """A URI as it is, a path from the folder that the command runs in as an absolute one; no slash at the end."""
     return location.rstrip("/") if "://" in location else str(Path(location).expanduser().absolute())
+
+
+def literal_path(path: str) -> str:
+    """A path that Spark does not take for a pattern."""
+    return GLOB_CHARACTERS.sub(r"\\\1", path)
 
 
 def filesystem(uri: str) -> tuple[fs.FileSystem, str]:

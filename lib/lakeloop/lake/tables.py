@@ -10,13 +10,14 @@ from typing import Literal, NamedTuple
 import deltalake
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakeloop.core.errors import TableError
+from lakeloop.lake.table_turns import alone, in_turn
 from lakeloop.lake.views import View, find_view, write_view
 
 NEWEST = 20  # commits that are looked at before the whole history is
+WRITER = re.compile(r'\{"writer": "(.+?)-[0-9a-f]{12}[-"]')  # as Commit.metadata has it
 REFERENCE = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
 
 
@@ -78,14 +79,19 @@ class Lake:
         """What `table` shows of another one, or None for a table with rows of its own."""
         return find_view(self.path(table))
 
-    def publish_view(self, table: str, record_table: str, accepted: int) -> None:
-        """Let `table` show the good rows of `record_table` up to the batch `accepted`; saying it again changes nothing.
+    def publish_view(self, table: str, view: View) -> None:
+        """Let `table` show rows of a record; saying it again changes nothing.
 
-        Raises TableError when `table` has rows of its own.
+        Raises TableError when `table` has rows of its own, or shows those of another table.
         """
         if DeltaTable.isDeltaTable(self.spark, self.path(table)):
             raise TableError(f"{table} exists and has rows of its own; name another table as the sink, or move it away")
-        write_view(self.path(table), View(record_table, accepted))
+        if (known := self.view(table)) is not None and known.record_table != view.record_table:
+            raise TableError(
+                f"{table} shows the rows of {known.record_table}, and a table has one pipeline; name another table as "
+                "the sink, or move it away"
+            )
+        write_view(self.path(table), view)
 
     def read(self, table: str, version: int | None = None) -> DataFrame:
         """All rows of a table or view, now or as of a version. Raises TableError when it does not exist."""
@@ -97,8 +103,7 @@ class Lake:
         if (view := self.view(table)) is None:
             return reader.load(self.path(table))
         rows = reader.load(self.path(view.record_table))
-        good = rows.where((F.col("_verdict") == "good") & (F.col("_batch_id") <= view.accepted))
-        return good.select(*data_columns(rows))
+        return rows.where(view.condition).select(*(f"`{name}`" for name in view.shown(rows.columns)))
 
     def schema(self, table: str) -> StructType | None:
         """The table's schema, or None where it has no rows that would have to keep it."""
@@ -137,6 +142,14 @@ class Lake:
                     return Committed(said["run_id"], int(entry.get("operationMetrics", {}).get("numOutputRows", 0)))
         return None
 
+    def writers(self, table: str) -> set[str]:
+        """The pipelines that the newest commits to a table are of, as these say."""
+        if self.view(table) is not None or not self.exists(table):
+            return set()
+        said = (entry.get("userMetadata") or "" for entry in deltalake.DeltaTable(self.path(table)).history(NEWEST))
+        found = (WRITER.match(text) for text in said)
+        return {each[1] for each in found if each}
+
     def write(
         self,
         table: str,
@@ -161,11 +174,15 @@ class Lake:
         if commit is not None:
             writer = writer.option("txnAppId", commit.writer).option("txnVersion", commit.batch_id)
             writer = writer.option("userMetadata", commit.metadata)
-        writer.save(self.path(table))
+        path = self.path(table)
+        in_turn(path, lambda: writer.save(path))
 
     @contextmanager
-    def committing(self, commit: Commit) -> Iterator[None]:
-        """Give MERGE, UPDATE and DELETE inside this block the identity of a batch, as `write` has it by option."""
+    def committing(self, table: str, commit: Commit) -> Iterator[None]:
+        """Give MERGE, UPDATE and DELETE of a table inside this block the identity of a batch, as `write` has it.
+
+        Where the table is on a local disk no other process writes it meanwhile.
+        """
         settings = {
             "spark.databricks.delta.write.txnAppId": commit.writer,
             "spark.databricks.delta.write.txnVersion": str(commit.batch_id),
@@ -174,7 +191,8 @@ class Lake:
         for key, value in settings.items():
             self.spark.conf.set(key, value)
         try:
-            yield
+            with alone(self.path(table)):
+                yield
         finally:
             for key in settings:
                 self.spark.conf.unset(key)

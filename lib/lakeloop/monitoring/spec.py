@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, Secret, model_validator
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.config import Project
-from lakeloop.core.documents import Declaration, propose
+from lakeloop.core.documents import ONE_KEY, Declaration, propose
 from lakeloop.core.durations import Duration
 from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RowCounts
@@ -71,6 +71,8 @@ class SlackChannel(Declaration):
 class Channel(Declaration):
     """A way to people; exactly one kind is given."""
 
+    model_config = ONE_KEY
+
     email: EmailChannel | None = None
     webhook: WebhookChannel | None = None
     slack: SlackChannel | None = None
@@ -122,7 +124,7 @@ class AlertRule(Declaration):
     channels: tuple[str, ...] = Field(min_length=1)
     pipelines: tuple[str, ...] = Field(default=(), description="None named: all")
     min_severity: Severity = "warn"
-    over: Annotated[Threshold, BeforeValidator(_threshold)] = Field(
+    over: Annotated[Threshold, BeforeValidator(_threshold, json_schema_input_type=int | str)] = Field(
         default=Threshold(rows=0), description="For rows_quarantined: alert beyond this many rows, or this share"
     )
     violated: tuple[str, ...] = Field(default=(), description="For rule_violated: names of rules; none named: all")

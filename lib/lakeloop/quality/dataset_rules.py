@@ -31,13 +31,34 @@ def is_unique(frame: DataFrame, columns: Columns, *, counted: Column, marker: st
     A key with a NULL in it equals no other. `counted` is false for rows that were dropped already. One shuffle by the
     columns, shared with a `dedupe` on the same ones. `marker` names the column that this adds.
     """
+    return _recurring(frame, columns, 1, "one", counted=counted, marker=marker)
+
+
+def occurs_at_most(
+    frame: DataFrame,
+    columns: Columns,
+    times: Annotated[int, Field(ge=2)],
+    *,
+    counted: Column,
+    marker: str,
+) -> tuple[DataFrame, Column]:
+    """No more counted rows of the batch than this share the values: what one row of a table becomes in a query's join.
+
+    As `is_unique`, which says so of one row: every one of too many rows violates it, NULLs equal nothing.
+    """
+    return _recurring(frame, columns, times, f"at most {times}", counted=counted, marker=marker)
+
+
+def _recurring(
+    frame: DataFrame, columns: Columns, most: int, expected: str, *, counted: Column, marker: str
+) -> tuple[DataFrame, Column]:
     window = Window.partitionBy(*(value_of(column) for column in columns))
     frame = frame.withColumn(marker, F.count(F.when(counted, 1)).over(window))
-    repeated = counted & _all_present(columns) & (F.col(marker) > 1)
+    repeated = counted & _all_present(columns) & (F.col(marker) > most)
     shown = F.concat(
         F.lit(f"{', '.join(columns)}: found "), _as_text(columns), F.lit(" in "), F.col(marker).cast("string")
     )
-    return frame, F.when(repeated, F.concat(shown, F.lit(" rows, expected one")))
+    return frame, F.when(repeated, F.concat(shown, F.lit(f" rows, expected {expected}")))
 
 
 def references(

@@ -38,13 +38,14 @@ def judge(
     *,
     dropped: Column | None = None,
     because: Column | None = None,
+    unwanted: Column | None = None,
     of_bad: Sequence[str] = (),
 ) -> DataFrame:
     """Add `_verdict` (good, quarantined, dropped), `_reasons` (rule and message) and `_failed_0` on: bits by finding.
 
-    Rows marked by `dropped` are dropped with the reason `dedupe` and the message `because`, and judged no further.
-    The columns `of_bad` become NULL in good rows. A column of bits holds 62 findings; the messages are built only for
-    rows that have a bit set.
+    Rows marked by `dropped` are dropped for the reason `because` (see `reason`), and judged no further. A good row that
+    `unwanted` gives a reason for is dropped, too. The columns `of_bad` become NULL in good rows. A column of bits holds
+    62 findings; the messages are built only for rows that have a bit set.
     """
     is_dropped = F.coalesce(dropped, F.lit(False)) if dropped is not None else F.lit(False)
     violations = [_unblocked(finding, findings[:index]) for index, finding in enumerate(findings)]
@@ -65,15 +66,15 @@ def judge(
         for index, finding in enumerate(findings)
     ]
     reasons = F.array_compact(F.array(*texts)) if texts else F.array()
-    twice = F.array(
-        F.struct(
-            F.lit("dedupe").alias("rule"),
-            (F.lit("another row of this key was kept") if because is None else because).alias("message"),
-        )
-    )
-    verdict = F.when(is_dropped, DROPPED).when(bad, QUARANTINED).otherwise(GOOD)
-    messages = F.when(F.col(VERDICT) == DROPPED, twice.cast(REASON_TYPE)).when(any_bit, reasons.cast(REASON_TYPE))
-    cleared = {name: F.when(is_dropped | bad, F.col(name)) for name in of_bad}
+    why = reason("dedupe", F.lit("another row of this key was kept")) if because is None else because
+    verdict, is_kept = F.when(is_dropped, DROPPED).when(bad, QUARANTINED), is_dropped | bad
+    if unwanted is not None:
+        verdict, is_kept = verdict.when(unwanted.isNotNull(), DROPPED), is_kept | unwanted.isNotNull()
+        why = F.when(is_dropped, why).otherwise(unwanted)
+    verdict = verdict.otherwise(GOOD)
+    gone = F.array(why).cast(REASON_TYPE)
+    messages = F.when(F.col(VERDICT) == DROPPED, gone).when(any_bit, reasons.cast(REASON_TYPE))
+    cleared = {name: F.when(is_kept, F.col(name)) for name in of_bad}
     # Messages are made of the verdict, so that Spark leaves them to the projection that its user selects last.
     return frame.withColumns({VERDICT: verdict, **cleared}).withColumn(REASONS, messages)
 
@@ -82,6 +83,11 @@ def has_failed(index: int) -> Column:
     """Whether the finding at this index was violated, from its bit."""
     word, bit = divmod(index, BITS)
     return F.col(f"{FAILED}_{word}").bitwiseAND(F.lit(1 << bit)) != 0
+
+
+def reason(rule: str, message: Column) -> Column:
+    """One reason as `_reasons` has them."""
+    return F.struct(F.lit(rule).alias("rule"), message.alias("message"))
 
 
 def split(judged: DataFrame) -> tuple[DataFrame, DataFrame]:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
-from pydantic import Field, ValidationError, create_model, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, GetJsonSchemaHandler, ValidationError, create_model, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -25,8 +26,13 @@ ROW_RULES: tuple[Callable[..., Column], ...] = (
     rules.is_in,
     rules.matches,
     rules.has_length,
+    rules.is_not_ahead,
 )
-DATASET_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (dataset_rules.is_unique, dataset_rules.references)
+COUNTING_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (
+    dataset_rules.is_unique,
+    dataset_rules.occurs_at_most,
+)
+DATASET_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (*COUNTING_RULES, dataset_rules.references)
 OPTIONS = ("name", "severity", "filter", "owner", "description")
 KINDS: Mapping[str, Callable[..., Any]] = {function.__name__: function for function in (*ROW_RULES, *DATASET_RULES)}
 
@@ -94,6 +100,20 @@ class Rule(Declaration):
             raise PydanticCustomError("rule", "references: keys and columns are as many, in the same order")
         return {"name": f"{'_'.join(columns)}_{kind}", **options, "kind": kind, "parameters": parameters}
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The YAML form: one key per kind, with the kind's parameters and the options of all rules."""
+        given = handler.resolve_ref_schema(handler(core_schema))["properties"]
+        kinds = {}
+        for kind, model in MODELS.items():
+            whole = model.model_json_schema()
+            first = next(iter(whole["properties"].values()))
+            whole["properties"] |= {option: given[option] for option in OPTIONS}
+            short = [{"type": "string"}, *([first] if first.get("type") == "array" else [])]
+            kinds[kind] = {"anyOf": [*short, whole], "description": inspect.getdoc(KINDS[kind])}
+        one = {"minProperties": 1, "maxProperties": 1, "additionalProperties": False}
+        return {"type": "object", "properties": kinds, **one}
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the rule looks at."""
@@ -116,10 +136,10 @@ class Rule(Declaration):
         for column in self.columns:
             if column not in frame.columns:
                 raise TableError(f"rule {self.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
-        if self.kind == "is_unique":
+        if (count := KINDS[self.kind]) in COUNTING_RULES:
             if self.filter is not None:
                 counted = counted & F.coalesce(F.expr(self.filter), F.lit(False))
-            frame, violation = dataset_rules.is_unique(frame, **self.parameters, counted=counted, marker=marker)
+            frame, violation = count(frame, **self.parameters, counted=counted, marker=marker)
         elif self.kind == "references":
             frame, violation = dataset_rules.references(frame, **self.parameters, read_table=read_table, marker=marker)
         else:

@@ -5,9 +5,16 @@ Unless said otherwise NULL holds: absence is the business of `is_not_null` alone
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+
+from lakeloop.core.durations import parse_wait
+
+
+def _length_of_time(text: str) -> str:
+    parse_wait(text)
+    return text
 
 
 def quoted(column: str) -> str:
@@ -68,3 +75,14 @@ def has_length(column: str, min: int = 0, max: int | None = None) -> Column:
     length = F.char_length(value_of(column).cast("string"))
     wrong = length < min if max is None else (length < min) | (length > max)
     return violated_when(wrong, column, f"{min} to {'any number of' if max is None else max} characters")
+
+
+def is_not_ahead(column: str, by: Annotated[str, AfterValidator(_length_of_time)] = "10m") -> Column:
+    """A time is not ahead of the clock by more than `by`, when it is judged. A text that is no time violates it.
+
+    For what is told by its time afterwards: a row of a wrong clock would pass for the newest until its time has come.
+    """
+    time = F.expr(f"try_cast({quoted(column)} AS timestamp)")
+    latest = F.current_timestamp() + F.expr(f"INTERVAL {int(parse_wait(by).total_seconds())} SECOND")
+    wrong = (time > latest) | (time.isNull() & value_of(column).isNotNull())
+    return violated_when(wrong, column, f"a time that is at most {by} ahead of the clock")

@@ -44,8 +44,9 @@ def examine_pipeline(bench: Bench, spec: PipelineSpec, folder: str | None, open_
     What rests on a table that is still damaged is not examined, and a finding says so.
     """
     yield from _treated(bench, spec.record_table, partial(log_ailments, bench, spec.record_table))
-    if spec.sink.mode != "append" and not sink_damage(uri_of(bench.root, spec.sink.table)):
-        yield from _treated(bench, spec.sink.table, partial(log_ailments, bench, spec.sink.table))
+    for target in spec.targets:
+        if target.mode != "append" and not sink_damage(uri_of(bench.root, target.table)):
+            yield from _treated(bench, target.table, partial(log_ailments, bench, target.table))
     last: Examiner = partial(sink_ailments, open_lake=open_lake)
     for examine in (*EXAMINERS, last):
         facts = Facts(bench.root, spec, folder)

@@ -19,7 +19,7 @@ from lakeloop.lake.file_catalog import FILES
 from lakeloop.lake.ledger import BATCHES, RUNS, Plan
 from lakeloop.lake.ops_tables import files_of_table, read_rows, uri_of
 from lakeloop.lake.tables import Commit
-from lakeloop.lake.views import View, find_view
+from lakeloop.lake.views import ROUTE, View, find_view
 from lakeloop.repair.logs import PLACEHOLDER
 
 Row = dict[str, Any]
@@ -103,13 +103,32 @@ class Facts:
         said = (action.get("commitInfo") or {} for _, actions in log.history() for action in actions)
         return any(info.get("operation") == PLACEHOLDER for info in said)
 
-    @cached_property
-    def view(self) -> View | None:
+    def view(self, table: str) -> View | None:
         """The view that readers see, None where there is none or its file is torn."""
         try:
-            return find_view(uri_of(self.root, self.spec.sink.table))
+            return find_view(uri_of(self.root, table))
         except DamageError:
             return None
+
+    def shows(self, batch_id: int) -> bool:
+        """Whether a table that only grows shows a batch."""
+        views = [self.view(target.table) for target in self.spec.targets if target.mode == "append"]
+        return any(view is not None and view.accepted >= batch_id for view in views)
+
+    @cached_property
+    def routes(self) -> Mapping[int, set[str | None]]:
+        """The routes of the good rows of the record by batch; none where it is the record of one table."""
+        found: dict[int, set[str | None]] = defaultdict(set)
+        table = self.spec.record_table
+        if not self._has_record or self.spec.sink.routes is None:
+            return found
+        rows = DeltaTable(uri_of(self.root, table)).to_pyarrow_dataset(filesystem=files_of_table(self.root, table))
+        if ROUTE not in rows.schema.names:
+            return found
+        for part in rows.to_batches(columns=["_batch_id", ROUTE], filter=pc.field("_verdict") == "good"):
+            for row in pa.table(part).group_by(["_batch_id", ROUTE]).aggregate([]).to_pylist():
+                found[row["_batch_id"]].add(row[ROUTE])
+        return found
 
     def counts(self, batch_id: int) -> RowCounts:
         """The rows of a batch in the record; what was read is their sum."""

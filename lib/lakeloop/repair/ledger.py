@@ -39,7 +39,7 @@ def plan_ailments(bench: Bench, facts: Facts) -> Iterator[Ailment]:
         )  # fmt: skip
     rest = [number for number in missing if number not in found]
     needed = [number for number in rest if facts.ends.get(number, {}).get("outcome") != "withdrawn"]
-    is_replaced = facts.spec.sink.mode == "overwrite"
+    is_replaced = facts.spec.sink.is_replaced
     if needed and not isinstance(facts.spec.source, FilesSource) and not is_replaced:
         left_over = "how far the source was read stood in it alone; restore the table from a backup"
         yield Ailment(BATCHES, f"the plan of {batches_in_words(needed)} is missing", left_over, None)
@@ -106,8 +106,7 @@ def _make_up(bench: Bench, facts: Facts, numbers: list[int]) -> None:
     append_rows(bench.root, BATCHES, rows, BATCH_SCHEMA)
     after = Facts(bench.root, facts.spec, facts.folder)
     for number in (number for number in numbers if number not in facts.ends):
-        is_shown = facts.spec.sink.mode == "append" and facts.view is not None and facts.view.accepted >= number
-        if is_shown or number in facts.files or not all(_present(after, number)):
+        if facts.shows(number) or number in facts.files or not all(_present(after, number)):
             _end(bench, after, number, "succeeded")
         else:
             _end(bench, after, number, "withdrawn")
@@ -153,7 +152,7 @@ def _end(bench: Bench, facts: Facts, number: int, outcome: Outcome) -> None:
     counts = sum((RowCounts(*part) for part in parts), RowCounts()) if files else facts.counts(number)
     counts = counts if outcome == "succeeded" else RowCounts()
     message = "end lost, entered by a repair"
-    entry = RunEntry(spec.pipeline, spec.sink.table, outcome, _planned_at(facts, number), message, number, counts)
+    entry = RunEntry(spec.pipeline, spec.said_tables, outcome, _planned_at(facts, number), message, number, counts)
     Ledger(bench.root).record(bench.run, entry)
 
 

@@ -54,7 +54,7 @@ def record_ailments(bench: Bench, facts: Facts) -> Iterator[Ailment]:
             rows = facts.counts(batch_id).read
             what = f"batch {batch_id} was withdrawn, but {rows:,} rows of it are there"
             yield Ailment(table, what, "they are taken out again", partial(take_out, bench, facts, batch_id))
-    wanted = facts.succeeded[-1:] if spec.sink.mode == "overwrite" else facts.succeeded
+    wanted = facts.succeeded[-1:] if spec.sink.is_replaced else facts.succeeded
     noted = {row["batch_id"] for row in facts.runs if row["verb"] == REPAIR and row["outcome"] == "failed"}
     lacking = {
         number: lack
@@ -115,7 +115,7 @@ def _missing(numbers: Iterable[int], lacking: dict[int, RowCounts]) -> str:
 def note(bench: Bench, facts: Facts, batch_id: int, why: str) -> None:
     """Enter into `ops.runs` that the rows of a batch are not complete, which the next repair goes by."""
     spec = facts.spec
-    Ledger(bench.root).record(bench.run, RunEntry(spec.pipeline, spec.sink.table, "failed", now(), why, batch_id))
+    Ledger(bench.root).record(bench.run, RunEntry(spec.pipeline, spec.said_tables, "failed", now(), why, batch_id))
 
 
 def _lack(facts: Facts, batch_id: int) -> RowCounts:
@@ -128,7 +128,7 @@ def _lack(facts: Facts, batch_id: int) -> RowCounts:
 def _obstacle(bench: Bench, facts: Facts, batch_id: int, lacking: set[int]) -> str | None:
     """Why a batch cannot be read again, and what to do; None where it can. `lacking` are the others like it."""
     spec, plan = facts.spec, facts.plan(batch_id)
-    if spec.sink.mode == "overwrite":
+    if spec.sink.is_replaced:
         return None
     if plan.kind == "replay":
         return "It was a replay, whose decisions stand; restore the table from a backup"
@@ -172,7 +172,7 @@ def _reopen(bench: Bench, facts: Facts, batch_id: int) -> None:
     if rows:
         append_rows(bench.root, FILES, rows, FILE_SCHEMA)
     message = "taken back by a repair, and read again"
-    entry = RunEntry(spec.pipeline, spec.sink.table, "withdrawn", now(), message, batch_id)
+    entry = RunEntry(spec.pipeline, spec.said_tables, "withdrawn", now(), message, batch_id)
     Ledger(bench.root).record(bench.run, entry)
     take_out(bench, facts, batch_id)
 

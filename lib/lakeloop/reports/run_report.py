@@ -87,7 +87,7 @@ def _freshness(spec: PipelineSpec, runs: Sequence[Row], now: dt.datetime) -> Fre
     at, rows = (brought[-1]["ended_at"], brought[-1]["rows_read"]) if brought else (None, None)
     expected = spec.source.expect if isinstance(spec.source, FilesSource) else None
     if expected is None:
-        return Freshness(spec.sink.table, spec.pipeline, at, rows)
+        return Freshness(spec.said_tables, spec.pipeline, at, rows)
     ends = [RunEnd(row["outcome"], row["rows_read"], row["started_at"], row["ended_at"]) for row in own]
     state = judge_arrival(expected, ends, now).state
-    return Freshness(spec.sink.table, spec.pipeline, at, rows, expected.every, state)
+    return Freshness(spec.said_tables, spec.pipeline, at, rows, expected.every, state)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from deltalake.exceptions import DeltaError
 
 from lakeloop.core import logs
+from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.lake.audit import AuditEntry, append_audit, compact_audit
 from lakeloop.serving.answers import RefusedError
 
@@ -75,5 +76,5 @@ class AuditWriter:
         if self.commits % COMMITS_TO_COMPACT == 0:
             try:
                 compact_audit(self.root)
-            except (DeltaError, OSError) as error:  # the entries are safe; the next time will do
+            except (ConcurrentRunError, DeltaError, OSError) as error:  # the entries are safe; the next time will do
                 log.warning("audit not compacted", error=str(error))

@@ -16,7 +16,7 @@ from lakeloop.serving.answers import RefusedError
 from lakeloop.serving.audit_writer import AuditWriter
 from lakeloop.serving.filters import parse_filters, require_column
 from lakeloop.serving.pages import Place, count_rows, read_page, request_digest
-from lakeloop.serving.policies import Policy, reach
+from lakeloop.serving.policies import Policy, may_lack, reach
 from lakeloop.serving.query_process import QueryProcesses
 from lakeloop.serving.rate import Buckets
 
@@ -129,7 +129,7 @@ class DataService:
                 raise RefusedError(403, f"the key '{access.caller.name}' may not query; ask for rows, or for the right")
             tables = reach(filter(spec.reaches, table_names(self.root)), self.policies, pii=spec.pii)
             access.tables = tuple(mentioned(sql, tables))
-            answer = self.queries.answer(sql, Reach(tables, self.secret), limit)
+            answer = self.queries.answer(sql, Reach(tables, self.secret, may_lack(tables, self.policies)), limit)
             access.columns, access.rows = tuple(answer.columns), len(answer.rows)
             return {"columns": answer.columns, "rows": answer.rows, "was_cut": answer.was_cut}
 
@@ -140,7 +140,7 @@ class DataService:
         try:
             table = open_table(self.root, name, version)
             masks = reach([name], self.policies, pii=caller.spec.pii)[name]
-            require_masked_columns(table, masks)
+            require_masked_columns(table, masks, self._policy(name).may_lack)
         except TableError as error:
             sentence = str(error).split("; did you mean")[0].split("; Allowed")[0]
             raise RefusedError(404, f"{sentence}; GET /tables lists what there is") from error

@@ -19,6 +19,7 @@ from lakeloop.lake.masks import masked_array
 from lakeloop.lake.open_tables import OpenTable
 from lakeloop.lake.plain_values import column_values, json_value
 from lakeloop.lake.select import Masks
+from lakeloop.lake.views import ROUTE
 from lakeloop.serving.answers import RefusedError
 
 BATCH_ROWS = 4096
@@ -104,6 +105,8 @@ def _visible(table: OpenTable, where: pc.Expression | None, accepted: int) -> pc
     if table.view is None:
         return where
     good = (pc.field("_verdict") == "good") & (pc.field("_batch_id") <= min(accepted, table.view.accepted))
+    if table.view.route is not None:
+        good &= pc.field(ROUTE) == table.view.route
     return good if where is None else good & where
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import JdbcSource, QuerySource
+from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
+from lakeloop.ingestion.transforms import CONFLICTS
 from lakeloop.lake.masks import Mask
 from lakeloop.lake.select import Masks
 from lakeloop.serving.access_spec import AccessSpec
@@ -18,12 +19,16 @@ FINGERPRINT = "_fingerprint"  # without a key, so that a value could be tried ou
 
 @dataclass(frozen=True)
 class Policy:
-    """What is declared of one table; a table that no pipeline writes has an empty one and is shown as it is."""
+    """What is declared of one table; a table that no pipeline writes has an empty one and is shown as it is.
+
+    `may_lack` names masked columns that the table leaves out now, and may have from before.
+    """
 
     description: str = ""
     owner: str | None = None
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
     masks: Masks = field(default_factory=dict)
+    may_lack: tuple[str, ...] = ()
 
 
 def load_policies(project: Project) -> dict[str, Policy]:
@@ -36,13 +41,15 @@ def load_policies(project: Project) -> dict[str, Policy]:
         spec = load_pipeline(project, name)
         masks: dict[str, Mask] = {column: spec.columns[column].mask or "redact" for column in spec.pii_columns}
         # What a row was before it was conformed, and why it was refused, quote any of its columns.
-        telling = [*RECORD_COLUMNS, *([FINGERPRINT] if is_fingerprinted(spec) else [])]
+        telling = [*RECORD_COLUMNS, CONFLICTS, *([FINGERPRINT] if is_fingerprinted(spec) else [])]
         of_record: dict[str, Mask] = masks | dict.fromkeys(telling, "redact") if masks else {}
-        if spec.sink.table in found:
-            raise ConfigError(f"two pipelines write {spec.sink.table}; a table has one pipeline")
-        found[spec.sink.table] = Policy(spec.description, spec.owner, spec.columns, masks)
-        record = f"Every row that came in for {spec.sink.table}, with its verdict and its reasons"
-        found[spec.record_table] = Policy(record, spec.owner, spec.columns, of_record)
+        for target in spec.targets:
+            if target.table in found:
+                raise ConfigError(f"two pipelines write {target.table}; a table has one pipeline")
+            left_out = tuple(column for column in masks if column not in target.shown(list(masks)))
+            found[target.table] = Policy(spec.description, spec.owner, spec.columns, masks, left_out)
+        record = f"Every row that came in for {spec.said_tables}, with its verdict and its reasons"
+        found[spec.record_table] = Policy(record, spec.owner, spec.columns, of_record, (CONFLICTS,))
     return found
 
 
@@ -56,6 +63,11 @@ def reach(tables: Iterable[str], policies: Mapping[str, Policy], *, pii: bool) -
     return {table: {} if pii or table not in policies else policies[table].masks for table in tables}
 
 
+def may_lack(tables: Iterable[str], policies: Mapping[str, Policy]) -> dict[str, tuple[str, ...]]:
+    """The masked columns that each table need not have."""
+    return {table: policies[table].may_lack for table in tables if table in policies and policies[table].may_lack}
+
+
 def access_problems(project: Project, access: AccessSpec) -> list[str]:
     """What is wrong between `access.yml` and the pipelines, a sentence each."""
     hashed = [name for name, policy in load_policies(project).items() if "hash" in policy.masks.values()]
@@ -65,16 +77,17 @@ def access_problems(project: Project, access: AccessSpec) -> list[str]:
 
 
 def pii_warnings(project: Project) -> list[str]:
-    """Query pipelines that read a table with pii columns and say of none of their own columns what it is."""
+    """Pipelines whose rows come from tables with pii columns and that say of none of their own columns what it is."""
     specs = [load_pipeline(project, name) for name in project.names("pipelines")]
-    private = {table: spec.pii_columns for spec in specs for table in (spec.sink.table, spec.record_table)}
+    private = {spec.record_table: spec.pii_columns for spec in specs}
+    private |= {target.table: target.shown(spec.pii_columns) for spec in specs for target in spec.targets}
     return [text for spec in specs if (text := _silence(spec, private))]
 
 
 def _silence(spec: PipelineSpec, private: Mapping[str, list[str]]) -> str:
-    if not isinstance(spec.source, QuerySource) or spec.pii_columns:
+    if not spec.followed or spec.pii_columns:
         return ""
-    tables = sorted(set(spec.source.inputs.values()))
+    tables = sorted(spec.followed)
     open_ones = {table: [c for c in private.get(table, []) if c not in spec.columns] for table in tables}
     read = "; ".join(f"{table} ({', '.join(columns)})" for table, columns in open_ones.items() if columns)
     if not read:

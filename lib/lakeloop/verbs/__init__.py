@@ -5,9 +5,12 @@ room below; knows nothing of terminals.
 """
 
 from lakeloop.catalog import load_catalog
+from lakeloop.ingestion.sources.backfill import Asked
 from lakeloop.serving.policies import pii_warnings
 from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
+from lakeloop.verbs.backfilling import backfill
+from lakeloop.verbs.json_schemas import json_schemas, write_json_schemas
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
@@ -30,6 +33,7 @@ from lakeloop.verbs.validation import validate
 from lakeloop.verbs.watching import watch
 
 __all__ = [
+    "Asked",
     "OpenQuarantine",
     "Progress",
     "Query",
@@ -42,11 +46,13 @@ __all__ = [
     "Sources",
     "Stream",
     "Trained",
+    "backfill",
     "discard",
     "find_sources",
     "find_stream",
     "in_order",
     "incidents",
+    "json_schemas",
     "load_catalog",
     "open_lake",
     "open_quarantine",
@@ -69,4 +75,5 @@ __all__ = [
     "train_model",
     "validate",
     "watch",
+    "write_json_schemas",
 ]

@@ -13,7 +13,7 @@ from lakeloop.lake.select import Reach, Selected, mentioned, select
 from lakeloop.serving.access_spec import AccessSpec, load_access, load_keys, masking_secret
 from lakeloop.serving.audit_writer import AuditWriter
 from lakeloop.serving.data_service import DataService
-from lakeloop.serving.policies import load_policies, reach
+from lakeloop.serving.policies import load_policies, may_lack, reach
 from lakeloop.serving.query_process import QueryProcesses
 from lakeloop.verbs.lakes import Progress, silent
 
@@ -35,10 +35,12 @@ def query(project: Project, asked: Query, context: RunContext) -> Selected:
     access = load_access(project)
     if asked.pii:
         require_pii(access, context)
-    tables = reach(table_names(project.lake_root), load_policies(project), pii=asked.pii)
+    policies = load_policies(project)
+    tables = reach(table_names(project.lake_root), policies, pii=asked.pii)
     names = mentioned(asked.sql, tables)
     hashes = any("hash" in tables[name].values() for name in names)
-    seen = Reach(tables, masking_secret(project, access) if hashes else None)
+    secret = masking_secret(project, access) if hashes else None
+    seen = Reach(tables, secret, may_lack(tables, policies))
     result = select(project.lake_root, asked.sql, seen)
     if asked.pii:
         shown = AuditEntry(

@@ -29,7 +29,7 @@ def emit_lineage(
     settings = project.platform.lineage
     if settings is None:
         return ()
-    tables = {spec.pipeline: spec.sink.table for spec in specs}
+    tables = {spec.pipeline: spec.said_tables for spec in specs}
     failed = [
         RunEntry(name, tables[name], "failed", context.started_at, str(error)) for name, error in failures.items()
     ]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
@@ -24,6 +25,7 @@ from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.lake.stream_decisions import find_pause
+from lakeloop.lake.turns import WAITS, Turns
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.verbs.alerting import alert
 from lakeloop.verbs.graph import run_graph
@@ -53,6 +55,8 @@ def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
     Raises ConfigError where they read each other in a circle, or two write one table or read one slot.
     """
     specs = {name: load_pipeline(project, name) for name in names}
+    for other in _others(project, names):
+        _refuse_shared([*specs.values(), other])
     try:
         return [specs[name] for name in TopologicalSorter(dependencies(list(specs.values()))).static_order()]
     except CycleError as error:
@@ -61,12 +65,30 @@ def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
 
 def dependencies(specs: Sequence[PipelineSpec]) -> dict[str, set[str]]:
     """The pipelines that each one waits for. Raises ConfigError where two write one table or read one slot."""
+    writers = _refuse_shared(specs)
+    return {spec.pipeline: {writers[table] for table in spec.inputs if table in writers} for spec in specs}
+
+
+def _others(project: Project, names: Sequence[str]) -> Iterator[PipelineSpec]:
+    """The pipelines that are not named; one whose declaration is wrong stops no other."""
+    for name in project.names("pipelines"):
+        if name not in names:
+            with suppress(LakeloopError):
+                yield load_pipeline(project, name)
+
+
+def _refuse_shared(specs: Sequence[PipelineSpec]) -> dict[str, str]:
+    """The pipeline that writes each table. Raises ConfigError where there are two, or two that read one slot."""
     writers: dict[str, str] = {}
     for spec in specs:
-        if (other := writers.setdefault(spec.sink.table, spec.pipeline)) != spec.pipeline:
-            raise ConfigError(f"{other} and {spec.pipeline} both write {spec.sink.table}; a table has one pipeline")
+        for table in spec.tables:
+            if (other := writers.setdefault(table, spec.pipeline)) != spec.pipeline:
+                raise ConfigError(
+                    f"{other} and {spec.pipeline} both write {table}, and a table has one pipeline; give one of them a "
+                    "sink of its own"
+                )
     _refuse_shared_slots(specs)
-    return {spec.pipeline: {writers[table] for table in spec.inputs if table in writers} for spec in specs}
+    return writers
 
 
 def _refuse_shared_slots(specs: Sequence[PipelineSpec]) -> None:
@@ -79,12 +101,19 @@ def _refuse_shared_slots(specs: Sequence[PipelineSpec]) -> None:
             )
 
 
-def run(project: Project, names: Sequence[str], context: RunContext, progress: Progress = silent) -> RunSummary:
+def run(
+    project: Project,
+    names: Sequence[str],
+    context: RunContext,
+    progress: Progress = silent,
+    turns: Turns | None = None,
+) -> RunSummary:
     """Run pipelines (none named: all), then tell people what `alerts.yml` asks for.
 
     A pipeline waits for those that write what it reads; as many as `platform.yml` says run side by side. One that
-    fails is tried again as it declares and stops no other; one that is paused is left out. Raises ConfigError before
-    anything runs, and what keeps Spark from starting.
+    fails is tried again as it declares and stops no other; one that is paused is left out. Where another process works
+    on one, a run waits for its turn, and a look of a watcher, which brings the `turns` that it has queued for, leaves
+    it to the next look. Raises ConfigError before anything runs, and what keeps Spark from starting.
     """
     specs, alerts = in_order(project, names or project.names("pipelines")), load_alerts(project)
     try:
@@ -94,7 +123,7 @@ def run(project: Project, names: Sequence[str], context: RunContext, progress: P
         raise
     side_by_side = min(project.platform.parallel_pipelines, max(len(specs), 1))
     by_name = {spec.pipeline: spec for spec in specs}
-    turn = _Turn(project, context, progress, lake, shares_spark=side_by_side > 1)
+    turn = _Turn(project, context, progress, lake, turns or Turns(lake.root), shares_spark=side_by_side > 1)
     ended = run_graph(dependencies(specs), lambda name: turn.take(by_name[name]), side_by_side)
     entries = tuple(entry for name in by_name for entry in ended[name].entries)
     failures = {name: end.error for name, end in ended.items() if end.error is not None}
@@ -118,15 +147,17 @@ class _Turn:
     context: RunContext
     progress: Progress
     lake: "Lake"
+    turns: Turns
     shares_spark: bool
 
     def take(self, spec: PipelineSpec) -> _Ended:
         """Run one pipeline, again where it fails and says so; while it is paused, do nothing."""
         ended, say = _Ended(), partial(_named, self.progress, spec.pipeline)
         if pause := find_pause(self.lake.root, spec.pipeline):
+            self.turns.leave(spec.pipeline)
             if not self.context.is_polling:
                 said = f"{pause.said}; lakeloop stream resume {spec.pipeline}"
-                ended.entries.append(RunEntry(spec.pipeline, spec.sink.table, "paused", now(), said))
+                ended.entries.append(RunEntry(spec.pipeline, spec.said_tables, "paused", now(), said))
             return ended
         waits = spec.retry.waits if spec.retry and not self.context.is_polling else []
         for number, wait in enumerate([*waits, None], start=1):
@@ -134,6 +165,7 @@ class _Turn:
                 ended.entries.extend(self._batches(spec, say))  # those before a failure count
                 return ended
             except LakeloopError as error:
+                self.turns.leave(spec.pipeline)
                 log.error("pipeline failed", run_id=self.context.run_id, pipeline=spec.pipeline, error=str(error))
                 if wait is None or not isinstance(error, TRANSIENT) or isinstance(error, DiskFullError):
                     ended.error = error
@@ -145,12 +177,22 @@ class _Turn:
     def _batches(self, spec: PipelineSpec, say: Progress) -> Iterator[RunEntry]:
         """One batch, or all there are where the pipeline's trigger says so and nobody pauses it."""
         pipeline = self._opened(spec)
-        entry = pipeline.run(self.context, say)
-        yield entry
-        while spec.runs_until_idle and entry.outcome == "succeeded" and not find_pause(self.lake.root, spec.pipeline):
-            entry = pipeline.run(replace(self.context, is_polling=True), say)
-            if entry.outcome == "succeeded":
-                yield entry
+        entry = self._batch(pipeline, self.context, say)
+        while entry is not None:
+            yield entry
+            if not spec.runs_until_idle or entry.outcome != "succeeded" or find_pause(self.lake.root, spec.pipeline):
+                return
+            following = self._batch(pipeline, replace(self.context, is_polling=True), say)
+            entry = following if following is not None and following.outcome == "succeeded" else None
+
+    def _batch(self, pipeline: "Pipeline", context: RunContext, say: Progress) -> RunEntry | None:
+        """One batch in turn; None where a watcher does not have it."""
+        name = pipeline.spec.pipeline
+        if self.context.is_polling:
+            with self.turns.tried(name) as is_mine:
+                return pipeline.run(context, say) if is_mine else None
+        with self.turns.taken(name, partial(say, WAITS)):
+            return pipeline.run(context, say)
 
     def _opened(self, spec: PipelineSpec) -> "Pipeline":
         from lakeloop.ingestion.events import open_events

@@ -21,6 +21,7 @@ from lakeloop.lake.ledger import Batch, History, Ledger, Plan, RunEntry
 from lakeloop.lake.masks import REDACTED
 from lakeloop.lake.quarantine import Chosen, Quarantine
 from lakeloop.lake.tables import Commit
+from lakeloop.lake.turns import WAITS, Turns
 from lakeloop.serving.access_spec import load_access
 from lakeloop.serving.policies import load_policies
 from lakeloop.verbs.access import require_pii
@@ -107,8 +108,9 @@ def replay(
     source = WithReplays(usual, ReplayReader(lake, spec, asked, usual), is_asked=True)
     pipeline = Pipeline(spec, source, lake, services, open_events(project, spec))
     say = partial(_named, progress, name)
-    is_interrupted = _open_batch(Ledger(lake.root).history(name)) is not None
-    entries = [pipeline.run(context, say) for _ in range(1 + is_interrupted)]
+    with Turns(lake.root).taken(name, partial(say, WAITS)):
+        is_interrupted = _open_batch(Ledger(lake.root).history(name)) is not None
+        entries = [pipeline.run(context, say) for _ in range(1 + is_interrupted)]
     return Replayed(tuple(entries), (), _quarantine(project, spec).count(Chosen()), _warnings(spec, entries))
 
 
@@ -157,12 +159,12 @@ def _rehearsed(reader: ReplayReader, open_rows: int, context: RunContext, servic
     spec, started_at = reader.spec, now()
     extract = reader.rehearsal(_open_batch(Ledger(reader.lake.root).history(spec.pipeline)))
     if extract is None:
-        entry = RunEntry(spec.pipeline, spec.sink.table, "nothing_new", started_at, "no open row can be replayed")
+        entry = RunEntry(spec.pipeline, spec.said_tables, "nothing_new", started_at, "no open row can be replayed")
         return Replayed((entry,), (), open_rows)
     batch = Batch(Commit("rehearsal", -1, context.run_id), Plan({}, "rehearsal", kind="replay"))
     judged = Recorder(spec, WithReplays(reader, reader), reader.lake, services).rehearse(extract, batch)
     entry = RunEntry(
-        spec.pipeline, spec.sink.table, "succeeded", started_at, "nothing was written", counts=judged.counts
+        spec.pipeline, spec.said_tables, "succeeded", started_at, "nothing was written", counts=judged.counts
     )
     by_rule = tuple((rule, rows) for rule, _, rows in judged.results if rows)
     still_open = open_rows - judged.counts.read + judged.counts.quarantined
@@ -170,9 +172,13 @@ def _rehearsed(reader: ReplayReader, open_rows: int, context: RunContext, servic
 
 
 def _warnings(spec: PipelineSpec, entries: list[RunEntry]) -> tuple[str, ...]:
-    if spec.sink.mode != "merge" or spec.sink.sequence_by or not any(entry.counts.good for entry in entries):
+    if not any(entry.counts.good for entry in entries):
         return ()
-    return (f"{spec.sink.table} has no sequence_by, so a replayed row replaces what came for its keys since then",)
+    return tuple(
+        f"{target.table} has no sequence_by, so a replayed row replaces what came for its keys since then"
+        for target in spec.targets
+        if target.mode == "merge" and not target.sequence_by
+    )
 
 
 def _masked(rows: pa.RecordBatch) -> pa.RecordBatch:

@@ -45,7 +45,7 @@ def repair(
         progress(f"examining {spec.pipeline}")
         of_pipeline = list(examine_pipeline(bench, spec, folders[spec.pipeline], partial(open_lake, project)))
         if all(finding.state != "unknown" for finding in of_pipeline):
-            tables |= {spec.record_table, spec.sink.table} & set(table_names(root))
+            tables |= {spec.record_table, *spec.tables} & set(table_names(root))
         found += of_pipeline
     sound = sorted(tables - {finding.table for finding in found})
     return Repaired(tuple(found), tuple(sound), bench.folder)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError
+from lakeloop.ingestion.source_specs import JoinSource, Source, TablesSource
 from lakeloop.ingestion.sources.probing import Check, probe
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.verbs.graph import run_graph
@@ -44,7 +45,7 @@ def find_sources(
     looked at.
     """
     specs = [load_pipeline(project, name) for name in names or project.names("pipelines")]
-    read = {spec.pipeline: name for spec in specs if (name := spec.source.data_set) is not None}
+    read = {spec.pipeline: name for spec in specs if (name := _name_of(spec.source)) is not None}
     used = {name.partition(":")[2].partition("/")[0] for name in read.values()}
     used |= {each.http.rest for spec in specs for each in spec.enrich if each.http}
     idle = () if names else tuple(sorted(set(project.connection_names()) - used))
@@ -64,3 +65,10 @@ def find_sources(
 
     found = run_graph({pipeline: set() for pipeline in read}, looked, SIDE_BY_SIDE)
     return Sources(tuple(SourceState(pipeline, name, tuple(found[pipeline])) for pipeline, name in read.items()), idle)
+
+
+def _name_of(source: Source) -> str | None:
+    """What is said of a source; None for a query, whose inputs the run itself looks at."""
+    if isinstance(source, JoinSource):
+        return source.origin
+    return ", ".join(source.data_sets) if isinstance(source, TablesSource) else source.data_set

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
+from deltalake import DeltaTable
+
 from lakeloop.core.config import Project
 from lakeloop.core.errors import StreamError
-from lakeloop.core.run_record import RunContext
-from lakeloop.ingestion.source_specs import CdcSource, FilesSource
+from lakeloop.core.run_record import RunContext, now
+from lakeloop.ingestion.backfill_rules import growing_tables
+from lakeloop.ingestion.source_specs import CdcSource, FilesSource, JoinSource, TablesSource
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
-from lakeloop.ingestion.transforms import Dedupe
 from lakeloop.lake.file_catalog import FileCatalog
-from lakeloop.lake.ledger import History, Ledger
+from lakeloop.lake.ledger import History, Ledger, RunEntry
+from lakeloop.lake.ops_tables import has_table, uri_of
 from lakeloop.lake.stream_decisions import Decision, decide, decisions, find_pause
 
 
@@ -59,33 +62,44 @@ def reset_stream(project: Project, pipeline: str, why: str, run: RunContext) -> 
 
     Raises StreamError where that would bring rows twice or leave a batch half done.
     """
-    stream, spec = find_stream(project, pipeline), load_pipeline(project, pipeline)
+    stream, spec, root = find_stream(project, pipeline), load_pipeline(project, pipeline), project.lake_root
     if stream.history.last is None:
         raise StreamError(f"{pipeline} has read nothing yet, so there is nothing to reset")
-    if stream.has_unfinished:
+    if stream.has_unfinished and not _can_be_let_go(root, spec, stream.history):
         raise StreamError(
             f"batch {stream.history.last.batch_id} of {pipeline} has not ended: its rows may be in bronze and not in "
-            f"{spec.sink.table}; run `lakeloop run {pipeline}` first, which brings it to its end"
+            f"{spec.said_tables}; run `lakeloop run {pipeline}` first, which brings it to its end"
         )
     if isinstance(spec.source, CdcSource):
         raise StreamError(
             f"the slot {spec.source.slot} has let the server forget what {pipeline} has; give the source a `slot` of a "
             "new name, and the next run reads the table anew and then its changes"
         )
-    if _would_come_twice(spec):
+    if growing := growing_tables(spec):
+        verb = "only grows" if len(growing) == 1 else "only grow"
         raise StreamError(
-            f"{spec.sink.table} only grows, so every row of {pipeline} would come twice; give the sink `mode: merge` "
+            f"{', '.join(growing)} {verb}, so every row of {pipeline} would come twice; give the sink `mode: merge` "
             "with keys, or the transforms a dedupe with `against: table`, and reset then"
+        )
+    if stream.has_unfinished:
+        said = "let go by a reset before it was read"
+        Ledger(root).record(
+            run, RunEntry(pipeline, spec.said_tables, "withdrawn", now(), said, stream.history.last.batch_id)
         )
     if isinstance(spec.source, FilesSource):
         FileCatalog(project.lake_root, pipeline, spec.owner).forget_all(run, f"reset: {why}" if why else "reset")
     return decide(project.lake_root, run, pipeline, "reset", why=why, batch_id=_last(stream.history))
 
 
+def _can_be_let_go(root: str, spec: PipelineSpec, history: History) -> bool:
+    """Whether the batch under way left no row; where versions of its tables are gone, no run could end it."""
+    if not isinstance(spec.source, JoinSource | TablesSource) or history.last is None:
+        return False
+    if not has_table(root, spec.record_table):
+        return True
+    written = DeltaTable(uri_of(root, spec.record_table)).transaction_version(history.last.commit.writer)
+    return written is None or written < history.last.batch_id
+
+
 def _last(history: History) -> int | None:
     return history.last.batch_id if history.last else None
-
-
-def _would_come_twice(spec: PipelineSpec) -> bool:
-    steps = (transform.step for transform in spec.transforms)
-    return spec.sink.mode == "append" and not any(isinstance(step, Dedupe) and step.against for step in steps)

@@ -11,6 +11,7 @@ from lakeloop.core.errors import ConfigError, SecretMissingError
 from lakeloop.core.secrets import resolve
 from lakeloop.core.session import load_properties
 from lakeloop.ingestion.enrichment.service import find_services
+from lakeloop.ingestion.join_rules import join_problems
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.serving.access_spec import load_access, load_keys, masking_secret
@@ -36,6 +37,7 @@ def validate(project: Project, *, secrets: bool = True) -> list[str]:
         passes(check)
     if not problems:  # what follows looks at several declarations at once
         passes(lambda: in_order(project, project.names("pipelines")))
+        passes(lambda: problems.extend(join_problems(project)))
         passes(lambda: problems.extend(access_problems(project, load_access(project))))
     return list(dict.fromkeys(problems))
 
@@ -59,12 +61,12 @@ def _checks(project: Project) -> Iterator[Check]:
 
 
 def _check_pipeline(project: Project, name: str) -> None:
-    from lakeloop.ingestion.events import find_event_connection
+    from lakeloop.ingestion.events import find_event_connections
     from lakeloop.ingestion.sources.opening import find_connection
 
     spec = load_pipeline(project, name)
     find_connection(project, spec)
-    find_event_connection(project, spec)
+    find_event_connections(project, spec)
     find_services(project, spec)
 
 

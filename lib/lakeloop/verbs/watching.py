@@ -8,9 +8,11 @@ from threading import Event
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.spec import load_pipeline
+from lakeloop.lake.turns import Turns
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
 
+QUEUED = dt.timedelta(seconds=2)  # others wait behind it
 Told = Callable[[RunContext, RunSummary], None]
 
 
@@ -25,7 +27,7 @@ def watch(
     ConfigError before the first pass; declarations are read anew for each.
     """
     wanted = [spec.pipeline for spec in in_order(project, names or project.names("pipelines"))]
-    open_lake(project)
+    turns = Turns(open_lake(project).root)
     due = dict.fromkeys(wanted, time.monotonic())
     passes = 0
     while not stop.is_set():
@@ -33,14 +35,17 @@ def watch(
         turn = [name for name in wanted if due[name] <= began]
         if turn:
             context = RunContext("watch", project.environment, is_polling=True)
-            summary = run(project, turn, context, progress)
+            summary = run(project, turn, context, progress, turns)
             passes += 1
             if summary.failures or any(entry.outcome != "nothing_new" for entry in summary.entries):
                 told(context, summary)
             for name in turn:
-                due[name] = began + _interval(project, name, every).total_seconds()
+                interval = QUEUED if turns.is_queued(name) else _interval(project, name, every)
+                due[name] = began + interval.total_seconds()
         progress("waiting for new data")
         stop.wait(max(0.0, min(due.values()) - time.monotonic()))
+    for name in wanted:
+        turns.leave(name)
     return passes
 
 

@@ -9,7 +9,7 @@ from lakeloop.core.connections.files import FilesConnection
 from lakeloop.core.connections.jdbc import JdbcConnection
 from lakeloop.core.connections.kafka import KafkaConnection
 from lakeloop.core.connections.rest import RestConnection
-from lakeloop.core.documents import Declaration
+from lakeloop.core.documents import ONE_KEY, Declaration
 from lakeloop.core.secrets import SecretReference
 
 AnyConnection = JdbcConnection | RestConnection | FilesConnection | KafkaConnection
@@ -17,6 +17,8 @@ AnyConnection = JdbcConnection | RestConnection | FilesConnection | KafkaConnect
 
 class Connection(Declaration):
     """One system; exactly one kind is given."""
+
+    model_config = ONE_KEY
 
     jdbc: JdbcConnection | None = None
     rest: RestConnection | None = None

@@ -1,11 +1,12 @@
 """How an HTTP API knows who asks: exactly one way per connection, each with one secret at most."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
-from lakeloop.core.documents import Declaration
+from lakeloop.core.documents import ONE_KEY, Declaration
 from lakeloop.core.secrets import SecretReference
 
 
@@ -47,6 +48,9 @@ class NoAuthentication(Declaration):
 
 class Authentication(Declaration):
     """Exactly one way is given; `none` is one, so that nobody forgets it."""
+
+    model_config = ONE_KEY
+    short_form: ClassVar[JsonSchemaValue | None] = {"const": "none"}
 
     bearer: SecretReference | None = None
     api_key: ApiKey | None = None

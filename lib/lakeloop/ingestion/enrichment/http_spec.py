@@ -4,9 +4,10 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration
@@ -32,6 +33,8 @@ DottedPath = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$", description="Key
 
 class AnswerField(Declaration):
     """A value of the answer and what it is to become. In YAML `place.lat`, or `{path: place.lat, type: double}`."""
+
+    short_form: ClassVar[JsonSchemaValue | None] = {"type": "string"}
 
     path: DottedPath
     type: SqlType = "string"

@@ -20,7 +20,8 @@ def _percent(value: Any) -> Any:
     return Decimal(match[1])
 
 
-Percent = Annotated[Decimal, BeforeValidator(_percent)]
+Written = Annotated[str, Field(pattern=r"^\s*\d{1,3}(\.\d{1,6})?\s*%\s*$")]
+Percent = Annotated[Decimal, BeforeValidator(_percent, json_schema_input_type=Written)]
 
 
 class Matching(Declaration):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from lakeloop.core.documents import Declaration, unknown_key
+from lakeloop.core.documents import ONE_KEY, Declaration, unknown_key
 from lakeloop.ingestion.enrichment.http_spec import HttpLookup
 from lakeloop.ingestion.enrichment.match_spec import Matching
 from lakeloop.ingestion.field_names import FieldName
@@ -36,6 +36,8 @@ KINDS = ("lookup", "http")
 
 class Enrichment(Declaration):
     """One entry of `enrich`: a mapping with the kind as its only key."""
+
+    model_config = ONE_KEY
 
     lookup: TableLookup | None = None
     http: HttpLookup | None = None

@@ -11,11 +11,14 @@ from lakeloop.core.documents import Declaration
 from lakeloop.ingestion.source_specs.cdc import CdcSource
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.source_specs.jdbc import JdbcSource
+from lakeloop.ingestion.source_specs.join import JoinSource
 from lakeloop.ingestion.source_specs.kafka import KafkaSource
 from lakeloop.ingestion.source_specs.query import QuerySource
 from lakeloop.ingestion.source_specs.rest import RestSource
+from lakeloop.ingestion.source_specs.tables import TablesSource
 
-KINDS = ("cdc", "files", "jdbc", "kafka", "query", "rest")
+LakeSource = QuerySource | JoinSource | TablesSource  # what reads tables: each says which in `data_sets`
+KINDS = ("cdc", "files", "jdbc", "join", "kafka", "query", "rest", "tables")
 
 
 def _kind_of_source(value: Any) -> str | None:
@@ -31,7 +34,9 @@ Source = Annotated[
     | Annotated[FilesSource, Tag("files_source")]
     | Annotated[CdcSource, Tag("cdc_source")]
     | Annotated[KafkaSource, Tag("kafka_source")]
-    | Annotated[QuerySource, Tag("query_source")],
+    | Annotated[QuerySource, Tag("query_source")]
+    | Annotated[JoinSource, Tag("join_source")]
+    | Annotated[TablesSource, Tag("tables_source")],
     Discriminator(
         _kind_of_source,
         custom_error_type="source",
@@ -39,4 +44,15 @@ Source = Annotated[
     ),
 ]
 
-__all__ = ["CdcSource", "FilesSource", "JdbcSource", "KafkaSource", "QuerySource", "RestSource", "Source"]
+__all__ = [
+    "CdcSource",
+    "FilesSource",
+    "JdbcSource",
+    "JoinSource",
+    "KafkaSource",
+    "LakeSource",
+    "QuerySource",
+    "RestSource",
+    "Source",
+    "TablesSource",
+]

@@ -28,7 +28,8 @@ def size_in_words(size: int) -> str:
     return f"{size:,} bytes"
 
 
-Size = Annotated[int, BeforeValidator(parse_size)]
+Written = Annotated[str, Field(pattern=r"^[1-9]\d{0,6}[KMGT]B$")]
+Size = Annotated[int, BeforeValidator(parse_size, json_schema_input_type=int | Written)]
 
 
 class CdcSource(Declaration):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration
-from lakeloop.core.durations import parse_wait
+from lakeloop.core.durations import Duration, Written, parse_wait
 from lakeloop.ingestion.field_names import FieldNames
 
 # Texts, quoted names and comments: what stands in them is no SQL.
@@ -45,7 +45,7 @@ def _parse_overlap(value: Any) -> Any:
     raise NO_OVERLAP
 
 
-Overlap = Annotated[dt.timedelta | Decimal, BeforeValidator(_parse_overlap)]
+Overlap = Annotated[dt.timedelta | Decimal, BeforeValidator(_parse_overlap, json_schema_input_type=float | Written)]
 
 
 class Cursor(Declaration):
@@ -59,6 +59,10 @@ class JdbcCursor(Cursor):
 
     overlap: Overlap | None = Field(
         default=None, description="How far below the greatest cursor read each batch looks again; rows come once"
+    )
+    ahead: Duration | None = Field(
+        default=None,
+        description="How far ahead of the database's clock a time may be to be read; left out: 10m, without zone 1d",
     )
 
 

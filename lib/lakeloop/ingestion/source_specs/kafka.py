@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
-from lakeloop.core.documents import Declaration
+from lakeloop.core.documents import ONE_KEY, Declaration
 from lakeloop.ingestion.field_names import FieldName, FieldNames
 
 Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
@@ -70,6 +70,8 @@ AnyMessages = JsonMessages | AvroMessages | TextMessages | RawMessages
 
 class MessageFormat(Declaration):
     """What a message's value is; exactly one kind is given."""
+
+    model_config = ONE_KEY
 
     json_: JsonMessages | None = Field(default=None, alias="json")
     avro: AvroMessages | None = None

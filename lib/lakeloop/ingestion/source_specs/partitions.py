@@ -23,7 +23,7 @@ def _moment(value: Any) -> Any:
     return value if value.tzinfo else value.replace(tzinfo=dt.UTC)
 
 
-Moment = Annotated[dt.datetime, BeforeValidator(_moment)]
+Moment = Annotated[dt.datetime, BeforeValidator(_moment, json_schema_input_type=str)]
 
 
 class Partitions(Declaration):

@@ -15,3 +15,13 @@ class QuerySource(Declaration):
     @property
     def data_set(self) -> None:
         """None: what it reads are tables of the lake."""
+
+    @property
+    def data_sets(self) -> tuple[str, ...]:
+        """These tables, in the order of their views."""
+        return tuple(self.inputs.values())
+
+    @property
+    def lake_tables(self) -> frozenset[str]:
+        """The tables of the lake that it reads."""
+        return frozenset(self.inputs.values())

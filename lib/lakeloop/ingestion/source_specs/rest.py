@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration, propose
-from lakeloop.core.durations import parse_wait
+from lakeloop.core.durations import Duration, Written, parse_wait
 from lakeloop.ingestion.field_names import FieldName, FieldNames, distinct_fields
 from lakeloop.ingestion.schemas.declaration import SchemaRules
 from lakeloop.ingestion.source_specs.jdbc import Cursor
@@ -27,6 +28,8 @@ def _overlap(value: Any) -> Any:
 
 class RestField(Declaration):
     """A value of a record, and its type if one is held. In YAML `address.city`, or `{path: age, type: int}`."""
+
+    short_form: ClassVar[JsonSchemaValue | None] = {"type": "string"}
 
     path: DottedPath
     type: SqlType | None = None
@@ -63,10 +66,14 @@ class RestCursor(Cursor):
 
     cursor: DottedPath
     param: str = Field(description="Query parameter that takes the greatest cursor read so far, less the overlap")
-    overlap: Annotated[dt.timedelta | int, BeforeValidator(_overlap)] = Field(
+    overlap: Annotated[dt.timedelta | int, BeforeValidator(_overlap, json_schema_input_type=int | Written)] = Field(
         default=0, description="How far back is asked again: a length of time, or a number for cursors that are numbers"
     )
     key: tuple[DottedPath, ...] = Field(default=(), description="What identifies a record")
+    ahead: Duration | None = Field(
+        default=None,
+        description="How far ahead of this machine's clock a time may be to be read; left out: 10m, without zone 1d",
+    )
 
 
 class RestSource(Declaration):

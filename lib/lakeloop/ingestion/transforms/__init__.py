@@ -5,12 +5,22 @@ A value that cannot be converted becomes NULL and a finding that quarantines its
 
 from lakeloop.ingestion.transforms.casting import Cast, strict_cast, uncastable
 from lakeloop.ingestion.transforms.columns import Rename, Split
+from lakeloop.ingestion.transforms.conflicts import CONFLICTS
 from lakeloop.ingestion.transforms.conformed import BECAUSE, DROPPED, Conformed, Known, Step, convert_columns
-from lakeloop.ingestion.transforms.declaration import Transform, conform, declared_types, is_by_row, read_as_text
+from lakeloop.ingestion.transforms.declaration import (
+    Transform,
+    conform,
+    declared_severities,
+    declared_types,
+    is_by_row,
+    read_as_text,
+)
 from lakeloop.ingestion.transforms.duplicates import Dedupe
+from lakeloop.ingestion.transforms.survivorship import Survive
 
 __all__ = [
     "BECAUSE",
+    "CONFLICTS",
     "DROPPED",
     "Cast",
     "Conformed",
@@ -19,9 +29,11 @@ __all__ = [
     "Rename",
     "Split",
     "Step",
+    "Survive",
     "Transform",
     "conform",
     "convert_columns",
+    "declared_severities",
     "declared_types",
     "is_by_row",
     "read_as_text",

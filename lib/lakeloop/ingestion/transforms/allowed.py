@@ -21,7 +21,7 @@ def one_of(literal: Any, what: str) -> BeforeValidator:
             raise ValueError(f"'{value}' is no {what}; {propose(str(value), list(allowed))}")
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=literal)
 
 
 def _known_type(value: str) -> str:

@@ -88,7 +88,7 @@ def _as_text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-Text = Annotated[str | None, BeforeValidator(_as_text)]
+Text = Annotated[str | None, BeforeValidator(_as_text, json_schema_input_type=str | int | float | bool | None)]
 
 
 class Words(Declaration):
@@ -97,7 +97,9 @@ class Words(Declaration):
     values: dict[str, Text] = Field(min_length=1)
     # YAML reads a bare null as no value at all.
     otherwise: Annotated[
-        Otherwise, one_of(Otherwise, "way"), BeforeValidator(lambda value: "null" if value is None else value)
+        Otherwise,
+        one_of(Otherwise, "way"),
+        BeforeValidator(lambda value: "null" if value is None else value, json_schema_input_type=Otherwise | None),
     ]
 
 

@@ -13,10 +13,11 @@ from pyspark.sql.types import ArrayType, MapType, StructType
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TableError
 from lakeloop.quality import Finding
+from lakeloop.quality.judgement import reason
 from lakeloop.quality.rules import quoted, value_of
 
-DROPPED = "_dropped"  # boolean: the row is a duplicate
-BECAUSE = "_dropped_because"  # string: the message of a dropped row
+DROPPED = "_dropped"  # boolean: another row stands for this one
+BECAUSE = "_dropped_because"  # struct of rule and message: the reason of a dropped row
 
 Known = Callable[[], DataFrame | None]
 
@@ -79,6 +80,13 @@ class Conformed:
     def changed(self, changes: Mapping[str, Column]) -> "Conformed":
         """The same with columns replaced or added, all computed from the frame as it is."""
         return replace(self, frame=self.frame.withColumns(dict(changes)))
+
+    def dropping(self, rule: str, message: Column) -> "Conformed":
+        """The same with rows marked as dropped that `message` is not NULL for; the first reason of a row stays."""
+        because = F.when(message.isNotNull(), reason(rule, message))
+        if BECAUSE in self.frame.columns:
+            because = F.coalesce(F.col(BECAUSE), because)
+        return self.changed({BECAUSE: because}).changed({DROPPED: F.col(BECAUSE).isNotNull()})
 
     def found(self, *findings: Finding) -> "Conformed":
         """The same with further findings."""

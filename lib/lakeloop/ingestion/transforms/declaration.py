@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from lakeloop.core.documents import Declaration, unknown_key
+from lakeloop.core.documents import ONE_KEY, Declaration, unknown_key
 from lakeloop.ingestion.transforms.casting import Cast
 from lakeloop.ingestion.transforms.columns import Map, Rename, Split
 from lakeloop.ingestion.transforms.conformed import Conformed, Known, Step
@@ -16,12 +16,15 @@ from lakeloop.ingestion.transforms.missing import Impute
 from lakeloop.ingestion.transforms.outliers import Outliers
 from lakeloop.ingestion.transforms.quantities import Numbers
 from lakeloop.ingestion.transforms.repair import Repair
+from lakeloop.ingestion.transforms.survivorship import Survive
 from lakeloop.ingestion.transforms.text import Normalise, Trim
 from lakeloop.ingestion.transforms.units import Units
 
 
 class Transform(Declaration):
     """One entry of `transforms`: a mapping with the kind as its only key."""
+
+    model_config = ONE_KEY
 
     trim: Trim | None = None
     normalise: Normalise | None = None
@@ -34,6 +37,7 @@ class Transform(Declaration):
     rename: Rename | None = None
     map: Map | None = None
     dedupe: Dedupe | None = None
+    survive: Survive | None = None
     impute: Impute | None = None
     outliers: Outliers | None = None
 
@@ -80,6 +84,12 @@ def declared_types(transforms: Sequence[Transform]) -> dict[str, str]:
         elif isinstance(step, Rename):
             types = {step.root.get(column, column): sql_type for column, sql_type in types.items()}
     return types
+
+
+def declared_severities(transforms: Sequence[Transform]) -> dict[str, str]:
+    """The findings of transforms that do not quarantine their row, by name."""
+    steps = [transform.step for transform in transforms]
+    return {name: severity for step in steps if isinstance(step, Survive) for name, severity in step.severities.items()}
 
 
 def read_as_text(transforms: Sequence[Transform]) -> frozenset[str]:

@@ -11,7 +11,7 @@ from lakeloop.core.documents import Declaration
 from lakeloop.core.errors import TableError
 from lakeloop.ingestion.transforms.allowed import Columns, one_of
 from lakeloop.ingestion.transforms.casting import strict_cast
-from lakeloop.ingestion.transforms.conformed import BECAUSE, DROPPED, Conformed
+from lakeloop.ingestion.transforms.conformed import Conformed
 from lakeloop.quality.rules import value_of
 
 IN_TABLE = "a row of this key is in the table already"
@@ -58,9 +58,7 @@ class Dedupe(Declaration):
         is_whole = reduce(operator.and_, (key.isNotNull() for key in keys))
         is_later = F.row_number().over(Window.partitionBy(*keys).orderBy(*order)) > 1
         message = F.when(is_known, IN_TABLE).when(is_whole & is_later, IN_BATCH)
-        if BECAUSE in frame.columns:
-            message = F.coalesce(F.col(BECAUSE), message)
-        return conformed.changed({BECAUSE: message}).changed({DROPPED: F.col(BECAUSE).isNotNull()})
+        return conformed.dropping("dedupe", message)
 
     def _beside_the_table(self, conformed: Conformed) -> tuple[Conformed, Column]:
         """The frame with a mark on rows whose key is recorded; by the key's type in the table, as it will be there."""

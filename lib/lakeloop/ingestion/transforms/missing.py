@@ -1,15 +1,16 @@
 """`impute`: a value where there is none."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, RootModel, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, NumericType, StructType
 
-from lakeloop.core.documents import Declaration, unknown_key
+from lakeloop.core.documents import ONE_KEY, Declaration, unknown_key
 from lakeloop.core.errors import TableError
 from lakeloop.ingestion.transforms import statistics
 from lakeloop.ingestion.transforms.allowed import Columns
@@ -41,6 +42,9 @@ class Forward(Declaration):
 
 class Filling(Declaration):
     """How one column is filled: exactly one of these ways; `median` is short for `{median: {}}`."""
+
+    model_config = ONE_KEY
+    short_form: ClassVar[JsonSchemaValue | None] = {"enum": [*FIGURES]}
 
     constant: str | int | float | bool | None = None
     mean: Group | None = None

@@ -13,11 +13,10 @@ from pyspark.sql import functions as F
 from lakeloop.ingestion.changes import CHANGE, KEPT, LINE
 from lakeloop.ingestion.sources.cdc.changes import Row
 from lakeloop.ingestion.sources.files.columnar import union_by_name
-from lakeloop.ingestion.sources.files.numbering import literal_path
 from lakeloop.ingestion.sources.headers import match_names
 from lakeloop.ingestion.sources.line_parsers import MALFORMED, MISSING
 from lakeloop.ingestion.sources.protocol import AS_JSON, ORIGINAL, POSITION, RESCUED
-from lakeloop.lake.storage import filesystem
+from lakeloop.lake.storage import filesystem, literal_path
 from lakeloop.lake.storage_failures import storage_explained
 from lakeloop.quality.rules import value_of
 

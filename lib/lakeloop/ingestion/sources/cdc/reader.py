@@ -3,13 +3,14 @@
 import datetime as dt
 import uuid
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import SparkSession
 
 from lakeloop.core.connections import JdbcConnection
 from lakeloop.core.run_record import now
+from lakeloop.ingestion.landings import landing_folder
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs.cdc import CdcSource
@@ -56,7 +57,10 @@ IDLE_BYTES = 16 << 20  # of other tables' log, after which a batch without a cha
 
 @dataclass(frozen=True)
 class CdcReader:
-    """Reads whole transactions, a batch at a time. The ledger remembers how far; the slot follows it.
+    """Reads whole transactions, a batch at a time, of what was committed by its first look at the log.
+
+    So a run ends beside writers that never do; the next run, or the next pass of `lakeloop watch`, looks anew. The
+    ledger remembers how far it came; the slot follows it.
 
     `keys` are the columns of the table that the sink's keys are made of, `texts` those that transforms want as text.
     """
@@ -69,6 +73,7 @@ class CdcReader:
     pipeline: str
     keys: tuple[str, ...]
     texts: Collection[str] = ()
+    _first_look: list[int] = field(default_factory=list, repr=False, compare=False)
 
     def plan(self, last: Plan | None, progress: Progress) -> Plan | None:
         """Land the table, or the transactions that were committed since the last plan.
@@ -153,13 +158,13 @@ class CdcReader:
         slot = await_free(connection, slot)
         if slot.confirmed < before.place:  # a server that crashed may have forgotten how far it was told to go
             advance(connection, slot.name, before.place)
-        flushed = self._flushed(connection)
+        flushed = self._as_of_first_look(connection)
         shapes: dict[tuple[RelationColumn, ...], None] = {}
         reader = ChangeReader(
             table.oid, table.keys, before.place, before.record, before.time,
             Snapshot.parse(before.snapshot) if before.snapshot else None,
         )  # fmt: skip
-        messages = peek(connection, slot.name, self.spec.publication, self.spec.changes_per_batch)
+        messages = peek(connection, slot.name, self.spec.publication, self.spec.changes_per_batch, flushed)
         with landing_in(self._folder()) as landing:
             for columns, row in reader.read(messages):
                 shapes[columns] = None
@@ -206,7 +211,7 @@ class CdcReader:
         return self._schemas.plan(lambda _values: found)
 
     def _folder(self) -> str:
-        return f"{self.root}/_landing/{self.pipeline}/{uuid.uuid4().hex}"
+        return f"{landing_folder(self.root, self.pipeline)}/{uuid.uuid4().hex}"
 
     def _note(self, connection: "Connection", slot: Slot, position: Position, *, always: bool = True) -> None:
         state = SlotState(
@@ -225,8 +230,9 @@ class CdcReader:
         passed: dt.timedelta = row[0] - dt.datetime.fromisoformat(position.committed_at)
         return passed.total_seconds()
 
-    @staticmethod
-    def _flushed(connection: "Connection") -> int:
-        row = connection.execute("SELECT pg_current_wal_flush_lsn()::text").fetchone()
-        assert row is not None
-        return lsn(row[0])
+    def _as_of_first_look(self, connection: "Connection") -> int:
+        if not self._first_look:
+            row = connection.execute("SELECT pg_current_wal_flush_lsn()::text").fetchone()
+            assert row is not None
+            self._first_look.append(lsn(row[0]))
+        return self._first_look[0]

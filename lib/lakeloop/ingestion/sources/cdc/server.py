@@ -24,6 +24,8 @@ SETTINGS = {
     "datestyle": "ISO, YMD", "timezone": "UTC", "intervalstyle": "postgres", "bytea_output": "hex",
     "extra_float_digits": "1", "lc_monetary": "C",
 }  # fmt: skip
+# A peer that is gone without a word is noticed within a minute or so.
+KEPT_ALIVE: Mapping[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 # SQL states as PostgreSQL's manual lists them (appendix A), by their first matching prefix.
 REMEDIES = {
     "28": "check user and password of the connection",
@@ -50,19 +52,22 @@ def connected(connection: JdbcConnection, password: str | None, name: str) -> It
     """
     try:
         import psycopg
+
+        from lakeloop.ingestion.sources.cdc.bounded import bounded_connection
     except ImportError as error:
         raise ConfigError("changes of PostgreSQL need psycopg: pip install 'lakeloop[postgres]'") from error
     address = libpq_address(connection.url, name)
     server = connection.url.partition("?")[0]
     try:
-        with psycopg.connect(
+        with bounded_connection(connection.read_timeout_seconds).connect(
             address["uri"],
             **address["options"],
             user=connection.user,
             password=password,
             client_encoding="UTF8",
             application_name="lakeloop",
-            connect_timeout=20,
+            connect_timeout=connection.connect_timeout_seconds,
+            **KEPT_ALIVE,
             autocommit=True,
         ) as opened:
             for key, value in SETTINGS.items():

@@ -106,8 +106,10 @@ def advance(connection: "Connection", name: str, place: int) -> None:
     connection.execute("SELECT pg_replication_slot_advance(%s, %s::pg_lsn)", [name, lsn_text(place)])
 
 
-def peek(connection: "Connection", name: str, publication: str, most_messages: int) -> Iterator[Message]:
+def peek(connection: "Connection", name: str, publication: str, most_messages: int, upto: int) -> Iterator[Message]:
     """Whole transactions in the order of their commits, until `most_messages` are exceeded; the slot stays where it is.
+
+    None that committed behind `upto` is among them.
 
     The server holds them, on its disk if they are many; FETCHED at a time come over.
     """
@@ -115,9 +117,9 @@ def peek(connection: "Connection", name: str, publication: str, most_messages: i
     with connection.transaction(), connection.cursor(name="lakeloop_changes", binary=True) as cursor:
         cursor.itersize = FETCHED
         cursor.execute(
-            "SELECT data FROM pg_logical_slot_peek_binary_changes(%s, NULL, %s, "
+            "SELECT data FROM pg_logical_slot_peek_binary_changes(%s, %s::pg_lsn, %s, "
             "'proto_version', '1', 'publication_names', %s)",
-            [name, most_messages, quoted],
+            [name, lsn_text(upto), most_messages, quoted],
         )
         for (data,) in cursor:
             yield decode(bytes(data))

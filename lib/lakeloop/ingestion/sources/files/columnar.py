@@ -6,10 +6,11 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakeloop.ingestion.sources.files.numbering import literal_path, number_records, origin_of_file, with_split
+from lakeloop.ingestion.sources.files.numbering import number_records, origin_of_file, with_split
 from lakeloop.ingestion.sources.headers import match_names
 from lakeloop.ingestion.sources.line_parsers import MALFORMED, MISSING
 from lakeloop.ingestion.sources.protocol import AS_JSON, ORIGINAL, POSITION, RESCUED
+from lakeloop.lake.storage import literal_path
 from lakeloop.quality.rules import value_of
 
 

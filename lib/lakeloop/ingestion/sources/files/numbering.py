@@ -10,15 +10,10 @@ from pyspark.sql import functions as F
 
 from lakeloop.ingestion.sources.line_parsers import TEXT
 from lakeloop.ingestion.sources.protocol import POSITION
+from lakeloop.lake.storage import literal_path
 
 WHOLE = 4 << 20  # the text of a larger file weighs on the garbage collector, and Spark may split it
-GLOB_CHARACTERS = re.compile(r"([\[\]{}*?\\])")
 OWN = ("_file", "_split", "_id")
-
-
-def literal_path(path: str) -> str:
-    """A path that Spark does not take for a pattern."""
-    return GLOB_CHARACTERS.sub(r"\\\1", path)
 
 
 def read_whole(spark: SparkSession, paths: Sequence[str]) -> DataFrame:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -22,7 +23,9 @@ from lakeloop.ingestion.source_specs.files import (
     OrcFormat,
     ParquetFormat,
 )
+from lakeloop.ingestion.sources.backfill import Again, Asked
 from lakeloop.ingestion.sources.files import disposal
+from lakeloop.ingestion.sources.files.again import part_of
 from lakeloop.ingestion.sources.files.columnar import read_columns, union_by_name
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.inspection import Inspected, inspect_files
@@ -101,9 +104,20 @@ class FilesReader:
             _counted(len(opened), "that could not be opened before"),
             _counted(len(chosen) + len(opened) - len(now), "still being written, left for the next run"),
         ]
-        schema = self._schemas.plan(lambda values: Looker(self.spec, values).look(now))
-        details = {"files": [dict(vars(file)) for file in now], "schema": schema.as_json}
-        return Plan(details, ", ".join(filter(None, parts)))
+        return self._planned(now, ", ".join(filter(None, parts)))
+
+    def plan_again(self, _last: Plan, asked: Asked, begin: Any, progress: Progress, /) -> Again | None:
+        """The next files of the part, at most `files_per_batch`, as they lie there now; new ones are left to `plan`."""
+        progress("listing files")
+        files = part_of(asked, list_files(self.folder, self.spec), self.catalog.known(), self.folder)
+        left = [file for file in files if begin is None or file.path > begin]
+        chosen = left[: self.spec.files_per_batch]
+        if not chosen:
+            return None
+        inspected = inspect_files(chosen, self.spec, progress, self.folder)
+        summary = f"{len(chosen):,} files" if len(chosen) != 1 else "1 file"
+        goes_on = len(left) - len(chosen)
+        return Again(self._planned(inspected, summary), chosen[-1].path if goes_on else None, goes_on)
 
     def read(self, plan: Plan) -> Extract:
         """The records of the planned files. A file that was replaced since is left to the next plan.
@@ -151,6 +165,10 @@ class FilesReader:
     @property
     def _schemas(self) -> SchemaPlanner:
         return SchemaPlanner(self.spec, SchemaVersions(self.catalog.root, self.catalog.pipeline), self.texts)
+
+    def _planned(self, files: Sequence[Inspected], summary: str) -> Plan:
+        schema = self._schemas.plan(lambda values: Looker(self.spec, values).look(files))
+        return Plan({"files": [dict(vars(file)) for file in files], "schema": schema.as_json}, summary)
 
     def _routes(self, plan: Plan) -> dict[Route, list[Inspected]]:
         lacks = PlannedSchema.of_json(plan.details["schema"]).lacks

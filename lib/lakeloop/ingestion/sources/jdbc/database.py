@@ -92,7 +92,8 @@ class Database:
     def _options(self) -> dict[str, str]:
         user, password = self.connection.user, self.password
         given = {name: value for name, value in (("user", user), ("password", password)) if value is not None}
-        return {"driver": self.dialect.driver, "fetchsize": "10000", **self.dialect.options, **given}
+        own = {"driver": self.dialect.driver, "fetchsize": "10000"}
+        return {**own, **self.dialect.options, **self.connection.driver_timeouts, **given}
 
 
 def _of_database(failure: PySparkException | Py4JJavaError) -> tuple[str, str] | None:

@@ -40,6 +40,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def clock(self) -> str:
+        """SQL that gives the present in UTC, as a text without zone."""
+        ...
+
+    @property
     def remedies(self) -> Mapping[str, str]:
         """What to do, by the beginning of `<SQL state> <message>` as a regular expression; the first match counts."""
         ...

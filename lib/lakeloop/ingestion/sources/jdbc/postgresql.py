@@ -56,6 +56,11 @@ class PostgreSql:
         return {"readOnly": "true", "sessionInitStatement": "SET TIME ZONE 'UTC'; SET intervalstyle = 'iso_8601'"}
 
     @property
+    def clock(self) -> str:
+        """Of the server, not of the transaction."""
+        return "CAST(clock_timestamp() AT TIME ZONE 'UTC' AS text)"
+
+    @property
     def remedies(self) -> Mapping[str, str]:
         """By SQL state."""
         return {

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from lakeloop.ingestion.source_specs import JdbcSource
+from lakeloop.ingestion.sources.held_back import said
 from lakeloop.ingestion.sources.jdbc.database import Database
-from lakeloop.ingestion.sources.jdbc.table import Table
+from lakeloop.ingestion.sources.jdbc.order import is_before
+from lakeloop.ingestion.sources.jdbc.table import Table, latest_cursor
 from lakeloop.ingestion.sources.probing import Check
 
 
@@ -18,5 +20,19 @@ def probe_database(database: Database, spec: JdbcSource) -> Iterator[Check]:
     yield Check("schema", f"{len(table.names)} columns: {', '.join(table.names)}")
     if table.cursor is not None:
         _, upto, _ = table.survey("1 = 1", 1)
-        yield Check("freshness", f"{table.cursor.name} reaches {upto}" if upto else "no row has a value in the cursor")
+        yield _freshness(table, spec, upto)
     yield Check("volume", f"{found['n']:,} rows")
+
+
+def _freshness(table: Table, spec: JdbcSource, upto: str | None) -> Check:
+    assert table.cursor is not None
+    if upto is None:
+        return Check("freshness", "no row has a value in the cursor")
+    reached = f"{table.cursor.name} reaches {upto}"
+    latest = latest_cursor(table, spec.incremental.ahead if spec.incremental else None)
+    if latest is None or not is_before(latest, upto, table.order):
+        return Check("freshness", reached)
+    (found,) = table.database.ask(
+        table.relation.select(["count(*) AS n"], table.interval.after(table.literal(latest))), {"n": "BIGINT"}
+    )
+    return Check("freshness", f"{reached}; {said(found['n'], 'row', latest)}", ok=False)

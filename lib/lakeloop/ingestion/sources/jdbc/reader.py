@@ -2,21 +2,26 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.source_specs import JdbcSource
 from lakeloop.ingestion.source_specs.jdbc import JdbcCursor
-from lakeloop.ingestion.sources.jdbc import spans
+from lakeloop.ingestion.sources.backfill import Again, Asked
+from lakeloop.ingestion.sources.held_back import said
+from lakeloop.ingestion.sources.jdbc import again, spans
 from lakeloop.ingestion.sources.jdbc.columns import converted
 from lakeloop.ingestion.sources.jdbc.database import Database
+from lakeloop.ingestion.sources.jdbc.order import is_before
 from lakeloop.ingestion.sources.jdbc.probing import probe_database
 from lakeloop.ingestion.sources.jdbc.spans import Span
-from lakeloop.ingestion.sources.jdbc.table import RECENT, Table
+from lakeloop.ingestion.sources.jdbc.table import RECENT, Table, latest_cursor
 from lakeloop.ingestion.sources.jdbc.taken import fingerprint, taken_rows, untaken
 from lakeloop.ingestion.sources.probing import Check
 from lakeloop.ingestion.sources.protocol import (
@@ -30,6 +35,8 @@ from lakeloop.ingestion.sources.protocol import (
 )
 from lakeloop.lake.ledger import Ledger, Plan
 from lakeloop.lake.tables import Lake
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,29 @@ class JdbcReader:
             return self._plan_first(table, declared, progress)
         return self._plan_next(table, declared, Span.of_json(before), progress)
 
+    def plan_again(self, last: Plan, asked: Asked, _begin: Any, progress: Progress, /) -> Again | None:
+        """All rows of a part of the cursor, in one batch."""
+        table, declared, origin = Table.look(self.database, self.spec), self.spec.incremental, self.database.origin
+        if declared is None or last.details["span"] is None:
+            raise SourceError(f"{origin}: its batches so far had no cursor, so no part of it is known as read before")
+        before = Span.of_json(last.details["span"])
+        spans.require_same_cursor(before, declared.cursor, origin)
+        following = spans.following(before, None, table.order, declared.overlap, self._newest)
+        part = again.part_of(asked, following, table.order, origin)
+        n, _, boundaries = table.survey(again.condition_of(part, table), self._num_partitions)
+        if n == 0:
+            return None
+        summary = f"{n:,} rows"
+        progress(summary)
+        return Again(Plan({"part": part.as_json, "boundaries": boundaries}, summary))
+
     def read(self, plan: Plan) -> Extract:
         """The rows of the plan in the types of the lake, and what is found of values that it cannot hold."""
         table, boundaries = Table.look(self.database, self.spec), plan.details["boundaries"]
-        if plan.details["span"] is None:
+        if "part" in plan.details:
+            part = again.Part.of_json(plan.details["part"])
+            rows = again.rows_of(part, table, boundaries, self.lake, self._record_table)
+        elif plan.details["span"] is None:
             rows = table.rows(boundaries=boundaries)
         else:
             rows = self._rows_of(table, Span.of_json(plan.details["span"]), boundaries)
@@ -85,12 +111,18 @@ class JdbcReader:
     def release(self, plan: Plan) -> None:
         """Nothing is held."""
 
+    def has_moved(self, _plan: Plan, /) -> bool:
+        """Transactions may have committed late below the cursor, or changed what was there."""
+        return True
+
     def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
         """A failure of the database underway, in words."""
         return self.database.explain(failure)
 
     def _plan_first(self, table: Table, declared: JdbcCursor, progress: Progress) -> Plan | None:
-        n, upto, boundaries = table.survey("1 = 1", self._num_partitions)
+        n, upto, boundaries, held = self._survey(table, declared, None)
+        if upto is None and held:
+            raise SourceError(f"{self.database.origin}: {held}")
         if n == 0:
             return None
         if upto is None:
@@ -99,15 +131,13 @@ class JdbcReader:
                 "ordered, so it is no cursor; name another column, or leave `incremental` out to read the whole table"
             )
         progress(f"{n:,} rows")
-        span = spans.first(declared.cursor, upto, table.order, declared.overlap)
-        return Plan({"span": span.as_json, "boundaries": boundaries}, f"{n:,} rows")
+        span = spans.first(declared.cursor, upto, table.order, declared.overlap, self._newest)
+        return Plan({"span": span.as_json, "boundaries": boundaries}, "; ".join(filter(None, [f"{n:,} rows", held])))
 
     def _plan_next(self, table: Table, declared: JdbcCursor, last: Span, progress: Progress) -> Plan | None:
         spans.require_same_cursor(last, declared.cursor, self.database.origin)
-        behind = table.interval.after(table.literal(last.upto))
-        n, upto, boundaries = table.survey(behind, self._num_partitions)
-        newest = Ledger(self.lake.root).history(self.pipeline).last
-        span = spans.following(last, upto, table.order, declared.overlap, newest.batch_id if newest else -1)
+        n, upto, boundaries, held = self._survey(table, declared, last.upto)
+        span = spans.following(last, upto, table.order, declared.overlap, self._newest)
         if n:
             summary = f"{n:,} rows since {last.upto}"
         elif late := self._late_rows(table, span).count():
@@ -115,7 +145,33 @@ class JdbcReader:
         else:
             return None
         progress(summary)
-        return Plan({"span": span.as_json, "boundaries": boundaries}, summary)
+        return Plan({"span": span.as_json, "boundaries": boundaries}, "; ".join(filter(None, [summary, held])))
+
+    def _survey(
+        self, table: Table, declared: JdbcCursor, after: str | None
+    ) -> tuple[int, str | None, list[str], str | None]:
+        """What is new behind a cursor, as `Table.survey` gives it, and words on rows that are dated ahead."""
+        whole = "1 = 1" if after is None else table.interval.after(table.literal(after))
+        n, upto, boundaries = table.survey(whole, self._num_partitions)
+        latest = None if upto is None else latest_cursor(table, declared.ahead)
+        if upto is None or latest is None or not is_before(latest, upto, table.order):
+            return n, upto, boundaries, None
+        bound = table.literal(latest)
+        there = table.interval.until(bound) if after is None else table.interval.fresh(table.literal(after), bound)
+        left, upto, boundaries = table.survey(there, self._num_partitions)
+        held = said(n - left, "row", latest)
+        log.warning("rows are held back", source=self.database.origin, rows=n - left, latest=latest)
+        return left, upto, boundaries, held
+
+    @property
+    def _newest(self) -> int:
+        """The number of the batch that was planned last."""
+        newest = Ledger(self.lake.root).history(self.pipeline).last
+        return newest.batch_id if newest else -1
+
+    @property
+    def _record_table(self) -> str:
+        return f"bronze.{self.pipeline}"
 
     @property
     def _num_partitions(self) -> int:
@@ -138,5 +194,5 @@ class JdbcReader:
         assert span.low is not None
         assert span.after is not None
         again = table.rows(table.interval.again(table.literal(span.low), table.literal(span.after)))
-        taken = taken_rows(self.lake, f"bronze.{self.pipeline}", span.behind, span.until)
+        taken = taken_rows(self.lake, self._record_table, span.behind, span.until)
         return untaken(again.withColumn(FINGERPRINT, fingerprint(again, table.names)), taken)

@@ -37,9 +37,12 @@ class Span:
         return asdict(self)
 
 
-def first(cursor: str, upto: str, order: Order, overlap: Overlap) -> Span:
-    """The interval of the first batch."""
-    return Span(cursor, upto, step_back(upto, order, overlap))
+def first(cursor: str, upto: str, order: Order, overlap: Overlap, last_batch: int = -1) -> Span:
+    """The interval of the first batch, or of the first one after a reset or a whole reading.
+
+    What batches up to `last_batch` have taken is read once more by it, so only those behind count from now on.
+    """
+    return Span(cursor, upto, step_back(upto, order, overlap), behind=last_batch)
 
 
 def following(last: Span, upto: str | None, order: Order, overlap: Overlap, last_batch: int) -> Span:
@@ -51,7 +54,7 @@ def following(last: Span, upto: str | None, order: Order, overlap: Overlap, last
     after = last.upto
     low = _later(step_back(after, order, overlap), last.known_from, order)
     marks = thinned([*last.marks, (last_batch, after)])
-    behind = max((batch for batch, greatest in marks if is_before(greatest, low, order)), default=-1)
+    behind = max((batch for batch, greatest in marks if is_before(greatest, low, order)), default=last.behind)
     reached = after if upto is None else upto
     known_from = _later(step_back(reached, order, overlap), low, order)
     kept = tuple(mark for mark in marks if mark[0] >= behind)

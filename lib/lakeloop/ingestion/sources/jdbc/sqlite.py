@@ -23,6 +23,11 @@ class Sqlite:
         return {"open_mode": "1", "busy_timeout": "10000"}
 
     @property
+    def clock(self) -> str:
+        """Of this machine."""
+        return "datetime('now')"
+
+    @property
     def remedies(self) -> Mapping[str, str]:
         """By the name of the error, as the driver writes it into the message."""
         return {

@@ -68,6 +68,11 @@ class Interval:
         """Rows that may have come late: the interval [low, after]."""
         return f"{self.ordered} AND {self.column} >= {low} AND {self.column} <= {after}"
 
+    def part(self, first: str, until: str | None, upto: str) -> str:
+        """Rows that were read before: the interval [first, until), as far as `upto`."""
+        before = f" AND {self.column} < {until}" if until is not None else ""
+        return f"{self.ordered} AND {self.column} >= {first}{before} AND {self.column} <= {upto}"
+
 
 def parts(column: str, boundaries: Sequence[str]) -> list[str]:
     """Half-open parts of a column, of which each row is in exactly one: NULLs are in the first, the ends are open."""

@@ -1,5 +1,6 @@
 """A table or query as it is right now: its columns, its cursor, and its rows under a condition."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -8,10 +9,11 @@ from pyspark.sql import DataFrame
 
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.source_specs import JdbcSource
+from lakeloop.ingestion.sources.held_back import latest_of
 from lakeloop.ingestion.sources.jdbc.columns import chosen, find_column, require_order, require_readable
 from lakeloop.ingestion.sources.jdbc.database import Database
 from lakeloop.ingestion.sources.jdbc.dialect import Column
-from lakeloop.ingestion.sources.jdbc.order import Order, between, refuse_overlap
+from lakeloop.ingestion.sources.jdbc.order import TIMES, Order, between, refuse_overlap
 from lakeloop.ingestion.sources.jdbc.statements import Interval, Relation, identifier, parts
 
 RECENT, PART = "_recent", "_part"
@@ -127,3 +129,16 @@ class Table:
             divided = parts(identifier(PART), literals)
         sql = self.relation.select(expressions, *([condition] if condition else []))
         return self.database.rows(sql, types, divided).select(*(f"`{name}`" for name in wanted))
+
+
+def latest_cursor(table: Table, ahead: dt.timedelta | None) -> str | None:
+    """The latest cursor that is read now, by the database's clock; None for what is no time."""
+    if table.order not in TIMES:
+        return None
+    (found,) = table.database.ask(f"SELECT {table.database.dialect.clock} AS present", {"present": "STRING"})
+    latest = latest_of(dt.datetime.fromisoformat(found["present"]), ahead, has_zone=table.order == "instant")
+    if latest is None:
+        return None
+    if table.order == "date":
+        return latest.date().isoformat()
+    return latest.isoformat(sep=" ") + ("+00:00" if table.order == "instant" else "")

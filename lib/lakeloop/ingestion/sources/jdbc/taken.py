@@ -17,6 +17,7 @@ from lakeloop.lake.tables import Lake
 from lakeloop.quality.rules import value_of
 
 NTH, TAKEN = "_nth", "_taken"
+IS_NEW = f"{NTH} > coalesce({TAKEN}, 0)"
 BYTES = 16  # of SHA-256: two of 10^15 rows are alike by chance once in 10^8 times
 
 
@@ -46,9 +47,22 @@ def untaken(rows: DataFrame, taken: DataFrame | None) -> DataFrame:
     """The rows that are there more often than they were taken; which of equal rows is left makes no difference."""
     if taken is None:
         return rows
+    return _counted(rows, taken).where(IS_NEW).select(*(value_of(name) for name in rows.columns))
+
+
+def new_ones_marked(rows: DataFrame, taken: DataFrame | None) -> DataFrame:
+    """All rows, and of these only the ones that were not taken keep their fingerprint.
+
+    So the rows of a backfill that a batch has already are not counted a second time as taken, and an equal row that
+    comes later is still found to be one more.
+    """
+    if taken is None:
+        return rows
+    mark = F.when(F.expr(IS_NEW), F.col(FINGERPRINT)).alias(FINGERPRINT)
+    return _counted(rows, taken).select(*(mark if name == FINGERPRINT else value_of(name) for name in rows.columns))
+
+
+def _counted(rows: DataFrame, taken: DataFrame) -> DataFrame:
     counts = taken.groupBy(FINGERPRINT).agg(F.count(F.lit(1)).alias(TAKEN))
     nth = F.row_number().over(Window.partitionBy(FINGERPRINT).orderBy(F.lit(1)))
-    joined = rows.withColumn(NTH, nth).join(counts, FINGERPRINT, "left")
-    return joined.where(F.col(NTH) > F.coalesce(F.col(TAKEN), F.lit(0))).select(
-        *(value_of(name) for name in rows.columns)
-    )
+    return rows.withColumn(NTH, nth).join(counts, FINGERPRINT, "left")

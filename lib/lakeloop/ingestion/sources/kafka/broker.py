@@ -34,6 +34,11 @@ REMEDIES = {
 }
 FINAL = ("_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_SSL")  # waiting does not mend these
 LOOK_SECONDS = 2
+# A cluster that fell silent, in the text of a task's failure or the driver's; the last one is the innermost cause.
+FROM_KAFKA = re.compile(
+    r"(?:org\.apache\.kafka\.common\.errors\.(?:Timeout|Disconnect|Network|BrokerNotAvailable)Exception: "
+    r"|TimeoutException: (?=Cannot fetch record))(.+)"
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,17 @@ class Broker:
         admin, _ = self._topics()
         found = self._offsets(admin, list(places), milliseconds)
         return {place: offset if offset >= 0 else None for place, offset in found.items()}
+
+    def explained(self, said: str) -> SourceError | None:
+        """A cluster that was out of reach while Spark read, in a sentence; None: it was another failure."""
+        found = FROM_KAFKA.findall(said)
+        if not found:
+            return None
+        remedy = UNREACHABLE.format(protocol=self.connection.protocol)
+        return SourceError(
+            f"{self.name}: reading from Kafka at {self.connection.bootstrap_servers} failed: {found[-1].rstrip('. ')}; "
+            f"{remedy}; the next run reads the same offsets"
+        )
 
     @property
     def _seconds(self) -> float:

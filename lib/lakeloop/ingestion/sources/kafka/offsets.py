@@ -173,10 +173,15 @@ def still_there(ranges: Iterable[Range], reached: Reached, cluster: Cluster) -> 
 
 def summary_of(ranges: Sequence[Range], behind: int) -> str:
     """How much a batch reads, of what, and how many messages are left for later ones."""
+    return f"{messages_of(ranges)}, {behind:,} behind"
+
+
+def messages_of(ranges: Sequence[Range]) -> str:
+    """How many messages of which topics."""
     topics = sorted({each.topic for each in ranges})
     said = ", ".join(topics[:3]) + (f" and {len(topics) - 3} more topics" if len(topics) > 3 else "")
     count = sum(each.offsets for each in ranges)
-    return f"{counted(count, 'message')} of {said}, {behind:,} behind"
+    return f"{counted(count, 'message')} of {said}"
 
 
 def counted(number: int, what: str) -> str:

@@ -5,12 +5,18 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import SourceError
+from lakeloop.core.spark_failures import all_said
 from lakeloop.ingestion.source_specs.kafka import AvroMessages, KafkaSource, StartTime
+from lakeloop.ingestion.sources.backfill import Again, Asked
+from lakeloop.ingestion.sources.kafka import again
 from lakeloop.ingestion.sources.kafka.avro import ID, ONLY, with_schema_id
 from lakeloop.ingestion.sources.kafka.broker import Broker
 from lakeloop.ingestion.sources.kafka.messages import VALUE, MessageParser
@@ -23,6 +29,7 @@ from lakeloop.ingestion.sources.kafka.offsets import (
     Reached,
     as_json,
     go_on,
+    messages_of,
     ranges_of,
     still_there,
     summary_of,
@@ -80,6 +87,25 @@ class KafkaReader:
         details = {"ranges": as_json(ranges), "behind": behind, "schemas": schemas, **after.as_json}
         return self._with_gaps(Plan(details, summary), gaps)
 
+    def plan_again(self, last: Plan, asked: Asked, begin: Any, progress: Progress, /) -> Again | None:
+        """The next ranges of the part, at most `max_messages`, of the partitions that were read before."""
+        progress("asking for offsets")
+        cluster, reached = self.broker.look(self.spec), Reached.of_json(last.details)
+        if begin is None:
+            firsts, ends = again.part_of(asked, reached, cluster, self.broker)
+        else:
+            firsts, ends = again.places_of(begin["from"]), again.places_of(begin["to"])
+        again.require_there(firsts, ends, cluster, self.broker)
+        ranges = ranges_of(firsts, again.bounded(cluster, ends), self.spec.max_messages)
+        if not ranges:
+            return None
+        next_ = firsts | {each.place: each.until for each in ranges}
+        left = sum(ends[place] - offset for place, offset in next_.items())
+        schemas = self._schemas_of(ranges, progress)
+        details = {"ranges": as_json(ranges), "behind": left, "schemas": schemas, "lost": [], **reached.as_json}
+        goes_on = {"from": again.json_of(next_), "to": again.json_of(ends)} if left else None
+        return Again(Plan(details, messages_of(ranges)), goes_on, left)
+
     def read(self, plan: Plan) -> Extract:
         """The messages of the planned offsets, each with its partition and offset."""
         parser = self._parser(plan.details["schemas"])
@@ -104,6 +130,10 @@ class KafkaReader:
 
     def release(self, plan: Plan) -> None:
         """Nothing is held."""
+
+    def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
+        """A failure of the cluster underway, in words."""
+        return self.broker.explained(all_said(failure))
 
     def without_unreadable(self, plan: Plan) -> Plan | None:
         """The plan without offsets that are gone since it was made; None where all of them are there.
@@ -144,6 +174,9 @@ class KafkaReader:
             "failOnDataLoss": "true",
             "groupIdPrefix": GROUP_PREFIX,
             "kafkaConsumer.pollTimeoutMs": timeout,
+            "kafka.default.api.timeout.ms": timeout,
+            "kafka.request.timeout.ms": timeout,
+            "fetchOffset.numRetries": "1",  # the next run tries the whole batch again
             "kafka.isolation.level": "read_committed",
         }
         reader = self.spark.read.format("kafka").options(**self.broker.connection.spark_options(self.broker.password))

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lakeloop.core.errors import ConfigError
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, KafkaSource, QuerySource, RestSource
+from lakeloop.ingestion.source_specs import (
+    CdcSource,
+    JdbcSource,
+    JoinSource,
+    KafkaSource,
+    QuerySource,
+    RestSource,
+    TablesSource,
+)
 from lakeloop.ingestion.source_specs.files import (
     AnyFormat,
     AvroFormat,
@@ -53,12 +61,17 @@ def require_replayable(spec: PipelineSpec) -> None:
             "rule and update the row at the source, which comes as a change, or declare another name as the slot, "
             "which reads the whole table anew"
         )
+    if spec.has_changes:
+        raise ConfigError(
+            f"{spec.pipeline}: a change in quarantine is not replayed, since its row may have changed again; mend the "
+            f"rule and `lakeloop stream reset {spec.pipeline}`, after which the next run reads the whole tables anew"
+        )
     require_waiting(spec)
 
 
 def require_waiting(spec: PipelineSpec) -> None:
     """Raise ConfigError for a pipeline whose rows come again by themselves, so that none of them waits."""
-    if isinstance(spec.source, QuerySource) or spec.sink.mode == "overwrite":
+    if isinstance(spec.source, QuerySource) or spec.sink.is_replaced:
         raise ConfigError(
             f"{spec.pipeline}: each run replaces its rows and judges all of them, so none waits for a decision; mend "
             f"the query or the rule, then `lakeloop run {spec.pipeline}`"
@@ -66,10 +79,10 @@ def require_waiting(spec: PipelineSpec) -> None:
 
 
 def form_of_source(source: object) -> Form | None:
-    """The form of all rows of a database, an API or topics; None for files, which have one each."""
+    """The form of all rows of a database, an API, topics, tables or a join; None for files, which have one each."""
     if isinstance(source, KafkaSource):
         return Form("message")
-    if isinstance(source, JdbcSource):
+    if isinstance(source, JdbcSource | JoinSource | TablesSource):
         return Form("columns")
     return Form("api") if isinstance(source, RestSource) else None
 
@@ -81,7 +94,7 @@ def forms_of(places: Iterable[Place], pipeline: str, source: FilesSource, ledger
         wanted[batch_id][origin.split("!/")[0]].append(origin)
     found: dict[Place, Form] = {}
     for batch_id, plan in ledger.plans(pipeline, list(wanted)):
-        for file in files_of(plan) if plan.kind == "source" else ():
+        for file in files_of(plan) if plan.kind != "replay" else ():
             for origin in wanted[batch_id].get(file.path, ()):
                 if form := _form(file, origin.removeprefix(file.path).removeprefix("!/"), source):
                     found[batch_id, origin] = form

@@ -17,6 +17,7 @@ from lakeloop.lake.tables import Lake
 from lakeloop.quality.judgement import QUARANTINED, REASONS, VERDICT
 
 KNOWN_DEFECT = "^(" + "|".join(map(re.escape, RECORD_DEFECTS)) + ")"
+MOST_FILES = 10_000  # whose headers the driver looks up; the rows of others are left to the next replay
 COLUMNS = ("row_id", "batch_id", "root_batch_id", "origin", "record", "original", "rows", "form")
 
 
@@ -34,14 +35,17 @@ def candidates(
     """The open rows that are chosen, one per id, and the forms that `form` counts from 0.
 
     `form` is NULL for a row that cannot be parsed again: its text is not whole, or the header of its file is lost.
-    Rows that a replay has judged by the declaration `judged_by` are left out, and so are those of `open_batch`.
+    Rows that a replay has judged by the declaration `judged_by` are left out, and so are those of `open_batch`; of more
+    than MOST_FILES files those of the oldest batches are taken.
     """
     rows = _open(lake, spec, chosen, open_batch)
     rows = _with_roots(lake, spec, rows, judged_by)
     whole = F.when(~F.col("_damaged") & F.col("original").isNotNull(), F.lit(0))
     if (form := form_of_source(spec.source)) is not None or not isinstance(spec.source, FilesSource):
         return rows.withColumn("form", whole.cast("int")).select(*COLUMNS), (form,) if form else ()
-    places = [(row[0], row[1]) for row in rows.select("root_batch_id", "origin").distinct().collect()]
+    found = rows.select("root_batch_id", "origin").distinct().orderBy("root_batch_id", "origin").limit(MOST_FILES)
+    rows = rows.join(F.broadcast(found), ["root_batch_id", "origin"], "left_semi")
+    places = [(row[0], row[1]) for row in found.collect()]
     of_place = forms_of(places, spec.pipeline, spec.source, Ledger(lake.root))
     forms = tuple(dict.fromkeys(of_place.values()))
     numbered = [(batch, origin, forms.index(form)) for (batch, origin), form in of_place.items()]

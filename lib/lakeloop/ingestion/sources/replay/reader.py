@@ -15,10 +15,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import SourceError
+from lakeloop.ingestion.landings import landing_folder
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs import KafkaSource, RestSource
 from lakeloop.ingestion.source_specs.files import FilesSource
+from lakeloop.ingestion.sources.backfill import Backfill
 from lakeloop.ingestion.sources.files.columnar import union_by_name
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.line_parsers import TEXT, form_findings
@@ -27,6 +29,7 @@ from lakeloop.ingestion.sources.protocol import (
     Ended,
     ExplainingSource,
     Extract,
+    MovingSource,
     Progress,
     RereadingSource,
     SiftingSource,
@@ -90,7 +93,8 @@ class ReplayReader:
         Raises ConfigError for a pipeline whose rows come again by themselves.
         """
         progress("choosing quarantined rows")
-        selection, folder = self.select(), f"{self.lake.root}/_landing/{self.spec.pipeline}/replay-{uuid.uuid4().hex}"
+        folder = f"{landing_folder(self.lake.root, self.spec.pipeline)}/replay-{uuid.uuid4().hex}"
+        selection = self.select()
         if selection is None:
             return None
         selection.rows.write.parquet(folder)
@@ -129,6 +133,7 @@ class ReplayReader:
             return Selection(rows, forms, tuple(schema.schema.names), schema)
         if isinstance(self.spec.source, KafkaSource):
             return Selection(rows, forms, self.spec.source.columns)
+        # The columns of a database's table, each once: as few as it has ever had.
         keys = rows.select(F.explode(F.json_object_keys("original")).alias("name")).distinct().collect()
         return Selection(rows, forms, tuple(sorted(row["name"] for row in keys)))
 
@@ -196,7 +201,7 @@ class ReplayReader:
     def judged_by(self) -> str:
         """Tells one state of the declaration, and of the tables that it looks into, from another."""
         declared = self.spec.model_dump_json(exclude={"columns", "keep", "owner", "description"})
-        versions = {name: self.lake.version(name) for name in sorted(self.spec.inputs) if self.lake.exists(name)}
+        versions = {name: self.lake.version(name) for name in sorted(self.spec.looked_into) if self.lake.exists(name)}
         return hashlib.sha256(f"{declared}{json.dumps(versions)}".encode()).hexdigest()[:16]
 
     def _decisions(self, ended: Ended) -> Iterator[pa.RecordBatch]:
@@ -223,14 +228,20 @@ class ReplayReader:
 
 @dataclass(frozen=True)
 class WithReplays:
-    """A pipeline's source and its replays: whichever planned a batch reads and ends it, whoever comes to finish it."""
+    """A pipeline's source and its replays: whichever planned a batch reads and ends it, whoever comes to finish it.
+
+    With `is_asked` replays are planned, with `backfill` what the source read before; the source reads that itself.
+    """
 
     usual: Source
     replays: ReplayReader
     is_asked: bool = False
+    backfill: Backfill | None = None
 
     def plan(self, last: Plan | None, progress: Progress, /) -> Plan | None:
         """The next batch of the one that is asked."""
+        if self.backfill is not None:
+            return self.backfill.plan(last, progress)
         return self.replays.plan(last, progress) if self.is_asked else self.usual.plan(last, progress)
 
     def read(self, plan: Plan) -> Extract:
@@ -254,6 +265,10 @@ class WithReplays:
     def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
         """What the source says of a failure, if it knows it for its own."""
         return self.usual.explain(failure) if isinstance(self.usual, ExplainingSource) else None
+
+    def has_moved(self, plan: Plan, /) -> bool:
+        """What the source says of a plan of its own; what is replayed has landed."""
+        return plan.kind != "replay" and isinstance(self.usual, MovingSource) and self.usual.has_moved(plan)
 
     def _planner(self, plan: Plan) -> Source:
         return self.replays if plan.kind == "replay" else self.usual

@@ -7,6 +7,8 @@ from typing import Any
 
 from lakeloop.core.errors import SourceError
 
+NUMBER, TIME, OTHER = 0, 1, 2  # kinds of cursors, in their order
+
 
 def greatest(cursors: Iterable[str]) -> str | None:
     """The greatest by its meaning; None of none."""
@@ -21,9 +23,9 @@ def meaning(cursor: str) -> tuple[int, Any]:
         try:
             moment = dt.datetime.fromisoformat(cursor)
         except ValueError:
-            return 2, cursor
-        return 1, moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return (0, number) if number.is_finite() else (2, cursor)
+            return OTHER, cursor
+        return TIME, moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return (NUMBER, number) if number.is_finite() else (OTHER, cursor)
 
 
 def earlier(cursor: str | None, overlap: dt.timedelta | int, where: str) -> str | None:

@@ -143,11 +143,14 @@ class _Reading:
         # Its pages may shift until it goes on, or it may have to begin anew: it must know all of what it has had.
         seen = tuple(dict.fromkeys((*self._before.seen, *self._marks.all)))
         is_landed = at == self._last_landed
-        return self._fetched(Reach(self._marks.greatest, at, self._since, tuple(self._pages), is_landed, seen), failure)
+        within = self._before.within
+        reach = Reach(self._marks.greatest, at, self._since, tuple(self._pages), is_landed, seen, within)
+        return self._fetched(reach, failure)
 
     def _fetched(self, reach: Reach, failure: str | None) -> Fetched:
         observed = self._observed
-        return Fetched(self._files, reach, self._records, self._known, failure, observed.types, observed.kinds)
+        known, held = self._known - self._marks.held, self._marks.held
+        return Fetched(self._files, reach, self._records, known, held, failure, observed.types, observed.kinds)
 
     def _said(self, failure: Failure) -> str:
         tries = f" after {self._client.service.connection.retries} retries" if failure.is_retried else ""

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from lakeloop.ingestion.http.client import Client
 from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.source_specs import RestSource
+from lakeloop.ingestion.source_specs.partitions import Partitions
 from lakeloop.ingestion.sources.rest.fetching import fetch
 from lakeloop.ingestion.sources.rest.reach import Fetched, Reach
 
@@ -65,13 +66,8 @@ class Parts:
             return [part for part in wanted if part.name in self.unread] or wanted
         if unread := [part for part in self.known if part.name in self.unread]:
             return unread
-        ranges = declared.ranges(_moment(self.upto) if self.upto else None, present)
-        names = (str(declared.param_from), str(declared.param_to))
-        found = []
-        for begin, end in ranges:
-            texts = (_written(begin, declared.step), _written(end, declared.step))
-            found.append(Part("/".join(texts), tuple(zip(names, texts, strict=True))))
-        return found
+        ranges = declared.ranges(moment(self.upto) if self.upto else None, present)
+        return [part_of_range(declared, begin, end) for begin, end in ranges]
 
     def after(self, spec: RestSource, asked: Sequence[Part], fetched: Sequence[Fetched]) -> "Parts":
         """What the plan that asked for these keeps."""
@@ -84,20 +80,27 @@ class Parts:
             kept = {part.name: part for part in self.known} | read
             return Parts(tuple(kept.values()), unread)
         ends = [part.query[-1][1] for part in asked]
-        upto = max([*ends, *([self.upto] if self.upto else [])], key=_moment)
+        upto = max([*ends, *([self.upto] if self.upto else [])], key=moment)
         return Parts(tuple(read[name] for name in unread), unread, upto)
 
 
-def _written(moment: dt.datetime, step: dt.timedelta | None) -> str:
+def part_of_range(declared: Partitions, begin: dt.datetime, end: dt.datetime) -> Part:
+    """The partition of a range of time."""
+    texts = (_written(begin, declared.step), _written(end, declared.step))
+    return Part("/".join(texts), ((str(declared.param_from), texts[0]), (str(declared.param_to), texts[1])))
+
+
+def _written(at: dt.datetime, step: dt.timedelta | None) -> str:
     """A day where ranges are whole days that begin at midnight, else a moment in UTC."""
-    at_midnight = moment.time() == dt.time() and moment.utcoffset() == dt.timedelta(0)
+    at_midnight = at.time() == dt.time() and at.utcoffset() == dt.timedelta(0)
     is_day = step is not None and step % dt.timedelta(days=1) == dt.timedelta(0) and at_midnight
-    return moment.date().isoformat() if is_day else moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    return at.date().isoformat() if is_day else at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
 
 
-def _moment(text: str) -> dt.datetime:
-    moment = dt.datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+def moment(text: str) -> dt.datetime:
+    """What a plan has as the end of a range."""
+    found = dt.datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def _silent(_text: str) -> None:

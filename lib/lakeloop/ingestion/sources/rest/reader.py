@@ -3,10 +3,12 @@
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pyarrow import fs
 from pyspark.sql import SparkSession
 
+from lakeloop.core import logs
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import now
 from lakeloop.ingestion.http.client import Client
@@ -14,11 +16,14 @@ from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.schemas.columns import PlannedSchema
 from lakeloop.ingestion.schemas.planning import SchemaPlanner
 from lakeloop.ingestion.source_specs import RestSource
+from lakeloop.ingestion.sources import held_back
+from lakeloop.ingestion.sources.backfill import Again, Asked
 from lakeloop.ingestion.sources.files.conforming import conform_to_schema
 from lakeloop.ingestion.sources.files.numbering import read_lines
 from lakeloop.ingestion.sources.line_parsers import TEXT
 from lakeloop.ingestion.sources.probing import Check
 from lakeloop.ingestion.sources.protocol import POSITION, Ended, Extract, Progress
+from lakeloop.ingestion.sources.rest.again import goes_on, next_parts
 from lakeloop.ingestion.sources.rest.fetching import fetch
 from lakeloop.ingestion.sources.rest.observing import Observed, retyped
 from lakeloop.ingestion.sources.rest.paging import Pager
@@ -30,6 +35,7 @@ from lakeloop.lake.ledger import Plan
 from lakeloop.lake.schema_versions import SchemaVersions
 from lakeloop.lake.storage import filesystem
 
+log = logs.get(__name__)
 MOST_SAID = 3
 
 
@@ -67,6 +73,27 @@ class RestReader:
         except BaseException:
             _delete(folder)
             raise
+
+    def plan_again(self, last: Plan, asked: Asked, begin: Any, progress: Progress, /) -> Again | None:
+        """Fetch and land the next pages or ranges of the part. Raises SourceError as `plan` does."""
+        known, where = Parts.of_json(last.details["reached"]), f"{self.spec.rest} {self.spec.path}"
+        while True:
+            parts, ranges = next_parts(self.spec, known, asked, begin, where)
+            if not parts:
+                return None
+            folder = f"{self.landing}/{uuid.uuid4().hex}"
+            try:
+                fetched = self._fetched(parts, folder, progress)
+                found = self._planned(last, Parts(), parts, fetched, folder)
+            except BaseException:
+                _delete(folder)
+                raise
+            begin = goes_on(parts, fetched, ranges)
+            if found is not None:
+                summary = f"{sum(each.records for each in fetched):,} records"
+                return Again(replace(found, summary=summary), begin, None if begin else 0)
+            if begin is None:
+                return None
 
     def read(self, plan: Plan) -> Extract:
         """The landed records, each with its page and its place in it, as rows of the planned columns."""
@@ -112,6 +139,8 @@ class RestReader:
         if goes_on and self.at_once:
             said = "has more pages than max_pages, and a part of them would replace the whole table; raise max_pages"
             raise SourceError(f"{self.spec.rest} {self.spec.path} {said}")
+        if held := sum(each.held for each in fetched):
+            log.warning("records are held back", source=f"{self.spec.rest} {self.spec.path}", records=held)
         if not files and not goes_on:
             return None
         observed, named = Observed(), f"{self.spec.rest} {self.spec.path}"
@@ -148,6 +177,8 @@ class RestReader:
             said += f" since {since}"
         if known:
             said += f", {known:,} more were read before"
+        if held := sum(each.held for each in fetched):
+            said += f"; {held_back.said(held, 'record', 'the present')}"
         more = sum(each.reach.at is not None and each.failure is None for each in fetched)
         return said + (", more pages are left for the next run" if more else "")
 
