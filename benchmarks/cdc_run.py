@@ -52,8 +52,13 @@ def plain(spark: SparkSession, log: Path, root: str) -> None:
     """The plainest job: the last change of each key of a batch by one MERGE; no rule, no record, no history."""
     path = f"{root}/plain"
     if not DeltaTable.isDeltaTable(spark, path):
-        options = {"url": os.environ["SHOP_URL"], "dbtable": os.environ["ACCOUNTS_TABLE"], "user": "lakeloop",
-                   "password": os.environ["LAKELOOP_SECRET_SHOP_PASSWORD"]}  # fmt: skip
+        options = {
+            "url": os.environ["SHOP_URL"],
+            "driver": "org.postgresql.Driver",
+            "dbtable": os.environ["ACCOUNTS_TABLE"],
+            "user": "lakeloop",
+            "password": os.environ["LAKELOOP_SECRET_SHOP_PASSWORD"],
+        }
         spark.read.format("jdbc").options(**options).load().write.format("delta").save(path)
         return
     columns = [part.split()[0] for part in ROW.split(", ")]

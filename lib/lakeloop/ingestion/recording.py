@@ -29,6 +29,7 @@ from lakeloop.ingestion.enrichment.outcomes import (
 from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.publishing import is_published, require_routes_of
 from lakeloop.ingestion.routing import no_route, routed
+from lakeloop.ingestion.sources.line_parsers import rescued_as_json
 from lakeloop.ingestion.sources.protocol import (
     AS_JSON,
     FINGERPRINT,
@@ -103,7 +104,7 @@ class Recorder:
                 F.lit(rules_version(self.spec.all_rules)).alias("_rules_version"),
                 POSITION,
                 _as_text(enriched.rows.frame).alias(ORIGINAL),
-                RESCUED,
+                _rescued(enriched.rows.frame),
                 F.lit(batch.plan.details.get("schema", {}).get("version")).cast("int").alias(SCHEMA_VERSION),
                 *([FINGERPRINT] if FINGERPRINT in verdicts.columns else []),
                 *(name for name in (CHANGE, ROUTE, CONFLICTS) if name in verdicts.columns),
@@ -274,6 +275,12 @@ def _searchable(frame: DataFrame) -> list[str]:
     data = [field.name for field in frame.schema if isinstance(field.dataType, kinds) and field.name[0] != "_"]
     own = ["_batch_id", "_ingested_at", *([ROUTE] if ROUTE in frame.columns else [])]
     return [*own, *data[:STATS_COLUMNS]]
+
+
+def _rescued(frame: DataFrame) -> Column:
+    """The fields that are not declared as JSON, made here where the source left it to the last projection."""
+    is_late = isinstance(frame.schema[RESCUED].dataType, StructType)
+    return rescued_as_json(F.col(RESCUED)).alias(RESCUED) if is_late else F.col(RESCUED)
 
 
 def _as_text(frame: DataFrame) -> Column:

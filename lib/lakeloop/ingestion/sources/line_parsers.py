@@ -98,19 +98,26 @@ def parse_json(
     *,
     is_utf8: bool = False,
     keep: Sequence[str] = (),
+    text: Column | None = None,
+    rescues_late: bool = False,
 ) -> DataFrame:
     """One JSON object per record. Numbers and nested values become their JSON text; an absent key is NULL.
 
     A key of `aliases` gives the value of a field that the object has not; `lacks` are the fields that records without
-    a value are said to lack. `is_utf8` as in `parse_csv`. The columns `keep` of the lines stay.
+    a value are said to lack. `is_utf8` as in `parse_csv`. The columns `keep` of the lines stay. `text` gives `_text`
+    where the lines lack it. With `rescues_late`, `_rescued` is what `rescued_as_json` takes.
 
     A number with a fraction or exponent is read as a double, so digits beyond the 17th go; one that no double holds, or
     that has more than 1,000 digits, makes the record malformed, as do NaN and Infinity, which JSON lacks. Keys that are
     not declared go to `_rescued`.
     """
+    text = F.col(TEXT) if text is None else text
     # As the only element of an array: Spark reads an object and ignores what follows it.
-    alone = F.from_json(F.concat(F.lit("["), TEXT, F.lit("]")), "array<map<string,string>>", STRICT)
-    is_object = _ends_as_object(F.col(TEXT)) & (F.size("_alone") == 1)
+    within = F.when(_ends_as_object(text), F.concat(F.lit("["), text, F.lit("]")))
+    alone = F.from_json(within, "array<map<string,string>>", STRICT)
+    # Not a condition with a value, of which Spark would not see that it can parse once for both.
+    whole = F.get(alone, F.when(F.size(alone) == 1, F.lit(0)))
+    keys = F.map_keys(whole)
     known = F.array(*(F.lit(name) for name in declared))
     # An alias counts only in an object that lacks the field, else it is a key of its own.
     alias_of = []
@@ -118,39 +125,47 @@ def parse_json(
         earlier = [name]
         for alias in (aliases or {}).get(name, ()):
             if alias not in declared:
-                has_none = ~F.arrays_overlap("_keys", F.array(*map(F.lit, earlier)))
+                has_none = ~F.arrays_overlap(keys, F.array(*map(F.lit, earlier)))
                 alias_of.append((alias, has_none, name))
                 earlier.append(alias)
     used = F.array(*(F.when(lacking, F.lit(alias)) for alias, lacking, _ in alias_of), F.lit(None).cast("string"))
     expected = F.concat(known, F.array_compact(used)) if alias_of else known
-    parsed = (
-        lines.withColumn("_alone", alone)
-        .withColumn("_map", F.when(is_object, F.get("_alone", F.lit(0))))
-        .withColumn("_keys", F.map_keys("_map"))
-        # Most objects have the declared keys and no others; only the rest is looked at key by key.
-        .withColumn("_others", F.when(F.col("_keys") != known, F.array_except("_keys", expected)))
-    )
-    undeclared = F.map_filter("_map", lambda key, _: F.array_contains("_others", key))
-    rescued = F.when(F.size("_others") > 0, F.to_json(undeclared))
-    values = {name: F.try_element_at("_map", F.lit(name)) for name in declared}
+    # Most objects have the declared keys and no others; only the rest is looked at key by key.
+    others = F.when(keys != known, F.array_except(keys, expected))
+    found = F.struct(whole.alias("values"), others.alias("names"))
+    values = {name: F.try_element_at(whole, F.lit(name)) for name in declared}
     for alias, lacking, name in alias_of:
-        values[name] = F.coalesce(values[name], F.when(lacking, F.try_element_at("_map", F.lit(alias))))
-    parsed = parsed.withColumns({f"_field_{place}": value for place, value in enumerate(values.values())})
+        values[name] = F.coalesce(values[name], F.when(lacking, F.try_element_at(whole, F.lit(alias))))
+    malformed = F.when(whole.isNull(), F.lit("the text is not one JSON object")).when(
+        (keys != known) & (F.size(F.array_distinct(keys)) < F.size(keys)), F.lit("a key stands twice in the object")
+    )
+    # One projection, in which Spark parses once: as a column of its own the parsed object would be written into a row.
+    parsed = lines.withColumns({
+        TEXT: text,
+        **{f"_field_{place}": value for place, value in enumerate(values.values())},
+        "_found": F.when(F.size(others) > 0, found),
+        "_defect": malformed,
+    })  # fmt: skip
+    rescued = F.col("_found") if rescues_late else rescued_as_json(F.col("_found"))
     fields = {name: F.col(f"_field_{place}") for place, name in enumerate(values)}
     absent = F.concat_ws(",", *(F.when(fields[name].isNull(), F.lit(name)) for name in lacks))
     # Spark writes a number so that no double holds, and half a surrogate pair as a question mark.
     infinite = reduce(operator.or_, (F.contains(field, F.lit("Infinity")) for field in fields.values()), F.lit(False))
     overflows = infinite & ~F.contains(TEXT, F.lit("Infinity"))
     halves = F.contains(TEXT, F.lit("\\u")) & F.col(TEXT).rlike(HALF_A_PAIR)
-    malformed = F.when(F.col("_map").isNull(), F.lit("the text is not one JSON object")).when(
-        (F.col("_keys") != known) & (F.size(F.array_distinct("_keys")) < F.size("_keys")),
-        F.lit("a key stands twice in the object"),
-    )
     missing = F.when(absent != "", absent) if lacks else F.lit(None).cast("string")
     malformed = F.when(halves, F.lit("the text holds half a surrogate pair, which is no character")).otherwise(
-        F.coalesce(malformed, F.when(overflows, F.lit("a number is too large for a double")))
+        F.coalesce("_defect", F.when(overflows, F.lit("a number is too large for a double")))
     )
     return _finish(parsed, fields, malformed=malformed, missing=missing, rescued=rescued, is_utf8=is_utf8, keep=keep)
+
+
+def rescued_as_json(rescued: Column) -> Column:
+    """The JSON of those `values` whose keys are among `names`.
+
+    Spark does not compile this, nor what stands in one projection with it: it is left to the last one where it can be.
+    """
+    return F.to_json(F.map_filter(rescued["values"], lambda key, _: F.array_contains(rescued["names"], key)))
 
 
 def decoded(text: Column) -> Column:

@@ -21,7 +21,7 @@ Progress = Callable[[str], None]
 # Columns that a source may add beside the data.
 POSITION = "_position"  # struct<origin: string, record: bigint>: where the row stood, as a person would look it up
 ORIGINAL = "_original"  # string: the record as it arrived, for rows that are not good
-RESCUED = "_rescued"  # string: JSON of fields that are not declared
+RESCUED = "_rescued"  # string: JSON of undeclared fields; until it is written also what `rescued_as_json` takes
 SCHEMA_VERSION = "_schema_version"  # int: the version of `ops.schemas` by which the row was read, where there is one
 FINGERPRINT = "_fingerprint"  # binary: what a row that may be read again is recognised by; NULL of all other rows
 # How columns become an original that is whole: Spark's own forms of a time end at the millisecond, and NULLs go.

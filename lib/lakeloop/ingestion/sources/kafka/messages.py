@@ -64,8 +64,8 @@ class MessageParser:
         kind, around = self.spec.format.kind, [own for own, _ in self._around.values()]
         value, keep = F.col(VALUE), [VALUE, *around]
         if isinstance(kind, JsonMessages):
-            lines = messages.select(value.cast("string").alias(TEXT), POSITION, *around)
-            parsed = parse_json(lines, self.spec.columns, keep=[TEXT, *around])
+            text = value.cast("string")
+            parsed = parse_json(messages, self.spec.columns, keep=[TEXT, *around], text=text, rescues_late=True)
             value = F.col(TEXT).cast("binary")
             original = F.when(F.col(MALFORMED).isNull(), F.col(TEXT)).otherwise(as_text(value))
         elif isinstance(kind, AvroMessages):
