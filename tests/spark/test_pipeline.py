@@ -54,11 +54,11 @@ class DyingLake(Lake):
         self._die(table, "after")
 
     @contextmanager
-    def committing(self, commit: Commit) -> Iterator[None]:
-        self._die("silver.orders", "before")
-        with super().committing(commit):
+    def committing(self, table: str, commit: Commit) -> Iterator[None]:
+        self._die(table, "before")
+        with super().committing(table, commit):
             yield
-        self._die("silver.orders", "after")
+        self._die(table, "after")
 
     def _die(self, table: str, when: str) -> None:
         if (table, when) == (self.table, self.when):

@@ -53,8 +53,8 @@ class DyingLake(Lake):
             super().publish_view(table, view)
 
     @contextmanager
-    def committing(self, commit: Commit) -> Iterator[None]:
-        with self._step("merge"), super().committing(commit):
+    def committing(self, table: str, commit: Commit) -> Iterator[None]:
+        with self._step("merge"), super().committing(table, commit):
             yield
 
     @contextmanager

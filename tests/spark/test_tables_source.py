@@ -46,7 +46,7 @@ class DyingLake(Lake):
         raise KilledError
 
     @contextmanager
-    def committing(self, commit: Commit) -> Iterator[None]:
+    def committing(self, table: str, commit: Commit) -> Iterator[None]:
         raise KilledError
         yield
 
