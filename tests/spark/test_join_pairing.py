@@ -132,7 +132,7 @@ def is_up(row: Row, watermark: int | None, reach: Reach) -> bool:
 
 @pytest.mark.parametrize("how", ["inner", "left"])
 def test_batches_come_to_what_one_join_does(spark: SparkSession, how: Literal["inner", "left"]) -> None:
-    random = Random(4)
+    random = Random(118)  # with late pairs and with rows whose time ends at a watermark
     require_law(spark, World(random_side(random), random_side(random), Reach(2, 6), 3, how))
 
 

@@ -213,6 +213,7 @@ def test_killed_at_any_step_the_same_batch_is_joined(lake: Lake) -> None:
     assert shop.run().outcome == "nothing_new"
 
 
+@pytest.mark.slow
 def test_too_many_partners_are_quarantined_whenever_they_come(lake: Lake) -> None:
     shop = Shop(lake, join={"how": "inner"}, expect={"fan_out": 2})
     shop.clicks(0, [("c1", "s1", "10:00"), ("c2", "s2", "10:00")])
@@ -225,6 +226,7 @@ def test_too_many_partners_are_quarantined_whenever_they_come(lake: Lake) -> Non
     assert row["message"] == "session_id: found 3 rows of silver.orders for one of silver.clicks, expected at most 2"
 
 
+@pytest.mark.slow
 def test_a_match_rate_that_is_missed_withdraws_the_batch_until_it_is_met(lake: Lake) -> None:
     shop = Shop(lake, expect={"match_rate": "60%"})
     shop.clicks(0, [("c1", "s1", "10:00"), ("c2", "s2", "10:00"), ("c3", "s3", "11:00")])
