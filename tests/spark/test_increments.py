@@ -12,6 +12,7 @@ from lakeloop.core.errors import SourceError
 from lakeloop.lake.increments import added, changes, mark_of
 from lakeloop.lake.tables import Lake
 from lakeloop.lake.version_range import FEED
+from lakeloop.lake.views import View
 
 PEOPLE = "silver.people"
 ROWS = [(1, "Ann"), (2, "Bo"), (2, "Bo"), (None, None)]  # a duplicate and a NULL
@@ -27,7 +28,7 @@ def record(lake: Lake, batch: int, rows: list[tuple[Any, ...]], *, accepted: boo
     frame = lake.spark.createDataFrame([(batch, *row) for row in rows], schema).coalesce(1)
     lake.write("bronze.people", frame, mode="append", partition_by=["_verdict"])
     if accepted:
-        lake.publish_view(PEOPLE, "bronze.people", batch)
+        lake.publish_view(PEOPLE, View("bronze.people", batch))
 
 
 def told(frame: DataFrame, *columns: str) -> list[tuple[Any, ...]]:

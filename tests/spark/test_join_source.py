@@ -24,6 +24,7 @@ from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Plan, RunEntry
 from lakeloop.lake.ops_tables import read_rows
 from lakeloop.lake.tables import Lake
+from lakeloop.lake.views import View
 
 Rows = Sequence[tuple[str, str | None, str | None]]
 CLICK, ORDER = "click_id string, session_id string, clicked_at timestamp", "id string, session string, at timestamp"
@@ -131,7 +132,7 @@ class Shop:
         frame = self.lake.spark.createDataFrame(timed, schema)
         recorded = frame.select(F.lit(batch).cast("bigint").alias("_batch_id"), F.lit("good").alias("_verdict"), "*")
         self.lake.write(f"bronze.{name}", recorded, mode="append", partition_by=["_verdict"])
-        self.lake.publish_view(f"silver.{name}", f"bronze.{name}", batch)
+        self.lake.publish_view(f"silver.{name}", View(f"bronze.{name}", batch))
 
     def run(self, pipeline: Pipeline | None = None) -> RunEntry:
         return (pipeline or self.pipeline).run(RunContext("run", "test"), lambda text: None)
@@ -272,7 +273,7 @@ def test_a_table_that_joins_itself_and_gets_a_column(spark: SparkSession, tmp_pa
     lake.write(
         "bronze.clicks", wider.withColumn("clicked_at", F.expr("TIMESTAMP '2026-05-01 10:30:00'")), mode="append"
     )
-    lake.publish_view("silver.clicks", "bronze.clicks", 1)
+    lake.publish_view("silver.clicks", View("bronze.clicks", 1))
     assert shop.run().counts == RowCounts(4, 4)
     rows = lake.read("gold.attributed").where("order_id = 'c4'").select("click_id", "extra").collect()
     assert sorted((row[0], row[1]) for row in rows) == [("c1", None), ("c2", None), ("c2", None), ("c4", "new")]

@@ -28,6 +28,7 @@ from lakeloop.lake.ledger import Ledger, RunEntry
 from lakeloop.lake.stream_decisions import decide
 from lakeloop.lake.tables import Commit, Lake
 from lakeloop.lake.version_range import FEED
+from lakeloop.lake.views import View
 
 CRM, SHOP, SINK = "silver.crm", "silver.shop", "gold.people"
 RUN = RunContext("run", "test")
@@ -107,7 +108,7 @@ def record(lake: Lake, batch: int, rows: list[tuple[Any, ...]], *, accepted: boo
     frame = lake.spark.createDataFrame([(batch, *row) for row in rows], schema).coalesce(1)
     lake.write("bronze.crm", frame, mode="append", partition_by=["_verdict"])
     if accepted:
-        lake.publish_view(CRM, "bronze.crm", batch)
+        lake.publish_view(CRM, View("bronze.crm", batch))
 
 
 def test_rows_of_accepted_batches_come_once_and_those_of_withdrawn_ones_never(lake: Lake) -> None:
@@ -287,7 +288,7 @@ def test_a_table_that_changes_needs_its_feed_and_one_that_only_grows_is_not_foll
     with pytest.raises(SourceError, match=r"silver\.crm keeps no record of how its rows change; .*`change_feed: true`"):
         changes.run()
     write(lake, "bronze.crm", [(0, "good", 1)], "_batch_id bigint, _verdict string, id int")
-    lake.publish_view("silver.view", "bronze.crm", 0)
+    lake.publish_view("silver.view", View("bronze.crm", 0))
     with pytest.raises(SourceError, match=r"silver\.view only grows"):
         replace(changes, source={"tables": ["silver.view"], "changes": True}).run()
     rows = Follower(lake, {"tables": [CRM]})
