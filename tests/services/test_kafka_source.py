@@ -324,7 +324,7 @@ def test_a_watch_takes_what_comes(spark: SparkSession, kafka: KafkaBroker, tmp_p
 
 
 def test_offsets_and_times_are_read_again_in_batches(spark: SparkSession, kafka: KafkaBroker, tmp_path: Path) -> None:
-    topic = new_topic(kafka, partitions=2)
+    topic = new_topic(kafka, partitions=2, retention_ms="-1")  # the times below are long ago
     sink = {"table": "silver.events", "mode": "merge", "keys": ["id"], "sequence_by": "amount"}
     send(
         kafka,

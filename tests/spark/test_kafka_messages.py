@@ -10,7 +10,6 @@ from pyspark.sql import functions as F
 
 from lakeloop.ingestion.source_specs import KafkaSource
 from lakeloop.ingestion.sources.kafka.messages import MessageParser
-from lakeloop.ingestion.sources.kafka.reader import V1_SOURCES, newer_interface
 from lakeloop.ingestion.sources.line_parsers import TEXT
 from lakeloop.ingestion.sources.protocol import AS_JSON, ORIGINAL, POSITION
 
@@ -47,13 +46,3 @@ def test_what_stands_beside_a_value_comes_back_with_it(spark: SparkSession) -> N
     originals = parser.parse(frame).frame.select(F.to_json(ORIGINAL, AS_JSON).alias(TEXT), POSITION)
     assert parser.of_originals(originals).collect() == frame.collect()
     assert originals.first()[TEXT].startswith('{"value":"base64:/w==","key":"AP4="')  # type: ignore[index]
-
-
-def test_only_kafka_is_read_by_the_newer_interface_and_only_meanwhile(spark: SparkSession) -> None:
-    before = spark.conf.get(V1_SOURCES) or ""
-    with newer_interface(spark):
-        meanwhile = spark.conf.get(V1_SOURCES) or ""
-        topics = spark.read.format("kafka").options(**{"kafka.bootstrap.servers": "127.0.0.1:1", "subscribe": "t"})
-        assert topics.load()._jdf.queryExecution().analyzed().getClass().getSimpleName() == "DataSourceV2Relation"
-    assert set(before.split(",")) - set(meanwhile.split(",")) == {"kafka"}
-    assert spark.conf.get(V1_SOURCES) == before

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +41,6 @@ from lakeloop.lake.ledger import MESSAGES_LOST, Plan
 
 # Consumers do not belong to a group; where a cluster guards group names, this prefix is the one to grant.
 GROUP_PREFIX = "lakeloop"
-V1_SOURCES = "spark.sql.sources.useV1SourceList"
 MOST_SCHEMAS = 1000  # ids in one batch; more are garbage, whose rows say that no schema has their id
 
 
@@ -180,8 +178,7 @@ class KafkaReader:
             "kafka.isolation.level": "read_committed",
         }
         reader = self.spark.read.format("kafka").options(**self.broker.connection.spark_options(self.broker.password))
-        with newer_interface(self.spark):
-            return parser.of_kafka(reader.options(**own).load())
+        return parser.of_kafka(reader.options(**own).load())
 
     def _parser(self, schemas: dict[str, str] | dict[int, str]) -> MessageParser:
         return MessageParser(self.spec, {int(id_): schema for id_, schema in schemas.items()})
@@ -247,21 +244,6 @@ class KafkaReader:
         lost = sum(gap.until - gap.first if gap.until is not None else 1 for gap in gaps)
         details = {**plan.details, "lost": [*before, *as_json(gaps)]}
         return Plan(details, f"{plan.summary}; {_in_words(gaps)}", violations=((MESSAGES_LOST, "warn", lost),))
-
-
-@contextmanager
-def newer_interface(spark: SparkSession) -> Iterator[None]:
-    """Let what is loaded in the block come by Spark's newer interface of sources.
-
-    By the older one, its default for batches of Kafka, each message becomes an object of Java and a row again.
-    """
-    before = spark.conf.get(V1_SOURCES)
-    assert before is not None
-    spark.conf.set(V1_SOURCES, ",".join(name for name in before.split(",") if name != "kafka"))
-    try:
-        yield
-    finally:
-        spark.conf.set(V1_SOURCES, before)
 
 
 def _in_words(gaps: Sequence[Gap]) -> str:
