@@ -66,9 +66,9 @@ class DyingLake(Lake):
         super().write(table, frame, **options)
         self._die(f"after {table}")
 
-    def publish_view(self, table: str, record_table: str, accepted: int) -> None:
+    def publish_view(self, table: str, view: View) -> None:
         self._die(f"before {table}")
-        super().publish_view(table, record_table, accepted)
+        super().publish_view(table, view)
 
     def _die(self, when: str) -> None:
         if when == self.when:

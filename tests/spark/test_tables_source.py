@@ -43,7 +43,7 @@ class KilledError(Exception):
 class DyingLake(Lake):
     """A lake whose process ends before a batch is published."""
 
-    def publish_view(self, table: str, record_table: str, accepted: int) -> None:
+    def publish_view(self, table: str, view: View) -> None:
         raise KilledError
 
     @contextmanager
