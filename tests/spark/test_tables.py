@@ -71,11 +71,11 @@ def test_a_batch_is_found_in_the_history_whichever_run_asks(lake: Lake) -> None:
 def test_a_withdrawal_is_a_commit_of_its_own_and_happens_once(lake: Lake) -> None:
     commit = Commit("w", 0, "run")
     write(lake, 1, 2, batch_id=0)
-    with lake.committing(commit.withdrawal):
+    with lake.committing(TABLE, commit.withdrawal):
         lake.handle(TABLE).delete("n = 1")
     assert numbers(lake) == [2]
     assert lake.find_commit(TABLE, commit.withdrawal) == ("run", 0)
-    with lake.committing(commit.withdrawal):
+    with lake.committing(TABLE, commit.withdrawal):
         lake.handle(TABLE).delete("n = 2")
     assert numbers(lake) == [2]
     write(lake, 5, batch_id=1)
@@ -88,7 +88,7 @@ def test_the_identity_of_a_batch_does_not_outlive_its_block(lake: Lake) -> None:
     found: list[str | None] = []
 
     def fail() -> None:
-        with lake.committing(Commit("w", 0, "run")):
+        with lake.committing(TABLE, Commit("w", 0, "run")):
             found.extend(lake.spark.conf.get(name, None) for name in names)
             raise ZeroDivisionError
 
