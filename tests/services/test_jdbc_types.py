@@ -165,7 +165,9 @@ def test_a_quarantined_row_comes_back_with_all_types(crm: Crm, db: Connection) -
     kept = [case for case in CASES if case[0] != "double precision[]"]
     create_table(db, [case[0] for case in kept], [case[1] for case in kept], [case[1] for case in kept])
     strict = {"is_in_range": {"column": "id", "max": 0}}
-    spec = crm.spec.model_validate(crm.spec.model_dump(exclude={"rules"}, mode="json") | {"rules": [strict]})
+    spec = crm.spec.model_validate(
+        crm.spec.model_dump(exclude={"rules"}, exclude_defaults=True, mode="json") | {"rules": [strict]}
+    )
     assert spec.rules
     run = RunContext("run", "test")
     counts = Pipeline(spec, crm.reader, crm.lake).run(run, lambda _: None).counts
