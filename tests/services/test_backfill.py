@@ -95,6 +95,7 @@ def wait_until_read(project: Project, upto: str) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_part_is_read_again_beside_a_watcher(spark: SparkSession, db: sqlite3.Connection, tmp_path: Path) -> None:
     project = declare(tmp_path, tmp_path)
     db.executemany("INSERT INTO t VALUES (?, ?, ?)", [(n, n, "old") for n in range(1, 21)])
