@@ -9,14 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakeloop.core.config import Project
 from lakeloop.core.errors import FormatError, LakeloopError, RuleFailedError, SourceError
 from lakeloop.core.run_record import RowCounts, RunContext
+from lakeloop.ingestion.spec import load_pipeline
+from lakeloop.lake.ledger import Ledger, RunEntry
 from lakeloop.monitoring.causes import PipelineRun, causes_of
 from lakeloop.monitoring.incidents import Event, open_incidents, record_events, still_open
 from lakeloop.monitoring.messages import Message, one_line
 from lakeloop.monitoring.routing import events_of, send_all
-from lakeloop.monitoring.spec import AlertRule
+from lakeloop.monitoring.spec import AlertRule, AlertsSpec
 from lakeloop.quality.arrivals import Arrival
+from lakeloop.verbs.alerting import alert
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -213,3 +217,22 @@ def test_a_text_in_a_message_is_one_printable_line(text: str, shown: str) -> Non
 def test_a_violated_rule_is_as_severe_as_it_is_declared(severity: str) -> None:
     run = PipelineRun("p", counts=GOOD, violations=[("r", severity, 1), ("s", severity, 0)])  # type: ignore[list-item]
     assert [cause.severity for cause in causes_of(run, START)] == ["warn" if severity == "warn" else "error"]
+
+
+def test_rows_that_a_look_up_only_counts_open_no_incident(tmp_path: Path) -> None:
+    for folder in ("base/pipelines", "local"):
+        (tmp_path / "conf" / folder).mkdir(parents=True)
+    (tmp_path / "conf/base/platform.yml").write_text(f"lake: {tmp_path}/lake\n")
+    source = "source: {query: SELECT 1 AS id, inputs: {a: silver.a}}"
+    pipeline = f"pipeline: p\ndescription: P\n{source}\nsink: {{table: silver.p}}\n"
+    (tmp_path / "conf/base/pipelines/p.yml").write_text(pipeline)
+    project, run = Project(tmp_path / "conf"), RunContext("run", "local")
+    ledger = Ledger(project.lake_root)
+    ledger.record(run, RunEntry("p", "silver.p", "succeeded", START, "", 0, RowCounts(3, 3, 0, 0)))
+    ledger.record_rules(run, "p", 0, "v", [("plans_matches", "counted", 2), ("id_is_unique", "warn", 1)])
+    nobody = {"webhook": {"url": "http://127.0.0.1:9/"}}
+    told = AlertsSpec.model_validate(
+        {"channels": {"duty": nobody}, "rules": [{"kinds": ["rule_violated"], "channels": ["duty"]}]}
+    )
+    alert(project, told, [load_pipeline(project, "p")], {}, run)
+    assert [incident.last.message for incident in open_incidents(project.lake_root)] == ["id_is_unique: 1 rows"]

@@ -7,7 +7,7 @@ May import `core` and `lake`. Usable alone on any DataFrame:
     good, bad = split(judge_rules(frame, [Rule.model_validate({"is_not_null": "customer_id"})]))
 """
 
-from lakeloop.quality.judgement import Finding, Severity, judge, split
+from lakeloop.quality.judgement import COUNTED, Finding, Severity, judge, split
 from lakeloop.quality.rule_set import Rule, findings_of, judge_rules, rules_version
 
-__all__ = ["Finding", "Rule", "Severity", "findings_of", "judge", "judge_rules", "rules_version", "split"]
+__all__ = ["COUNTED", "Finding", "Rule", "Severity", "findings_of", "judge", "judge_rules", "rules_version", "split"]

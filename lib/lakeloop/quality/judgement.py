@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 Severity = Literal["error", "warn", "fail"]
+COUNTED = "counted"  # in place of a severity: what is declared to be no defect and is told all the same
 
 VERDICTS = GOOD, QUARANTINED, DROPPED = "good", "quarantined", "dropped"
 VERDICT, REASONS, FAILED = "_verdict", "_reasons", "_failed"

@@ -23,6 +23,7 @@ from lakeloop.monitoring.incidents import Event, OpenIncident, open_incidents, r
 from lakeloop.monitoring.messages import Message, Notice, one_line
 from lakeloop.monitoring.routing import events_of, send_all
 from lakeloop.monitoring.spec import AlertsSpec, load_alerts
+from lakeloop.quality import COUNTED
 from lakeloop.quality import Severity as RuleSeverity
 from lakeloop.quality.arrivals import Arrival, RunEnd, judge_arrival
 
@@ -111,7 +112,8 @@ def _ended(
     }
     violations: dict[str, list[tuple[str, RuleSeverity, int]]] = defaultdict(list)
     for row in read_rows(root, RULE_RESULTS, here) if published else []:
-        violations[row["pipeline"]].append((row["rule"], row["severity"], row["violations"]))
+        if row["severity"] != COUNTED:
+            violations[row["pipeline"]].append((row["rule"], row["severity"], row["violations"]))
     return [
         PipelineRun(
             name,

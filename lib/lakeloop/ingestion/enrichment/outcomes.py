@@ -11,7 +11,7 @@ from lakeloop.core.errors import TableError
 from lakeloop.ingestion.changes import CHANGE, is_removal
 from lakeloop.ingestion.enrichment.spec import Enrichment
 from lakeloop.ingestion.transforms import DROPPED, Conformed
-from lakeloop.quality import Finding
+from lakeloop.quality import COUNTED, Finding
 from lakeloop.quality.rules import value_of
 
 MATCHED, STALE, MISSING, FELL_BACK = "matched", "stale", "missing", "fell_back"
@@ -91,7 +91,7 @@ def unmarked(enrichments: Sequence[Enrichment], counts: Sequence[MatchCount]) ->
     """What no finding counts, as (rule, severity, rows): the rows without a match that `missing: null` leaves alone."""
     by_name = {count.name: count for count in counts}
     return tuple(
-        (f"{each.name}_matches", "counted", by_name[each.name].rows[MISSING])
+        (f"{each.name}_matches", COUNTED, by_name[each.name].rows[MISSING])
         for each in enrichments
         if each.declared.missing is None and each.name in by_name
     )

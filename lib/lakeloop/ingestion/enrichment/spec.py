@@ -11,6 +11,7 @@ from lakeloop.ingestion.enrichment.http_spec import HttpLookup
 from lakeloop.ingestion.enrichment.match_spec import Matching
 from lakeloop.ingestion.field_names import FieldName
 from lakeloop.ingestion.table_spec import TableReference
+from lakeloop.quality import COUNTED
 
 
 class AsOf(Declaration):
@@ -67,7 +68,7 @@ class Enrichment(Declaration):
     @property
     def severities(self) -> dict[str, str]:
         """The findings that it may give, with their severities; `counted` ones leave no mark on a row."""
-        missing = {"quarantine": "error", "warn": "warn", None: "counted"}[self.declared.missing]
+        missing = {"quarantine": "error", "warn": "warn", None: COUNTED}[self.declared.missing]
         found = {f"{self.name}_matches": missing}
         return found | ({f"{self.name}_stale": "warn", f"{self.name}_fell_back": "warn"} if self.http else {})
 
