@@ -32,7 +32,7 @@ CREATE TABLE {table} AS SELECT
     (ARRAY['web', 'shop', 'phone'])[1 + n % 3] AS channel, (1 + n % 20)::int AS quantity,
     (n * 31 % 50000 / 100.0)::numeric(10, 2) AS price,
     '2026-01-01Z'::timestamptz + n * interval '1 second' AS updated_at
-FROM generate_series(1, {rows}) n;
+FROM generate_series(1, {rows}::bigint) n;
 ALTER TABLE {table} ADD PRIMARY KEY (order_id);
 CREATE INDEX ON {table} (updated_at);
 ANALYZE {table}"""
