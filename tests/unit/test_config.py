@@ -225,6 +225,7 @@ def test_two_pipelines_of_one_sink_are_refused_whichever_is_run(conf: Path) -> N
     assert [spec.pipeline for spec in verbs.in_order(Project(conf), ["three"])] == ["three"]
     with pytest.raises(LakeloopError, match=r"one and two both write gold\.t, .*; give one of them a sink of its own"):
         verbs.in_order(Project(conf), ["one"])
+    assert [spec.pipeline for spec in verbs.in_order(Project(conf), ["one"], with_others=False)] == ["one"]
     write(conf / "base/pipelines/two.yml", query.format("one", "gold.v"))
     with pytest.raises(LakeloopError, match=r"two\.yml:1: the file is called two, the pipeline one"):
         verbs.in_order(Project(conf), ["two"])

@@ -49,13 +49,14 @@ class RunSummary:
     notes: tuple[str, ...] = ()
 
 
-def in_order(project: Project, names: Sequence[str]) -> list[PipelineSpec]:
+def in_order(project: Project, names: Sequence[str], *, with_others: bool = True) -> list[PipelineSpec]:
     """The pipelines, those that write a table before those that read it.
 
-    Raises ConfigError where they read each other in a circle, or two write one table or read one slot.
+    Raises ConfigError where they read each other in a circle, or two write one table or read one slot; `with_others`:
+    also where one of the two is not named.
     """
     specs = {name: load_pipeline(project, name) for name in names}
-    for other in _others(project, names):
+    for other in _others(project, names) if with_others else ():
         _refuse_shared([*specs.values(), other])
     try:
         return [specs[name] for name in TopologicalSorter(dependencies(list(specs.values()))).static_order()]
@@ -115,7 +116,9 @@ def run(
     on one, a run waits for its turn, and a look of a watcher, which brings the `turns` that it has queued for, leaves
     it to the next look. Raises ConfigError before anything runs, and what keeps Spark from starting.
     """
-    specs, alerts = in_order(project, names or project.names("pipelines")), load_alerts(project)
+    # A watcher has looked at all declarations when it began; a pass reads those of its turn alone.
+    specs = in_order(project, names or project.names("pipelines"), with_others=not context.is_polling)
+    alerts = load_alerts(project)
     try:
         lake = open_lake(project)
     except LakeloopError as error:
