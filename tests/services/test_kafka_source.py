@@ -13,6 +13,7 @@ import fastavro
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from lakeloop import verbs
@@ -93,6 +94,8 @@ def test_each_message_comes_in_once_with_its_place(spark: SparkSession, kafka: K
     assert last["headers"] == [{"key": "h", "value": b"1"}, {"key": "h", "value": b"\xff"}]
     assert last["sent_at"].replace(tzinfo=dt.UTC).timestamp() == 1.5
     assert last["message_key"] == "k"
+    written = DeltaTable(f"{lake_of(spark, project).root}/bronze/events").get_add_actions().num_rows
+    assert written == 4  # a file each of four small batches, however many partitions these came from
 
 
 BAD = [

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from lakeloop.core.session import build_session
 
@@ -39,6 +40,16 @@ def test_a_running_session_is_taken_with_only_what_it_lets_change(
         assert taken.sql("SHOW TABLES").count() == 0
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", partitions or "2")
+
+
+def test_a_function_is_looked_up_in_java_once(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    F.hex(F.col("id"))
+    client, sent = spark.sparkContext._gateway._gateway_client, []
+    send = client.send_command
+    monkeypatch.setattr(client, "send_command", lambda command, *rest: sent.append(command) or send(command, *rest))
+    found = F.hex(F.col("id"))
+    assert [command[0] for command in sent] == ["c", "c"]  # two calls, no reflection
+    assert spark.range(1).select(found).first() == ("0",)
 
 
 @pytest.mark.parametrize("attempt", [1, 2])

@@ -120,3 +120,32 @@ def test_partitions_are_folders(lake: Lake) -> None:
     frame = lake.spark.createDataFrame([(1, "a"), (2, "b")], "n int, p string")
     lake.write(TABLE, frame, mode="append", partition_by=["p"])
     assert {folder.name for folder in Path(lake.path(TABLE)).glob("p=*")} == {"p=a", "p=b"}
+
+
+def jobs(lake: Lake, value: int, batch_id: int) -> int:
+    """How many Spark jobs a write takes."""
+    group = f"write {value}"
+    lake.spark.sparkContext.setJobGroup(group, group)
+    write(lake, value, batch_id=batch_id)
+    found = lake.spark.sparkContext.statusTracker().getJobIdsForGroup(group)
+    lake.spark.sparkContext._jsc.clearJobGroup()
+    return len(found)
+
+
+def test_a_write_after_a_look_ahead_has_less_to_do_and_does_the_same(lake: Lake) -> None:
+    lake.look_ahead(TABLE)
+    for batch_id in range(2):
+        write(lake, batch_id, batch_id=batch_id)
+    without = jobs(lake, 2, 2)
+    lake.look_ahead(TABLE)
+    assert jobs(lake, 3, 3) < without
+    lake.look_ahead(TABLE)
+    assert jobs(lake, 9, 3) == 0  # that batch is there
+    assert numbers(lake) == [0, 1, 2, 3]
+
+
+def test_a_look_ahead_at_a_damaged_table_leaves_the_words_to_the_write(lake: Lake) -> None:
+    write(lake, 1, batch_id=0)
+    (Path(lake.path(TABLE)) / f"_delta_log/{0:020}.json").write_text("{ torn", encoding="utf-8")
+    lake.spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    lake.look_ahead(TABLE)

@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable
 
-from lakeloop.lake.audit import AuditEntry, append_audit, audit_entries, compact_audit
+from lakeloop.lake.audit import AuditEntry, append_audit, audit_entries
 from lakeloop.serving import audit_writer
 from lakeloop.serving.answers import RefusedError
 from lakeloop.serving.audit_writer import AuditWriter
@@ -21,28 +20,6 @@ def test_entries_come_back_as_they_were_and_in_order(tmp_path: Path) -> None:
     assert [(row["reader"], row["tables"], row["columns"], row["rows"]) for row in found] == [
         (None, ["silver.a"], ["id", "id"], 1), ("analyst", ["silver.a"], ["id", "id"], 2),
     ]  # fmt: skip
-
-
-def test_compaction_joins_files_and_keeps_entries(tmp_path: Path) -> None:
-    for number in range(5):
-        append_audit(str(tmp_path), [entry(number)])
-    before = audit_entries(str(tmp_path))
-    compact_audit(str(tmp_path))
-    assert audit_entries(str(tmp_path)) == before
-    assert len(DeltaTable(tmp_path / "ops/audit").file_uris()) == 1
-
-
-def test_a_writer_compacts_now_and_then_and_its_end_writes_what_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audit_writer, "COMMITS_TO_COMPACT", 2)
-    for number in range(2):
-        writer = AuditWriter(str(tmp_path), commits=number)
-        writer.start()
-        writer.add(entry(number))
-        writer.stop()
-    assert [row["rows"] for row in audit_entries(str(tmp_path))] == [0, 1]
-    assert len(DeltaTable(tmp_path / "ops/audit").file_uris()) == 1
 
 
 def test_a_writer_without_room_refuses_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,28 +1,62 @@
-"""Small files become a large one, and the rows stay."""
+"""Tables that grow by a row a commit stay small in files, and keep their rows."""
 
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
-from lakeloop.core.errors import TableError
-from lakeloop.lake.compaction import compact
-from lakeloop.lake.ops_tables import append_rows, read_rows, uri_of
+from lakeloop.lake import compaction
+from lakeloop.lake.ops_tables import append_against, append_rows, created, read_rows, uri_of
 
 SCHEMA = pa.schema({"id": pa.string()})
 
 
-def test_files_are_joined_and_rows_stay(tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "COMPACT_EVERY", 4)
+    monkeypatch.setattr(compaction, "VACUUM_EVERY", 8)
+
+
+def ids(root: str) -> list[str]:
+    return sorted(str(row["id"]) for row in read_rows(root, "ops.t"))
+
+
+def test_every_so_many_commits_files_are_joined_and_rows_stay(tmp_path: Path) -> None:
     root = str(tmp_path)
-    for id_ in ("a", "b", None, "b"):
-        append_rows(root, "silver.t", [(id_,)], SCHEMA)
-    assert compact(root, "silver.t") == 4
-    assert len(DeltaTable(uri_of(root, "silver.t")).file_uris()) == 1
-    assert sorted(str(row["id"]) for row in read_rows(root, "silver.t")) == ["None", "a", "b", "b"]
-    assert compact(root, "silver.t") == 0
+    for id_ in ("a", "b", None):
+        append_rows(root, "ops.t", [(id_,)], SCHEMA)
+    assert len(DeltaTable(uri_of(root, "ops.t")).file_uris()) == 3
+    append_rows(root, "ops.t", [("b",)], SCHEMA)
+    assert len(DeltaTable(uri_of(root, "ops.t")).file_uris()) == 1
+    assert ids(root) == ["None", "a", "b", "b"]
 
 
-def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"silver\.t does not exist in .*; run the pipeline that writes it first"):
-        compact(str(tmp_path), "silver.t")
+def test_what_is_written_against_a_version_is_joined_too(tmp_path: Path) -> None:
+    uri = created(str(tmp_path), "ops.t", SCHEMA)
+    for number in range(4):
+        assert append_against(DeltaTable(uri), [(str(number),)], SCHEMA)
+    assert len(DeltaTable(uri).file_uris()) == 1
+    assert ids(str(tmp_path)) == ["0", "1", "2", "3"]
+
+
+def test_joined_files_stay_for_readers_and_the_rows_of_a_version_can_be_read(tmp_path: Path) -> None:
+    for number in range(10):
+        append_rows(str(tmp_path), "ops.t", [(str(number),)], SCHEMA)
+    assert DeltaTable(uri_of(str(tmp_path), "ops.t"), version=3).to_pyarrow_table().num_rows == 3
+    assert ids(str(tmp_path)) == [str(number) for number in range(10)]
+
+
+def test_rows_are_safe_where_compaction_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def refuse(*_: object) -> None:
+        tried.append("once")
+        raise DeltaError("somebody deleted these files")
+
+    monkeypatch.setattr("deltalake.table.TableOptimizer.compact", refuse)
+    for number in range(5):
+        append_rows(str(tmp_path), "ops.t", [(str(number),)], SCHEMA)
+    assert ids(str(tmp_path)) == ["0", "1", "2", "3", "4"]
+    assert tried == ["once"]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
@@ -39,6 +40,29 @@ def load_properties(paths: Sequence[Path]) -> dict[str, str]:
     return properties
 
 
+class _KnownMembers:
+    """Static members of a Java class, each looked up once.
+
+    PySpark asks the JVM by reflection for `functions` and for `col` each time that somebody writes `F.col`: with many
+    rules that is most of what a plan takes to be written down.
+    """
+
+    def __init__(self, java_class: Any) -> None:
+        self._java_class = java_class
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._java_class, name)
+        setattr(self, name, member)
+        return member
+
+
+def _remember_members(spark: SparkSession) -> None:
+    jvm: Any = spark.sparkContext._jvm
+    for name in ("functions", "PythonUtils"):
+        if name not in vars(jvm):
+            setattr(jvm, name, _KnownMembers(getattr(jvm, name)))
+
+
 def build_session(
     properties: Mapping[str, str], app_name: str = "lakeloop", log_file: Path | None = None
 ) -> SparkSession:
@@ -58,12 +82,15 @@ def build_session(
         for key, value in properties.items():
             if spark.conf.isModifiable(key) and not key.startswith("spark.sql.catalog."):
                 spark.conf.set(key, value)
+        _remember_members(spark)
         return spark
     ensure_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else workers take whatever `python3` is on the PATH
     try:
         with _output_to(log_file):
-            return SparkSession.builder.appName(app_name).config(map=dict(properties)).getOrCreate()
+            spark = SparkSession.builder.appName(app_name).config(map=dict(properties)).getOrCreate()
+            _remember_members(spark)
+            return spark
     except (OSError, *SPARK_FAILURES) as error:
         if is_full(all_said(error)):
             disk = full_disk(spill_folders(properties.get("spark.local.dir")))

@@ -103,6 +103,11 @@ class Pipeline:
             raise SourceError(batch.plan.failure)
         return entry
 
+    def look_ahead(self) -> None:
+        """Do what the next batch would begin with and does not depend on it; for a watcher that waits anyway."""
+        for table in (self.spec.record_table, *self.spec.tables):
+            self.lake.look_ahead(table)
+
     def _publish(self, batch: Batch) -> None:
         publish(self.lake, self.spec, batch)
         for sender in self.events:

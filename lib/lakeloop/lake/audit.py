@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from lakeloop.core.run_record import now
-from lakeloop.lake.compaction import compact
-from lakeloop.lake.ops_tables import TIME, append_rows, read_rows, uri_of
+from lakeloop.lake.ops_tables import TIME, append_rows, read_rows
 
 AUDIT = "ops.audit"
 AUDIT_SCHEMA = pa.schema({
@@ -43,12 +41,6 @@ def append_audit(root: str, entries: Sequence[AuditEntry]) -> None:
     names = AUDIT_SCHEMA.names
     rows = [tuple(_stored(getattr(entry, name)) for name in names) for entry in entries]
     append_rows(root, AUDIT, rows, AUDIT_SCHEMA)
-
-
-def compact_audit(root: str) -> None:
-    """Join the small files of many commits into large ones, and delete those that have not been in use for a week."""
-    compact(root, AUDIT)
-    DeltaTable(uri_of(root, AUDIT)).vacuum(dry_run=False)
 
 
 def audit_entries(root: str) -> list[dict[str, Any]]:

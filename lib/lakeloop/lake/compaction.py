@@ -1,23 +1,26 @@
-"""Joining the small files of many commits into large ones, by delta-rs; the rows stay as they are."""
+"""Tables that grow by a small file a commit are compacted by those who append to them, or each read took longer."""
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
-from lakeloop.core.errors import TableError
-from lakeloop.lake.ops_tables import has_table, uri_of
-from lakeloop.lake.table_turns import in_turn
+from lakeloop.core import logs
+
+log = logs.get(__name__)
+COMPACT_EVERY, VACUUM_EVERY = 20, 1000  # commits
 
 
-def compact(root: str, table: str) -> int:
-    """Compact a table in one commit, whoever else writes it, and give how many files went.
+def tidy(table: DeltaTable) -> None:
+    """Join the small files of the last commits, at every twentieth, and at every thousandth delete those of no use.
 
-    The old files stay for readers until a vacuum deletes them. Raises TableError when the table does not exist,
-    ConcurrentRunError where other writers change the same files again and again meanwhile.
+    `table` is at the version that its caller has committed. Files that were joined stay for readers for a week. What
+    goes wrong is logged: the rows are safe, and the next time will do.
     """
-    if not has_table(root, table):
-        raise TableError(f"the table {table} does not exist in {root}; run the pipeline that writes it first")
-    uri = uri_of(root, table)
-
-    def once() -> int:
-        return int(DeltaTable(uri).optimize.compact()["numFilesRemoved"])
-
-    return in_turn(uri, once)
+    version = table.version()
+    if version % COMPACT_EVERY:
+        return
+    try:
+        table.optimize.compact()
+        if version % VACUUM_EVERY == 0:
+            table.vacuum(dry_run=False)
+    except (DeltaError, OSError) as error:
+        log.warning("not compacted", table=table.table_uri, error=str(error))

@@ -25,6 +25,7 @@ from lakeloop.lake.ops_tables import (
     created,
     files_of_table,
     has_table,
+    read_columns,
     read_rows,
     uri_of,
 )
@@ -144,26 +145,27 @@ class Ledger:
 
     def history(self, pipeline: str) -> History:
         """What was planned for a pipeline so far."""
-        keys = ["writer", "batch_id", "run_id", "planned_at"]
-        planned = sorted(self._of(BATCHES, pipeline, keys), key=lambda row: row["batch_id"])
-        ends = {row["batch_id"]: row for row in sorted(self._ends(pipeline), key=lambda row: row["ended_at"])}
-        outcomes = [_outcome(row, ends.get(row["batch_id"])) for row in planned]
-        finished = [row["batch_id"] for row, outcome in zip(planned, outcomes, strict=True) if outcome == "succeeded"]
-        last = planned[-1] if planned else None
+        planned, ends = self._planned(pipeline), self._ends(pipeline)
+        ended = None if ends is None else pc.max(ends["batch_id"]).as_py()
+        if planned is None or not planned.num_rows:
+            return History(0, None, None, None, ended=ended)
+        numbers, outcomes = planned["batch_id"], _outcomes(planned, ends)
+        last = planned.slice(planned.num_rows - 1).to_pylist()[0]
         plan = cache(partial(self._plan, pipeline))
         since = last_reset(self.root, pipeline)
-        counting = (number for number in reversed(finished) if number > since)
-        finished_id = next((number for number in counting if plan(number).kind == "source"), None)
-        of_writer = {row["batch_id"] for row in planned if last and row["writer"] == last["writer"]}
+        succeeded = pc.fill_null(pc.equal(outcomes, "succeeded"), False)
+        counting = numbers.filter(pc.and_(succeeded, pc.greater(numbers, since)))
+        finished_id = next((each.as_py() for each in reversed(counting) if plan(each.as_py()).kind == "source"), None)
+        of_writer = numbers.filter(pc.and_(succeeded, pc.equal(planned["writer"], last["writer"])))
         return History(
-            len(planned),
-            Batch(Commit(last["writer"], last["batch_id"], last["run_id"]), plan(last["batch_id"])) if last else None,
-            outcomes[-1] if outcomes else None,
+            planned.num_rows,
+            Batch(Commit(last["writer"], last["batch_id"], last["run_id"]), plan(last["batch_id"])),
+            outcomes[-1].as_py(),
             None if finished_id is None else plan(finished_id),
             finished_id,
-            max(of_writer & set(finished), default=None),
-            max((number for number in ends if number is not None), default=None),
-            tuple(row["batch_id"] for row, outcome in zip(planned[:-1], outcomes, strict=False) if outcome is None),
+            pc.max(of_writer).as_py(),
+            ended,
+            tuple(numbers.filter(pc.and_(pc.is_null(outcomes), pc.less(numbers, last["batch_id"]))).to_pylist()),
         )
 
     def plans(self, pipeline: str, batches: Collection[int]) -> Iterator[tuple[int, Plan]]:
@@ -178,9 +180,10 @@ class Ledger:
 
     def backfills(self, pipeline: str) -> Iterator[Plan]:
         """The plans of backfills that succeeded, newest first."""
-        ends = {row["batch_id"] for row in self._ends(pipeline) if row["outcome"] == "succeeded"}
-        if not ends or not has_table(self.root, BATCHES):
+        found = self._ends(pipeline)
+        if found is None or not has_table(self.root, BATCHES):
             return
+        ends = set(found.filter(pc.equal(found["outcome_last"], "succeeded"))["batch_id"].to_pylist())
         rows = DeltaTable(uri_of(self.root, BATCHES)).to_pyarrow_dataset(filesystem=files_of_table(self.root, BATCHES))
         is_one = (pc.field("pipeline") == pipeline) & pc.match_substring(pc.field("plan"), '"kind": "backfill"')
         numbers = rows.to_table(columns=["batch_id"], filter=is_one).column("batch_id").to_pylist()
@@ -231,18 +234,30 @@ class Ledger:
         """The latest entries of `ops.runs`, oldest of them first."""
         return sorted(read_rows(self.root, RUNS), key=lambda row: row["ended_at"])[-last:]
 
-    def _of(self, table: str, pipeline: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-        return read_rows(self.root, table, [("pipeline", "=", pipeline)], columns)
+    def _planned(self, pipeline: str) -> pa.Table | None:
+        keys = ["writer", "batch_id", "run_id", "planned_at"]
+        found = read_columns(self.root, BATCHES, [("pipeline", "=", pipeline)], keys)
+        return None if found is None else found.sort_by("batch_id")
 
-    def _ends(self, pipeline: str) -> list[dict[str, Any]]:
+    def _ends(self, pipeline: str) -> pa.Table | None:
+        """The last end of each batch that has one."""
         ended = [("name", "=", pipeline), ("outcome", "in", ["succeeded", "withdrawn"])]
-        return read_rows(self.root, RUNS, ended, ["batch_id", "outcome", "ended_at"])
+        found = read_columns(self.root, RUNS, ended, ["batch_id", "outcome", "ended_at"])
+        if found is None:
+            return None
+        by_batch = found.sort_by("ended_at").group_by("batch_id", use_threads=False)
+        return by_batch.aggregate([("outcome", "last"), ("ended_at", "last")])
 
     def _plan(self, pipeline: str, batch_id: int) -> Plan:
         planned = [("pipeline", "=", pipeline), ("batch_id", "=", batch_id)]
         return Plan.of_json(read_rows(self.root, BATCHES, planned, ["plan"])[0]["plan"])
 
 
-def _outcome(planned: dict[str, Any], end: dict[str, Any] | None) -> Outcome | None:
+def _outcomes(planned: pa.Table, ends: pa.Table | None) -> pa.ChunkedArray:
+    """How each planned batch ended; NULL where it has not."""
+    if ends is None:
+        return pa.chunked_array([pa.nulls(planned.num_rows, pa.string())])
+    rows = planned.select(["batch_id", "planned_at"]).join(ends, "batch_id").sort_by("batch_id")
     # An end before the plan belongs to a ledger that was lost since.
-    return None if end is None or end["ended_at"] < planned["planned_at"] else end["outcome"]
+    is_its_own = pc.greater_equal(rows["ended_at_last"], rows["planned_at"])
+    return pc.if_else(is_its_own, rows["outcome_last"], None)

@@ -14,10 +14,13 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from pyarrow import fs
 
 from lakeloop.core.errors import DamageError
+from lakeloop.lake.compaction import tidy
 from lakeloop.lake.storage_failures import storage_explained
 
 TIME = pa.timestamp("us", tz="UTC")
 Filter = tuple[str, str, Any]
+# A row a commit: few commits are read at a time, and of the log no more is kept than a day, since rows only come to it.
+SETTINGS = {"delta.checkpointInterval": "20", "delta.logRetentionDuration": "interval 1 days"}
 UNREADABLE = (DeltaError, pa.ArrowException, OSError)  # what delta-rs and Arrow raise for files that are not whole
 
 
@@ -39,17 +42,24 @@ def read_rows(
 
     Raises DamageError for a table that is there and cannot be read.
     """
+    found = read_columns(root, table, filters, columns)
+    rows: list[dict[str, Any]] = [] if found is None else found.to_pylist()
+    return rows
+
+
+def read_columns(
+    root: str, table: str, filters: Sequence[Filter] = (), columns: Sequence[str] | None = None
+) -> pa.Table | None:
+    """What `read_rows` gives, for many rows; None where the table does not exist."""
     if not has_table(root, table):
-        return []
+        return None
     wanted = list(columns) if columns else None
     try:
         with storage_explained(uri_of(root, table)):
             delta, files = DeltaTable(uri_of(root, table)), files_of_table(root, table)
-            found = delta.to_pyarrow_table(columns=wanted, filters=list(filters) or None, filesystem=files)
+            return delta.to_pyarrow_table(columns=wanted, filters=list(filters) or None, filesystem=files)
     except UNREADABLE as error:
         raise unreadable(table, error) from error
-    rows: list[dict[str, Any]] = found.to_pylist()
-    return rows
 
 
 def files_of_table(root: str, table: str) -> fs.FileSystem | None:
@@ -69,7 +79,9 @@ def unreadable(table: str, error: Exception) -> DamageError:
 def append_rows(root: str, table: str, rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> None:
     """Append rows, whose values stand in the order of `schema`, in one commit; creates the table."""
     with storage_explained(uri_of(root, table)):
-        write_deltalake(created(root, table, schema), table_of(rows, schema), mode="append")
+        delta = DeltaTable(created(root, table, schema))
+        write_deltalake(delta, table_of(rows, schema), mode="append")
+    tidy(delta)
 
 
 def append_against(table: DeltaTable, rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> bool:
@@ -80,6 +92,7 @@ def append_against(table: DeltaTable, rows: Sequence[tuple[Any, ...]], schema: p
             write_deltalake(table, table_of(rows, schema), mode="append", commit_properties=only_once)
     except CommitFailedError:
         return False
+    tidy(table)
     return True
 
 
@@ -90,7 +103,7 @@ def created(root: str, table: str, schema: pa.Schema) -> str:
         if "://" not in uri:
             Path(uri).mkdir(parents=True, exist_ok=True)
         with suppress(CommitFailedError), storage_explained(uri):  # another run was first
-            DeltaTable.create(uri, schema, mode="ignore")
+            DeltaTable.create(uri, schema, mode="ignore", configuration=SETTINGS)
     return uri
 
 

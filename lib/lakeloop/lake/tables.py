@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from lakeloop.core.errors import TableError
+from lakeloop.core.spark_failures import SPARK_FAILURES
 from lakeloop.lake.table_turns import alone, in_turn
 from lakeloop.lake.views import View, find_view, write_view
 
@@ -178,6 +179,12 @@ class Lake:
             writer = writer.option("userMetadata", commit.metadata)
         path = self.path(table)
         in_turn(path, lambda: writer.save(path))
+
+    def look_ahead(self, table: str) -> None:
+        """Let Delta compute the state of a table, which a write waits for to see whether it was committed before."""
+        with suppress(*SPARK_FAILURES):  # the next write meets it again, and says so
+            if DeltaTable.isDeltaTable(self.spark, self.path(table)):
+                self.handle(table).detail().collect()
 
     @contextmanager
     def committing(self, table: str, commit: Commit) -> Iterator[None]:

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from deltalake.exceptions import DeltaError
 
 from lakeloop.core import logs
-from lakeloop.core.errors import ConcurrentRunError
-from lakeloop.lake.audit import AuditEntry, append_audit, compact_audit
+from lakeloop.lake.audit import AuditEntry, append_audit
 from lakeloop.serving.answers import RefusedError
 
 log = logs.get(__name__)
 
 MOST_WAITING = 100_000
 FLUSH_SECONDS = 1.0
-COMMITS_TO_COMPACT = 600
 
 
 @dataclass
@@ -30,7 +28,6 @@ class AuditWriter:
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     failing: bool = False
-    commits: int = 0
 
     def start(self) -> None:
         """Begin to write."""
@@ -66,15 +63,8 @@ class AuditWriter:
         try:
             append_audit(self.root, entries)
             self.failing = False
-            self.commits += 1
         except (DeltaError, OSError) as error:
             self.failing = True
             log.error("audit not written", entries=len(entries), error=str(error))
             with self._lock:
                 self._waiting = entries + self._waiting
-            return
-        if self.commits % COMMITS_TO_COMPACT == 0:
-            try:
-                compact_audit(self.root)
-            except (ConcurrentRunError, DeltaError, OSError) as error:  # the entries are safe; the next time will do
-                log.warning("audit not compacted", error=str(error))

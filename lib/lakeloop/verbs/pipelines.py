@@ -193,7 +193,10 @@ class _Turn:
         name = pipeline.spec.pipeline
         if self.context.is_polling:
             with self.turns.tried(name) as is_mine:
-                return pipeline.run(context, say) if is_mine else None
+                entry = pipeline.run(context, say) if is_mine else None
+            if entry is not None and entry.outcome == "succeeded":
+                pipeline.look_ahead()
+            return entry
         with self.turns.taken(name, partial(say, WAITS)):
             return pipeline.run(context, say)
 

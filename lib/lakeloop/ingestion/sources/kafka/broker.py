@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from lakeloop.core.connections import KafkaConnection
@@ -43,7 +44,7 @@ FROM_KAFKA = re.compile(
 
 @dataclass(frozen=True)
 class Broker:
-    """Asks one cluster, each time anew. `name` is that of its connection."""
+    """Asks one cluster. `name` is that of its connection."""
 
     name: str
     connection: KafkaConnection
@@ -87,14 +88,12 @@ class Broker:
         """A client that has reached the cluster, and the topics that the user sees."""
         try:
             from confluent_kafka import KafkaException
-            from confluent_kafka.admin import AdminClient
         except ModuleNotFoundError as error:
             raise SourceError(
                 f"{self.name}: the package confluent-kafka is missing; `pip install 'lakeloop[kafka]'`"
             ) from error
-        said: list[KafkaError] = []
-        own: dict[str, Any] = {"error_cb": said.append, "log_level": 0}
-        admin = AdminClient(self.connection.client_settings(self.password) | own)
+        admin, said = _client(tuple(self.connection.client_settings(self.password).items()))
+        said.clear()
         deadline = time.monotonic() + self._seconds
         while True:
             try:
@@ -102,6 +101,7 @@ class Broker:
             except KafkaException as error:
                 admin.poll(0)  # the reason comes by the callback, the exception says only that nothing came
                 if time.monotonic() > deadline or any(each.name() in FINAL for each in said):
+                    _client.cache_clear()
                     raise self._explained([*said, error.args[0]]) from error
 
     def _chosen(self, spec: KafkaSource, there: Sequence[str]) -> list[str]:
@@ -174,3 +174,12 @@ class Broker:
         )
         text = re.sub(r"\s+", " ", by_name[name])[:300].rstrip(". ")
         return SourceError(f"{self.name}: Kafka at {self.connection.bootstrap_servers}: {text}; {remedy}")
+
+
+@cache
+def _client(settings: tuple[tuple[str, Any], ...]) -> "tuple[AdminClient, list[KafkaError]]":
+    """A client, kept until the cluster fails to answer, since to connect takes longer than to ask; and what it says."""
+    from confluent_kafka.admin import AdminClient
+
+    said: list[KafkaError] = []
+    return AdminClient(dict(settings) | {"error_cb": said.append, "log_level": 0}), said

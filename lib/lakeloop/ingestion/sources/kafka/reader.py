@@ -1,7 +1,9 @@
 """Messages of Kafka topics, each read once: a batch is ranges of offsets, and the ledger remembers where they end."""
 
 import json
+import math
 import re
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +43,9 @@ from lakeloop.lake.ledger import MESSAGES_LOST, Plan
 
 # Consumers do not belong to a group; where a cluster guards group names, this prefix is the one to grant.
 GROUP_PREFIX = "lakeloop"
+# By the options of a cluster: under the same name executors find the consumers that they made for the last batch.
+_groups: dict[tuple[tuple[str, str], ...], str] = {}
+MESSAGES_PER_TASK = 50_000  # at least: a task takes longer to begin than to read a few, and each writes a file
 MOST_SCHEMAS = 1000  # ids in one batch; more are garbage, whose rows say that no schema has their id
 
 
@@ -170,15 +175,19 @@ class KafkaReader:
             "endingOffsets": of_all("until"),
             "includeHeaders": str(self.spec.message.headers is not None).lower(),
             "failOnDataLoss": "true",
-            "groupIdPrefix": GROUP_PREFIX,
             "kafkaConsumer.pollTimeoutMs": timeout,
             "kafka.default.api.timeout.ms": timeout,
             "kafka.request.timeout.ms": timeout,
             "fetchOffset.numRetries": "1",  # the next run tries the whole batch again
+            # What a task asks after its last message waits behind a fetch for messages that are yet to be sent.
+            "kafka.fetch.max.wait.ms": "1",
             "kafka.isolation.level": "read_committed",
         }
-        reader = self.spark.read.format("kafka").options(**self.broker.connection.spark_options(self.broker.password))
-        return parser.of_kafka(reader.options(**own).load())
+        options = self.broker.connection.spark_options(self.broker.password)
+        own["kafka.group.id"] = _groups.setdefault(tuple(options.items()), f"{GROUP_PREFIX}-{uuid.uuid4()}")
+        messages = self.spark.read.format("kafka").options(**options, **own).load()
+        tasks = math.ceil(sum(each.until - each.first for each in ranges) / MESSAGES_PER_TASK)
+        return parser.of_kafka(messages.coalesce(tasks))
 
     def _parser(self, schemas: dict[str, str] | dict[int, str]) -> MessageParser:
         return MessageParser(self.spec, {int(id_): schema for id_, schema in schemas.items()})
