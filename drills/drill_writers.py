@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.session import build_session, load_properties
 from lakeloop.ingestion.retention import due, remove
 from lakeloop.ingestion.spec import PipelineSpec
+from lakeloop.lake.compaction import compact
 from lakeloop.lake.merge import merge_latest
-from lakeloop.lake.table_turns import in_turn
 from lakeloop.lake.tables import Commit, Lake
 
 TABLE = "silver.shared"
@@ -146,16 +145,11 @@ def write(lake_root: str, number: int, operations: int, seed: int) -> None:
     lake.spark.stop()
 
 
-def compact(path: str) -> None:
-    """Join the files of the version that is there when the turn has come."""
-    DeltaTable(path).optimize.compact()
-
-
 def carry_out(lake: Lake, operation: str, number: int, place: int, seed: int) -> None:
     """One operation by the function of the library that does it."""
     commit = Commit(f"{TABLE}-{number}", place, f"drill-{number}")
     if operation == "compact":
-        in_turn(lake.path(TABLE), partial(compact, lake.path(TABLE)))
+        compact(lake.path(TABLE))
     elif operation == "vacuum":
         spec = PipelineSpec.model_validate(SPEC)
         for what in due(lake.root, spec, dt.datetime.now(dt.UTC)):

@@ -15,6 +15,7 @@ def test_a_killed_run_loses_no_row_and_repeats_none() -> None:
 def test_a_killed_driver_or_server_loses_no_row_and_repeats_none() -> None:
     with drilling(seed=7) as drill:
         drill.kill_at("after bronze", "entries")
+        drill.kill_at("before merge", "orders")
         drill.kill_server()
         assert drill.finish().is_sound
         assert drill.writer.committed_late

@@ -12,10 +12,10 @@ def test_a_killed_run_loses_nothing_and_repeats_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_runs_killed_at_random_lose_nothing_and_repeat_nothing() -> None:
+def test_a_run_killed_at_random_after_another_loses_nothing_and_repeats_nothing() -> None:
     with drilling(seed=7) as drill:
-        for _ in range(2):
-            drill.kill_at_random()
+        drill.kill_at("after bronze")
+        drill.kill_at_random()
         assert drill.finish().is_sound
 
 

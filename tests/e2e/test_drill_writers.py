@@ -8,8 +8,9 @@ import pytest
 from drills.drill_writers import serial_history, write_at_once
 
 
-def test_four_writers_lose_no_acknowledged_commit() -> None:
-    assert write_at_once(12, seed=7).is_sound
+@pytest.mark.parametrize("operations", [12, pytest.param(24, marks=pytest.mark.slow)])
+def test_four_writers_lose_no_acknowledged_commit(operations: int) -> None:
+    assert write_at_once(operations, seed=7).is_sound
 
 
 def commit(table: Path, version: int, *actions: dict[str, object]) -> None:

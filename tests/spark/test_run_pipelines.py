@@ -108,3 +108,16 @@ def test_a_paused_pipeline_is_left_out_until_it_is_resumed(
     assert [(entry.batch_id, entry.counts.read) for entry in again.entries] == [(1, 2)]
     assert Lake(spark, project.lake_root).read("silver.right").count() == 2
     assert Lake(spark, project.lake_root).read("bronze.right").count() == 4
+
+
+def test_a_watcher_looks_ahead_at_the_tables_that_it_wrote(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at, look_ahead = list[str](), Lake.look_ahead
+    monkeypatch.setattr(Lake, "look_ahead", lambda lake, table: looked_at.append(table) or look_ahead(lake, table))
+    assert verbs.run(project, ["left"], RunContext("run", "local")).failures == {}
+    assert looked_at == []
+    (tmp_path / "left/2.csv").write_text("id,amount\nd,4\nd,4\n,\n")
+    for _ in range(2):  # there is nothing to look at after the second pass, which brings nothing
+        assert verbs.run(project, ["left"], RunContext("watch", "local", is_polling=True)).failures == {}
+    assert looked_at == ["bronze.left", "silver.left"]

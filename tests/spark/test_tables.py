@@ -5,6 +5,7 @@ from chispa import assert_df_equality
 from pyspark.errors import AnalysisException
 
 from lakeloop.core.errors import TableError
+from lakeloop.core.spark_failures import SPARK_FAILURES
 from lakeloop.lake.tables import Commit, Lake
 
 TABLE = "silver.things"
@@ -149,3 +150,5 @@ def test_a_look_ahead_at_a_damaged_table_leaves_the_words_to_the_write(lake: Lak
     (Path(lake.path(TABLE)) / f"_delta_log/{0:020}.json").write_text("{ torn", encoding="utf-8")
     lake.spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
     lake.look_ahead(TABLE)
+    with pytest.raises(SPARK_FAILURES):
+        write(lake, 2, batch_id=1)

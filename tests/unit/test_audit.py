@@ -22,6 +22,15 @@ def test_entries_come_back_as_they_were_and_in_order(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_end_of_a_writer_writes_what_waits(tmp_path: Path) -> None:
+    for number in range(2):
+        writer = AuditWriter(str(tmp_path))
+        writer.start()
+        writer.add(entry(number))
+        writer.stop()
+    assert [row["rows"] for row in audit_entries(str(tmp_path))] == [0, 1]
+
+
 def test_a_writer_without_room_refuses_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_writer, "MOST_WAITING", 2)
     writer = AuditWriter(str(tmp_path))

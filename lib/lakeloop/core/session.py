@@ -57,8 +57,8 @@ class _KnownMembers:
 
 
 def _remember_members(spark: SparkSession) -> None:
-    jvm: Any = spark.sparkContext._jvm
-    for name in ("functions", "PythonUtils"):
+    jvm: Any = getattr(spark, "_jvm", None)  # a session of Spark Connect has none
+    for name in ("functions", "PythonUtils") if jvm is not None else ():
         if name not in vars(jvm):
             setattr(jvm, name, _KnownMembers(getattr(jvm, name)))
 

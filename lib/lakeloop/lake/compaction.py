@@ -4,23 +4,38 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from lakeloop.core import logs
+from lakeloop.core.errors import ConcurrentRunError
+from lakeloop.lake.table_turns import in_turn
 
 log = logs.get(__name__)
 COMPACT_EVERY, VACUUM_EVERY = 20, 1000  # commits
 
 
-def tidy(table: DeltaTable) -> None:
-    """Join the small files of the last commits, at every twentieth, and at every thousandth delete those of no use.
+def compact(uri: str) -> None:
+    """Join the small files of a table in one commit, by delta-rs; the rows stay as they are.
 
-    `table` is at the version that its caller has committed. Files that were joined stay for readers for a week. What
-    goes wrong is logged: the rows are safe, and the next time will do.
+    The old files stay for readers until a vacuum deletes them. Raises ConcurrentRunError where other writers change the
+    same files again and again meanwhile.
+    """
+
+    def once() -> None:
+        DeltaTable(uri).optimize.compact()
+
+    in_turn(uri, once)
+
+
+def tidy(table: DeltaTable) -> None:
+    """Compact a table at every twentieth commit, and at every thousandth delete files that were of no use for a week.
+
+    `table` is at the version that its caller has committed. What goes wrong is logged: the rows are safe, and the next
+    time will do.
     """
     version = table.version()
     if version % COMPACT_EVERY:
         return
     try:
-        table.optimize.compact()
+        compact(table.table_uri)
         if version % VACUUM_EVERY == 0:
-            table.vacuum(dry_run=False)
-    except (DeltaError, OSError) as error:
+            DeltaTable(table.table_uri).vacuum(dry_run=False)
+    except (ConcurrentRunError, DeltaError, OSError) as error:
         log.warning("not compacted", table=table.table_uri, error=str(error))

@@ -44,9 +44,6 @@ def validate(project: Project, *, secrets: bool = True) -> list[str]:
 
 def _checks(project: Project) -> Iterator[Check]:
     """One check for each declaration, each of which raises."""
-    # Brings Spark's machine learning: a second that other commands should not wait for.
-    from lakeloop.training.spec import ModelSpec
-
     yield lambda: load_properties(project.spark_properties)
     yield lambda: project.platform
     yield project.connection_names
@@ -55,7 +52,7 @@ def _checks(project: Project) -> Iterator[Check]:
     for name in project.names("pipelines"):
         yield partial(_check_pipeline, project, name)
     for name in project.names("models"):
-        yield lambda name=name: project.document("models", name).parse(ModelSpec)  # type: ignore[misc]
+        yield partial(_check_model, project, name)
     yield partial(load_alerts, project)
     yield partial(load_access, project)
 
@@ -68,6 +65,13 @@ def _check_pipeline(project: Project, name: str) -> None:
     find_connection(project, spec)
     find_event_connections(project, spec)
     find_services(project, spec)
+
+
+def _check_model(project: Project, name: str) -> None:
+    # Brings Spark's machine learning: a second that other commands should not wait for.
+    from lakeloop.training.spec import ModelSpec
+
+    project.document("models", name).parse(ModelSpec)
 
 
 def _secret_checks(project: Project) -> Iterator[Check]:

@@ -99,9 +99,9 @@ class _Limited(io.RawIOBase):
         return True
 
     def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # a buffer, as RawIOBase promises
         # Not `read`, which loses what it has unpacked where the data break.
-        data = self.stream.read1(len(view))  # type: ignore[attr-defined]
+        data = self.stream.read1(len(view))  # type: ignore[attr-defined]  # each unpacking stream has it
         self.unpacked += len(data)
         if self.unpacked > self.limits.expanded_bytes:
             raise BombError(f"it unpacks to more than {self.limits.expanded_bytes:,} bytes")

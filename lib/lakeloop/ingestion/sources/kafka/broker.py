@@ -178,7 +178,7 @@ class Broker:
 
 @cache
 def _client(settings: tuple[tuple[str, Any], ...]) -> "tuple[AdminClient, list[KafkaError]]":
-    """A client, kept until the cluster fails to answer, since to connect takes longer than to ask; and what it says."""
+    """A client and the errors it tells, kept until it reaches no cluster: to connect takes longer than to ask."""
     from confluent_kafka.admin import AdminClient
 
     said: list[KafkaError] = []
