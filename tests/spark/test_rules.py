@@ -10,7 +10,7 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.quality import rules
-from lakeloop.quality.rule_set import ROW_RULES
+from lakeloop.quality.rule import ROW_RULES
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from lakeloop.core.errors import FormatError, LakeloopError, RuleFailedError, So
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.ledger import Ledger, RunEntry
+from lakeloop.lake.rule_results import RuleResult, append_results
 from lakeloop.monitoring.causes import PipelineRun, causes_of
 from lakeloop.monitoring.incidents import Event, open_incidents, record_events, still_open
 from lakeloop.monitoring.messages import Message, one_line
@@ -229,7 +230,8 @@ def test_rows_that_a_look_up_only_counts_open_no_incident(tmp_path: Path) -> Non
     project, run = Project(tmp_path / "conf"), RunContext("run", "local")
     ledger = Ledger(project.lake_root)
     ledger.record(run, RunEntry("p", "silver.p", "succeeded", START, "", 0, RowCounts(3, 3, 0, 0)))
-    ledger.record_rules(run, "p", 0, "v", [("plans_matches", "counted", 2), ("id_is_unique", "warn", 1)])
+    results = [RuleResult("plans_matches", "counted", 2), RuleResult("id_is_unique", "warn", 1)]
+    append_results(project.lake_root, run, "p", 0, "v", results)
     nobody = {"webhook": {"url": "http://127.0.0.1:9/"}}
     told = AlertsSpec.model_validate(
         {"channels": {"duty": nobody}, "rules": [{"kinds": ["rule_violated"], "channels": ["duty"]}]}

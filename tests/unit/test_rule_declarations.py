@@ -10,7 +10,7 @@ from lakeloop.core.documents import Document
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.quality import Rule, rules_version
-from lakeloop.quality.rule_set import KINDS
+from lakeloop.quality.rule import KINDS
 
 
 def rule(value: Any) -> Rule:
@@ -104,7 +104,7 @@ def test_a_wrong_rule_is_refused(declared: Any, message: str) -> None:
 
 
 def test_an_unknown_key_proposes_parameters_and_options_alike() -> None:
-    allowed = "Allowed: column, description, filter, max, min, name, owner, severity"
+    allowed = "Allowed: at_most, column, description, filter, max, min, name, owner, severity, tags"
     assert refusal({"is_in_range": {"column": "a", "mni": 0}}) == (
         f"unknown key of is_in_range 'mni'; did you mean 'min'? {allowed}"
     )
@@ -113,9 +113,9 @@ def test_an_unknown_key_proposes_parameters_and_options_alike() -> None:
     )
 
 
-def test_a_severity_is_one_of_three() -> None:
+def test_a_severity_is_one_of_four() -> None:
     assert refusal({"is_not_null": {"column": "a", "severity": "fatal"}}) == (
-        "Input should be 'error', 'warn' or 'fail'"
+        "Input should be 'error', 'warn', 'drop' or 'fail'"
     )
 
 
@@ -130,7 +130,7 @@ def test_a_wrong_rule_in_a_file_is_told_with_its_line(tmp_path: Path) -> None:
         Document.load(file).parse(PipelineSpec)
     first, second = str(caught.value).splitlines()
     assert first.startswith(f"{file}:7: unknown key of is_in_range 'mni'")
-    assert second.startswith(f"{file}:10: rules.2.severity: Input should be")
+    assert second.startswith(f"{file}:10: rules.2.rule.severity: Input should be")
 
 
 BASE = {

@@ -30,6 +30,8 @@ from lakeloop.ingestion.soundness import require_agreement, require_sound_logs
 from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, MovingSource, SiftingSource, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
+from lakeloop.lake.rule_results import RuleResult, append_results
+from lakeloop.lake.rule_states import append_states
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import rules_version
 
@@ -92,8 +94,10 @@ class Pipeline:
         message = "; ".join([batch.plan.failure or batch.plan.summary, *([told] if told else []), *judged.notes])
         entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts, judged.by_route)
         try:
-            found = [*judged.results, *((rule, severity, rows) for rule, severity, rows in batch.plan.violations)]
-            ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), found)
+            found = [*judged.results, *(RuleResult(*each) for each in batch.plan.violations)]
+            owned = [result.owned_by(self.spec.owner) for result in found]
+            append_states(self.lake.root, name, batch.batch_id, judged.states)
+            append_results(self.lake.root, run, name, batch.batch_id, rules_version(self.spec.all_rules), owned)
             ledger.record(run, entry)
         except DiskFullError as problem:
             raise self._explained(problem, batch) from problem

@@ -14,8 +14,9 @@ from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.source_specs.cdc import CdcSource, size_in_words
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.lake.ledger import BACKFILL, REPLAY, RULE_RESULTS, RUNS
+from lakeloop.lake.ledger import BACKFILL, REPLAY, RUNS
 from lakeloop.lake.ops_tables import read_rows
+from lakeloop.lake.rule_results import RULE_RESULTS
 from lakeloop.lake.slot_states import last_state
 from lakeloop.monitoring.causes import PipelineRun
 from lakeloop.monitoring.delivery import Outbox

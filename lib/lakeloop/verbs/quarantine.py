@@ -166,7 +166,7 @@ def _rehearsed(reader: ReplayReader, open_rows: int, context: RunContext, servic
     entry = RunEntry(
         spec.pipeline, spec.said_tables, "succeeded", started_at, "nothing was written", counts=judged.counts
     )
-    by_rule = tuple((rule, rows) for rule, _, rows in judged.results if rows)
+    by_rule = tuple((each.rule, each.violations) for each in judged.results if each.violations)
     still_open = open_rows - judged.counts.read + judged.counts.quarantined
     return Replayed((entry,), by_rule, still_open, _warnings(spec, [entry]))
 

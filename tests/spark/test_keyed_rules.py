@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TableError
-from lakeloop.quality import Rule, findings_of, judge, judge_rules
+from lakeloop.quality import Rule, compile_rules, judge, judge_rules
 
 
 def reasons(judged: DataFrame) -> dict[int, list[str]]:
@@ -50,8 +50,8 @@ def test_every_row_of_a_key_that_occurs_too_often_violates_occurs_at_most(keyed:
 
 def test_dropped_rows_do_not_count_as_duplicates(keyed: DataFrame, spark: SparkSession) -> None:
     dropped = F.col("id").isin(2, 3)
-    checked, findings = findings_of(keyed, rule({"is_unique": "k"}), read_table=lambda _: keyed, counted=~dropped)
-    judged = judge(checked, findings, dropped=dropped)
+    compiled = compile_rules(keyed, rule({"is_unique": "k"}), read_table=lambda _: keyed, counted=~dropped)
+    judged = judge(compiled.frame, compiled.findings, dropped=dropped)
     assert {row["id"]: row["_verdict"] for row in judged.collect()} == {
         i: "dropped" if i in (2, 3) else "good" for i in range(1, 9)
     }

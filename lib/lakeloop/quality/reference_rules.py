@@ -1,4 +1,4 @@
-"""Rules that look beyond one row. Each adds what it needs to the frame and gives the violation like a row rule does."""
+"""Rules that look into another table."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Annotated
 
 from pydantic import Field
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.documents import propose
@@ -23,42 +23,6 @@ def _as_text(columns: Sequence[str]) -> Column:
 
 def _all_present(columns: Sequence[str]) -> Column:
     return reduce(operator.and_, (value_of(column).isNotNull() for column in columns))
-
-
-def is_unique(frame: DataFrame, columns: Columns, *, counted: Column, marker: str) -> tuple[DataFrame, Column]:
-    """No two counted rows of the batch share these values; every one of them violates it, not just the later ones.
-
-    A key with a NULL in it equals no other. `counted` is false for rows that were dropped already. One shuffle by the
-    columns, shared with a `dedupe` on the same ones. `marker` names the column that this adds.
-    """
-    return _recurring(frame, columns, 1, "one", counted=counted, marker=marker)
-
-
-def occurs_at_most(
-    frame: DataFrame,
-    columns: Columns,
-    times: Annotated[int, Field(ge=2)],
-    *,
-    counted: Column,
-    marker: str,
-) -> tuple[DataFrame, Column]:
-    """No more counted rows of the batch than this share the values: what one row of a table becomes in a query's join.
-
-    As `is_unique`, which says so of one row: every one of too many rows violates it, NULLs equal nothing.
-    """
-    return _recurring(frame, columns, times, f"at most {times}", counted=counted, marker=marker)
-
-
-def _recurring(
-    frame: DataFrame, columns: Columns, most: int, expected: str, *, counted: Column, marker: str
-) -> tuple[DataFrame, Column]:
-    window = Window.partitionBy(*(value_of(column) for column in columns))
-    frame = frame.withColumn(marker, F.count(F.when(counted, 1)).over(window))
-    repeated = counted & _all_present(columns) & (F.col(marker) > most)
-    shown = F.concat(
-        F.lit(f"{', '.join(columns)}: found "), _as_text(columns), F.lit(" in "), F.col(marker).cast("string")
-    )
-    return frame, F.when(repeated, F.concat(shown, F.lit(f" rows, expected {expected}")))
 
 
 def references(
@@ -87,3 +51,6 @@ def references(
     unknown = F.col(marker).isNull() & _all_present(columns)
     shown = F.concat(F.lit(f"{', '.join(columns)}: found "), _as_text(columns), F.lit(f", expected a row of {table}"))
     return frame, F.when(unknown, shown)
+
+
+RULES = (references,)
