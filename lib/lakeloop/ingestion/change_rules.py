@@ -7,8 +7,7 @@ from pydantic_core import PydanticCustomError
 from lakeloop.ingestion.sink_spec import Sink
 from lakeloop.ingestion.transforms import Dedupe, Survive, Transform
 from lakeloop.quality import Rule
-
-COUNTING = ("is_unique", "is_primary_key", "occurs_at_most")
+from lakeloop.quality.keyed_rules import COUNTING
 
 
 def refuse_sink_of_changes(sink: Sink) -> None:

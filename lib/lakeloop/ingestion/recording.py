@@ -238,6 +238,7 @@ class Recorder:
         compiled = compile_rules(
             routed(conformed.frame, self.spec), rules,
             read_table=self.lake.read, counted=~dropped, sound=sound, earlier=self._earlier(rules, batch),
+            may_reread=not self.spec.enrich and is_by_row(self.spec.transforms),
         )  # fmt: skip
         checked, findings = compiled.frame, [*before, *compiled.findings]
         if CHANGE in checked.columns:

@@ -25,7 +25,10 @@ Columns = Annotated[list[str], Field(min_length=1)]
 
 
 class Marked(NamedTuple):
-    """A window over the rows, which becomes the column `marker` of the frame, and the violation, which reads it."""
+    """A window over the rows, which becomes the column `marker` of the frame, and the violation, which reads it.
+
+    Of a rule that counts rows, the number may come from elsewhere; then it is NULL where a row stands alone.
+    """
 
     mark: Column
     violation: Column
@@ -166,4 +169,5 @@ def _present(columns: Sequence[str]) -> Column:
     return reduce(operator.and_, (value_of(column).isNotNull() for column in columns))
 
 
+COUNTING = ("is_unique", "is_primary_key", "occurs_at_most")  # what they need within a batch is a number of rows
 RULES = (is_unique, is_primary_key, occurs_at_most, determines, is_increasing, has_no_gaps)

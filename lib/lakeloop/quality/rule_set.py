@@ -20,6 +20,7 @@ from lakeloop.quality.judgement import Finding, judge
 from lakeloop.quality.keyed_rules import Among
 from lakeloop.quality.measures import Measure
 from lakeloop.quality.reference_rules import ReadTable, references
+from lakeloop.quality.repeats import count_repeats, keys_of, with_counts
 from lakeloop.quality.rule import KINDS, Rule
 
 NEEDING_ORDER = ("is_increasing", "has_no_gaps")
@@ -88,13 +89,15 @@ def compile_rules(
     sound: Column | None = None,
     earlier: DataFrame | None = None,
     in_order_of: Sequence[str] = (),
+    may_reread: bool = True,
 ) -> Compiled:
     """Compile the rules about rows against a frame; `measures_of` compiles the others.
 
     `counted` is false for rows that are dropped, `sound` for rows that something else than the rules refuses, by
     default those. `earlier` are the rows that came before and count, with their columns, and `_batch_id` and
     `_position` where these tell their order; rules with a horizon compare with them. `in_order_of` names columns that
-    rows without a `_position` arrived in the order of. Raises TableError for a column that is missing.
+    rows without a `_position` arrived in the order of. With `may_reread` the keys of rows that lie in columnar files
+    are read once more, which spares a shuffle. Raises TableError for a column that is missing.
     """
     declared = [rule for rule in declared if rule.family != "measured"]
     for rule in declared:
@@ -110,14 +113,7 @@ def compile_rules(
     if any(rule.is_causal for rule in declared):
         sound = _sound(declared, violations, counted if sound is None else sound)
         frame = after_earlier(frame.withColumn(SOUND, sound), declared, earlier, in_order_of)
-    marks: dict[str, Column] = {}
-    for index, rule in enumerate(declared):
-        if rule.family == "keyed":
-            counts = F.col(SOUND) if rule.is_causal else counted & F.col(IS_NEW) if IS_NEW in frame.columns else counted
-            counts = counts if (is_it := _filter(rule)) is None else counts & is_it
-            among = Among(counts, arrival(frame, in_order_of), f"_rule_{index}", rule.reach, rule.event_time)
-            marks[among.marker], violations[rule.name] = KINDS[rule.kind](**rule.parameters, among=among)
-    frame = frame.withColumns(marks) if marks else frame
+    frame = _with_keyed(frame, declared, violations, counted, in_order_of, may_reread=may_reread)
     frame = frame.where(IS_NEW) if IS_NEW in frame.columns else frame
     for index, rule in enumerate(declared):
         if rule.family == "reference":
@@ -177,6 +173,35 @@ def rules_version(declared: Sequence[Rule]) -> str:
     """Twelve hexadecimal digits that change whenever a rule does."""
     content = json.dumps([rule.model_dump(mode="json") for rule in declared], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _with_keyed(
+    frame: DataFrame,
+    declared: Sequence[Rule],
+    violations: dict[str, Column],
+    counted: Column,
+    in_order_of: Sequence[str],
+    *,
+    may_reread: bool,
+) -> DataFrame:
+    """The frame with what keyed rules need of the other rows; their violations are added to `violations`."""
+    keyed = [(index, rule) for index, rule in enumerate(declared) if rule.family == "keyed"]
+    in_batch = counted & F.col(IS_NEW) if IS_NEW in frame.columns else counted
+    counts: dict[str, Column] = {}
+    for _, rule in keyed:
+        of_rule = F.col(SOUND) if rule.is_causal else in_batch
+        counts[rule.name] = of_rule if (is_it := _filter(rule)) is None else of_rule & is_it
+    repeats = count_repeats(frame, [rule for _, rule in keyed], counts) if may_reread and keyed else None
+    windows: dict[str, Column] = {}
+    for index, rule in keyed:
+        marker = f"_rule_{index}"
+        among = Among(counts[rule.name], arrival(frame, in_order_of), marker, rule.reach, rule.event_time)
+        window, violations[rule.name] = KINDS[rule.kind](**rule.parameters, among=among)
+        if repeats is None or (keys := keys_of(rule)) is None:
+            windows[marker] = window
+        else:
+            frame = with_counts(frame, rule.columns, repeats[keys], marker)
+    return frame.withColumns(windows) if windows else frame
 
 
 def _filter(rule: Rule) -> Column | None:

@@ -1,0 +1,120 @@
+"""Keys that come more than once in a batch, found without a shuffle where its rows lie in columns.
+
+Spark finds them by a shuffle of all rows. Where the rows come from Parquet or ORC, reading their keys once more is far
+cheaper: eight bytes a key come to the driver, are sorted there, and the few that repeat go back as a broadcast join.
+The driver holds at most `MOST_KEYS` of them; beyond that, and for rows that are dear to read, windows do it. Two
+different keys share their 64 bits with a probability of n² / 2⁶⁵ among n rows, 3e-8 of a million.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import and_
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lakeloop.core import logs
+from lakeloop.lake.storage import filesystem
+from lakeloop.quality.keyed_rules import COUNTING
+from lakeloop.quality.rule import Rule
+from lakeloop.quality.rules import value_of
+
+if TYPE_CHECKING:
+    pass
+
+log = logs.get(__name__)
+MOST_KEYS = 20_000_000
+MOST_FILES = 2_000
+MOST_REPEATED = 100_000
+COLUMNAR = (".parquet", ".orc")
+Keys = tuple[tuple[str, ...], str | None]  # the columns of a key, and the filter of its rules
+
+
+def keys_of(rule: Rule) -> Keys | None:
+    """What a rule counts the rows of, where it counts those of one batch."""
+    is_counting = rule.kind in COUNTING and not rule.is_causal
+    return (rule.columns, rule.filter) if is_counting else None
+
+
+def count_repeats(
+    frame: DataFrame, rules: Sequence[Rule], counted: Mapping[str, Column]
+) -> dict[Keys, list[tuple[int, int]]] | None:
+    """Of each key that rules count, the hashes that come more than once and how often; None where a window is better.
+
+    `counted` says, by rule, which rows count.
+    """
+    wanted: dict[Keys, Column] = {}
+    for rule in rules:
+        if (keys := keys_of(rule)) is not None and keys not in wanted:
+            wanted[keys] = F.when(counted[rule.name], hashed(keys[0]))
+    if not wanted or not _is_cheap(frame, len(wanted)):
+        return None
+    narrow = frame.select(*(column.alias(f"key_{at}") for at, column in enumerate(wanted.values())))
+    table = _to_arrow(narrow)
+    found = {keys: _repeated(table.column(at)) for at, keys in enumerate(wanted)}
+    return None if any(len(each) > MOST_REPEATED for each in found.values()) else found
+
+
+def with_counts(frame: DataFrame, columns: Sequence[str], repeats: Sequence[tuple[int, int]], marker: str) -> DataFrame:
+    """The frame with the number of rows that share each row's key in a column; NULL where it stands alone."""
+    if not repeats:
+        return frame.withColumn(marker, F.lit(None).cast("long"))
+    said = ",".join(f"{key}:{rows}" for key, rows in repeats)
+    name, pair = f"{marker}_key", F.split("pair", ":")
+    pairs = frame.sparkSession.range(1).select(F.explode(F.split(F.lit(said), ",")).alias("pair"))
+    known = pairs.select(pair[0].cast("long").alias(name), pair[1].cast("long").alias(marker))
+    return frame.join(F.broadcast(known), hashed(columns) == F.col(name), "left").drop(name)
+
+
+def hashed(columns: Sequence[str]) -> Column:
+    """The key as 64 bits, NULL where a part of it is."""
+    is_whole = reduce(and_, (value_of(column).isNotNull() for column in columns))
+    return F.when(is_whole, F.xxhash64(*map(value_of, columns)))
+
+
+def _is_cheap(frame: DataFrame, times: int) -> bool:
+    """Whether the rows lie in few enough columnar files that have few enough of them."""
+    files = frame.inputFiles()
+    if not files or len(files) > MOST_FILES or not all(file.endswith(COLUMNAR) for file in files):
+        return False
+    try:
+        return _rows(files) * times <= MOST_KEYS
+    except (OSError, pa.ArrowException, ValueError) as error:
+        log.info("repeated keys are found by windows", because=str(error))
+        return False
+
+
+def _rows(files: Sequence[str]) -> int:
+    from urllib.parse import unquote
+
+    from pyarrow import dataset
+
+    rows = 0
+    for file in files:
+        system, path = filesystem(unquote(file))
+        kind = "orc" if file.endswith(".orc") else "parquet"
+        rows += dataset.dataset(path, filesystem=system, format=kind).count_rows()
+    return rows
+
+
+def _to_arrow(frame: DataFrame) -> pa.Table:
+    if (public := getattr(type(frame), "toArrow", None)) is not None:  # since Spark 4
+        whole: pa.Table = public(frame)
+        return whole
+    batches: list[pa.RecordBatch] = frame._collect_as_arrow()
+    return pa.Table.from_batches(batches, pa.schema([(name, pa.int64()) for name in frame.columns]))
+
+
+def _repeated(keys: pa.ChunkedArray) -> list[tuple[int, int]]:
+    import numpy as np
+
+    values: np.ndarray[Any, Any] = keys.drop_null().to_numpy()
+    values = np.sort(values)
+    if not len(values):
+        return []
+    starts = np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1])))
+    counts = np.diff(np.append(starts, len(values)))
+    several = counts > 1
+    return list(zip(values[starts[several]].tolist(), counts[several].tolist(), strict=True))
