@@ -318,7 +318,9 @@ def _stops(result: RuleResult, at_most: float | None) -> str | None:
     if at_most is not None:
         if result.share <= at_most:
             return None
-        return f"{result.rule} ({result.violations:,} of {result.rows:,} rows, at most {at_most:.4%} are tolerated)"
+        return (
+            f"{result.rule} ({result.violations:,} of {result.rows:,} rows, at most {at_most * 100:g}% are tolerated)"
+        )
     return f"{result.rule} ({result.message or f'{result.violations:,} rows'})"
 
 

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.lake.rule_results import RuleResult
+from lakeloop.quality.joined_rules import ReadTable
 from lakeloop.quality.judgement import DROPPED, REASONS, VERDICT, has_failed, judge
 from lakeloop.quality.measurement import (
     States,
@@ -17,7 +18,6 @@ from lakeloop.quality.measurement import (
     whole_parts,
     whole_states,
 )
-from lakeloop.quality.reference_rules import ReadTable
 from lakeloop.quality.rule import Rule
 from lakeloop.quality.rule_set import Compiled, compile_rules, measures_of, refuse_tables
 

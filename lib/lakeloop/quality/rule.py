@@ -11,11 +11,11 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from lakeloop.core.documents import Declaration, unknown_key
 from lakeloop.core.durations import Duration
-from lakeloop.quality import keyed_rules, measured_rules, reference_rules, rules
+from lakeloop.quality import joined_rules, keyed_rules, measured_rules, rules
 from lakeloop.quality.horizon import BATCH, Horizon
 from lakeloop.quality.judgement import Severity
 
-Family = Literal["row", "keyed", "reference", "measured"]
+Family = Literal["row", "keyed", "joined", "measured"]
 ROW_RULES: tuple[Callable[..., Any], ...] = (
     rules.is_not_null,
     rules.is_not_blank,
@@ -28,7 +28,7 @@ ROW_RULES: tuple[Callable[..., Any], ...] = (
 FAMILIES: Mapping[Family, tuple[Callable[..., Any], ...]] = {
     "row": ROW_RULES,
     "keyed": keyed_rules.RULES,
-    "reference": reference_rules.RULES,
+    "joined": joined_rules.RULES,
     "measured": measured_rules.RULES,
 }
 KINDS: Mapping[str, Callable[..., Any]] = {
@@ -43,7 +43,7 @@ ANY_RULE = ("name", "severity", "filter", "owner", "description", "tags")
 OPTIONS: Mapping[Family, tuple[str, ...]] = {
     "row": (*ANY_RULE, "at_most"),
     "keyed": (*ANY_RULE, "at_most", "horizon", "event_time"),
-    "reference": (*ANY_RULE, "at_most"),
+    "joined": (*ANY_RULE, "at_most"),
     "measured": (*ANY_RULE, "horizon", "per", "event_time"),
 }
 WITHIN_TIME = ("is_unique", "is_primary_key")

@@ -16,10 +16,10 @@ from pyspark.sql import functions as F
 from lakeloop.core.documents import Declaration
 from lakeloop.core.errors import TableError
 from lakeloop.quality.arrival import IS_NEW, POSITION, SOUND, after_earlier, arrival
+from lakeloop.quality.joined_rules import ReadTable
 from lakeloop.quality.judgement import Finding, judge
 from lakeloop.quality.keyed_rules import Among
 from lakeloop.quality.measures import Measure
-from lakeloop.quality.reference_rules import ReadTable, references
 from lakeloop.quality.repeats import count_repeats, keys_of, with_counts
 from lakeloop.quality.rule import KINDS, Rule
 
@@ -116,10 +116,9 @@ def compile_rules(
     frame = _with_keyed(frame, declared, violations, counted, in_order_of, may_reread=may_reread)
     frame = frame.where(IS_NEW) if IS_NEW in frame.columns else frame
     for index, rule in enumerate(declared):
-        if rule.family == "reference":
-            frame, violations[rule.name] = references(
-                frame, **rule.parameters, read_table=read_table, marker=f"_rule_{index}"
-            )
+        if rule.family == "joined":
+            given = {"read_table": read_table, "counted": counted, "marker": f"_rule_{index}"}
+            frame, violations[rule.name] = _made(rule, frame=frame, **given)
     findings = [
         Finding(rule.name, _where(rule, violations[rule.name]), rule.severity, rule.columns)
         for rule in declared
@@ -141,8 +140,7 @@ def measures_of(
     counted = F.lit(True) if counted is None else counted
     looked_at = {rule.name: counted if (is_it := _filter(rule)) is None else counted & is_it for rule in measured}
     return {
-        rule.name: _measure(rule, frame=frame, looked_at=looked_at[rule.name], read_table=read_table)
-        for rule in measured
+        rule.name: _made(rule, frame=frame, looked_at=looked_at[rule.name], read_table=read_table) for rule in measured
     }
 
 
@@ -224,9 +222,8 @@ def _require_columns(rule: Rule, frame: DataFrame) -> None:
             raise TableError(f"rule {rule.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
 
 
-def _measure(rule: Rule, **given: Any) -> Measure:
-    """The measure of a rule, whose function is given what its signature asks for."""
+def _made(rule: Rule, **given: Any) -> Any:
+    """What the function of a rule makes, which is given what its signature asks for."""
     function = KINDS[rule.kind]
     wanted = inspect.signature(function).parameters
-    made: Measure = function(**rule.parameters, **{name: each for name, each in given.items() if name in wanted})
-    return made
+    return function(**rule.parameters, **{name: each for name, each in given.items() if name in wanted})
