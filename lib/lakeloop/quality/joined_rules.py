@@ -90,7 +90,6 @@ def is_no_outlier(
     outside of the quartiles (Tukey, 1977). `mad`: 0.6745 |x - median| / MAD is at most `times` (3.5; Iglewicz and
     Hoaglin, 1993). The usual numbers are declared (`baseline: {median: 10, mad: 2}`), and then each row is judged by
     itself; or taken from the batch, which reads the column once more, quartiles and medians to a rank of 1 / 10,000.
-    Raises TableError for a baseline without the numbers of the method.
     """
     number = F.expr(f"try_cast({quoted(column)} AS double)")
     low, high = NUMBERS[method]
@@ -99,10 +98,7 @@ def is_no_outlier(
         renamed = usual.select(F.struct(F.col(low), F.col(high)).alias(marker))
         frame, middle, spread = frame.crossJoin(F.broadcast(renamed)), F.col(marker)[low], F.col(marker)[high]
     else:
-        one, other = getattr(baseline, low), getattr(baseline, high)
-        if one is None or other is None:
-            raise TableError(f"is_no_outlier: the method {method} needs a baseline with {low} and {high}")
-        middle, spread = F.lit(one), F.lit(other)
+        middle, spread = F.lit(getattr(baseline, low)), F.lit(getattr(baseline, high))
     factor = F.lit(TIMES[method] if times is None else times)
     if method == "iqr":
         bounds = middle - factor * (spread - middle), spread + factor * (spread - middle)

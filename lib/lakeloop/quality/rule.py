@@ -162,6 +162,21 @@ class Rule(Declaration):
             raise _wrong(f"{self.kind}: it does not add up over batches, so it has neither horizon nor per")
         return self
 
+    @model_validator(mode="after")
+    def _says_something(self) -> "Rule":
+        given = self.parameters
+        low, high = given.get("min"), given.get("max")
+        if low is not None and high is not None and low > high:
+            raise _wrong(f"{self.kind}: min {low:g} is above max {high:g}, so nothing could hold")
+        if self.family == "measured" and "min" in given and low is None and high is None:
+            raise _wrong(f"{self.kind}: give min, max or both; without them everything holds")
+        usual = given.get("baseline")
+        if isinstance(usual, joined_rules.Usual):
+            missing = [name for name in joined_rules.NUMBERS[given["method"]] if getattr(usual, name) is None]
+            if missing:
+                raise _wrong(f"{self.kind}: the method {given['method']} needs a baseline with {', '.join(missing)}")
+        return self
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The YAML form: one key per kind, with the kind's parameters and the options of its family."""
