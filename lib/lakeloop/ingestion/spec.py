@@ -3,8 +3,8 @@
 import datetime as dt
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from lakeloop.core.config import Project
 from lakeloop.core.documents import Declaration
@@ -27,6 +27,7 @@ from lakeloop.ingestion.table_spec import ColumnSpec, Keep, Tag, refuse_unkeepab
 from lakeloop.ingestion.transforms import Dedupe, Survive, Transform
 from lakeloop.lake.views import ROUTE
 from lakeloop.quality import Rule
+from lakeloop.quality.contradictions import find_contradictions
 
 
 class Retry(Declaration):
@@ -65,6 +66,21 @@ class PipelineSpec(Declaration):
         if self.keep:
             refuse_unkeepable(self.keep, {target.mode for target in self.sink.targets})
         return self
+
+    @field_validator("rules")
+    @classmethod
+    def _can_hold_together(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        if wrong := find_contradictions(rules):
+            details = [
+                InitErrorDetails(
+                    type=PydanticCustomError("rules", "{text}", {"text": each.text}),
+                    loc=(max(each.places),),
+                    input={},
+                )
+                for each in wrong
+            ]
+            raise ValidationError.from_exception_data("rules", details)
+        return rules
 
     @field_validator("sink")
     @classmethod

@@ -11,10 +11,11 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TableError
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.named_columns import ColumnNames
+from lakeloop.quality.row_rules.columns import value_of
 
 ReadTable = Callable[[str], DataFrame]
-Columns = Annotated[list[str], Field(min_length=1)]
+Columns = ColumnNames
 
 
 def _as_text(columns: Sequence[str]) -> Column:

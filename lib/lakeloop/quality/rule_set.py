@@ -14,20 +14,13 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.documents import Declaration, unknown_key
 from lakeloop.core.errors import TableError
-from lakeloop.quality import dataset_rules, rules
+from lakeloop.quality import dataset_rules
 from lakeloop.quality.dataset_rules import ReadTable
 from lakeloop.quality.judgement import Finding, Severity, judge
-from lakeloop.quality.rules import quoted
+from lakeloop.quality.named_columns import columns_read
+from lakeloop.quality.row_rules import ROW_RULES
+from lakeloop.quality.sql_conditions import Condition
 
-ROW_RULES: tuple[Callable[..., Column], ...] = (
-    rules.is_not_null,
-    rules.is_not_blank,
-    rules.is_in_range,
-    rules.is_in,
-    rules.matches,
-    rules.has_length,
-    rules.is_not_ahead,
-)
 COUNTING_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (
     dataset_rules.is_unique,
     dataset_rules.occurs_at_most,
@@ -66,7 +59,9 @@ class Rule(Declaration):
     parameters: dict[str, Any]
     name: str = Field(description="Reason code; by default the column and the kind")
     severity: Severity = "error"
-    filter: str | None = Field(default=None, description="SQL condition; rows where it is not true are not judged")
+    filter: Condition | None = Field(
+        default=None, description="SQL condition; rows where it is not true are not judged"
+    )
     owner: str | None = None
     description: str | None = None
 
@@ -92,10 +87,10 @@ class Rule(Declaration):
         except ValidationError as error:
             first_problem = error.errors()[0]
             where = ".".join(str(part) for part in first_problem["loc"])
-            text = f"{kind}: {where + ': ' if where else ''}{first_problem['msg']}"
+            text = f"{kind}: {where + ': ' if where else ''}{first_problem['msg'].removeprefix('Value error, ')}"
             raise PydanticCustomError("rule", "{text}", {"text": text}) from error
         parameters = {name: getattr(checked, name) for name in wanted}
-        columns = parameters.get("columns") or [parameters["column"]]
+        columns = columns_read(KINDS[kind], parameters)
         if (keys := parameters.get("keys")) is not None and len(keys) != len(columns):
             raise PydanticCustomError("rule", "references: keys and columns are as many, in the same order")
         return {"name": f"{'_'.join(columns)}_{kind}", **options, "kind": kind, "parameters": parameters}
@@ -117,7 +112,7 @@ class Rule(Declaration):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the rule looks at."""
-        return tuple(self.parameters.get("columns") or [self.parameters["column"]])
+        return columns_read(KINDS[self.kind], self.parameters)
 
     @property
     def table(self) -> str | None:
@@ -179,4 +174,4 @@ def rules_version(declared: Sequence[Rule]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-__all__ = ["KINDS", "ReadTable", "Rule", "findings_of", "judge_rules", "quoted", "rules_version"]
+__all__ = ["KINDS", "ReadTable", "Rule", "findings_of", "judge_rules", "rules_version"]
