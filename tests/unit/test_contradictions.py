@@ -47,7 +47,10 @@ def values(kind: str, *allowed: Any, name: str = "v", **options: Any) -> dict[st
             "a_has_length can hold for no value: a would have at least 5 and at most 3 characters",
         ),
         (
-            [{"has_size": {"column": "a", "min": 2, "name": "s"}}, {"has_size": {"column": "A", "max": 1, "name": "t"}}],
+            [
+                {"has_size": {"column": "a", "min": 2, "name": "s"}},
+                {"has_size": {"column": "A", "max": 1, "name": "t"}},
+            ],
             "s and t contradict each other: a would have at least 2 elements, and A would have at most 1 elements",
         ),
         (

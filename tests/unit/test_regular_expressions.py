@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lakeloop.quality import Rule
-from lakeloop.quality.regular_expressions import _refused_end, _spelled, checked
+from lakeloop.quality.regular_expressions import checked, refused_end, spelled
 from lakeloop.quality.regular_expressions.ambiguity import Search
 from lakeloop.quality.regular_expressions.automata import automaton_of
 from lakeloop.quality.regular_expressions.syntax import Reader
@@ -40,7 +40,14 @@ EXPONENTIAL = [
     r"(a|a){30}",
     r"(.*a){20}",
 ]
-POLYNOMIAL = [r".*.*.*.*x", r"a*a*a*a*b", r"\s*\s*[a\s]*[b\s]*;", r"(.*),(.*),(.*),(.*)"]
+POLYNOMIAL = [
+    r".*error.*timeout.*host.*",
+    r".*a.*b.*c.*d",
+    r".*.*.*.*x",
+    r"a*a*a*a*b",
+    r"\s*\s*[a\s]*[b\s]*;",
+    r"(.*),(.*),(.*),(.*)",
+]
 INNOCENT = [
     r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}",
     r"[^\s@]+@[^\s@]+\.[^\s@]+",
@@ -72,6 +79,8 @@ OF_JAVA = [
     r"(a++)+",
     r"(?>a+)+b",
     r"(?:[^a]++|a)*+b",
+    r"(?>.*?error)(?>.*?timeout)(?>.*?host).*",
+    r"([A-Z]++-?)+[0-9]+",
     r"[a-z&&[^aeiou]]+",
     r"\p{Lu}\p{L}*",
     r"\p{IsLatin}+|\P{InGreek}",
@@ -164,9 +173,9 @@ def slow_text(pattern: str, rounds: int) -> str | None:
     reader = Reader(pattern)
     automaton = automaton_of(reader.read())
     found = Search(automaton, ends_freely=False).exponential()
-    if found is None or (end := _refused_end(automaton, found, reader.alphabet)) is None:
+    if found is None or (end := refused_end(automaton, found.steps(30), reader.alphabet)) is None:
         return None
-    return _spelled(found.before, reader.alphabet) + _spelled(found.round, reader.alphabet) * rounds + end
+    return spelled(found.steps(rounds), reader.alphabet) + end
 
 
 @pytest.mark.parametrize("pattern", EXPONENTIAL)
@@ -179,6 +188,19 @@ def test_a_pattern_whose_ways_double_is_refused(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", POLYNOMIAL)
 def test_a_pattern_of_three_loops_too_many_is_refused(pattern: str) -> None:
     assert "as many ways as the power 3 of its length" in refusal(pattern)
+
+
+def test_what_is_tried_grows_by_the_degree_that_is_told() -> None:
+    reader = Reader(".*a.*b.*c.*d")
+    automaton = automaton_of(reader.read())
+    found = Search(automaton, ends_freely=False).polynomial()
+    assert found is not None
+    assert found.degree == 3
+    end = refused_end(automaton, found.steps(30), reader.alphabet)
+    assert end is not None
+    texts = [spelled(found.steps(rounds), reader.alphabet) + end for rounds in (10, 20)]
+    fewer, more = (Matcher(".*a.*b.*c.*d", 2_000_000).tried(text) for text in texts)
+    assert 6 <= more / fewer <= 16, (fewer, more)  # twice the length takes eight times as long, and the scans more
 
 
 @pytest.mark.parametrize("pattern", INNOCENT + OF_JAVA)
@@ -233,7 +255,13 @@ def test_the_message_names_the_part_an_example_and_the_remedy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inside", "where"), [(r"(?>(a+)+b)c", "(a+)+b"), (r"x(?=(a+)+b)", "(a+)+b"), (r"((a|a)+b)*+", "((a|a)+b)*")]
+    ("inside", "where"),
+    [
+        (r"(?>(a+)+b)c", "(a+)+b"),
+        (r"x(?=(a+)+b)", "(a+)+b"),
+        (r"((a|a)+b)*+", "((a|a)+b)*"),
+        (r"(?:(?>a)|a)+b", "(?:(?>a)|a)+"),
+    ],
 )
 def test_atomic_parts_and_looks_are_judged_by_themselves(inside: str, where: str) -> None:
     assert refusal(inside).startswith(f"`{where}` can take the same text")

@@ -19,7 +19,7 @@ from lakeloop.quality.dataset_rules import ReadTable
 from lakeloop.quality.judgement import Finding, Severity, judge
 from lakeloop.quality.named_columns import columns_read
 from lakeloop.quality.row_rules import ROW_RULES
-from lakeloop.quality.sql_conditions import Condition
+from lakeloop.quality.sql_conditions import Condition, columns_of
 
 COUNTING_RULES: tuple[Callable[..., tuple[DataFrame, Column]], ...] = (
     dataset_rules.is_unique,
@@ -128,8 +128,9 @@ class Rule(Declaration):
         self, frame: DataFrame, *, counted: Column, read_table: ReadTable, marker: str
     ) -> tuple[DataFrame, Finding]:
         """The frame with what the rule needs added, and the finding. Raises TableError for a column that is missing."""
-        for column in self.columns:
-            if column not in frame.columns:
+        there = {name.lower() for name in frame.columns}
+        for column in (*self.columns, *(columns_of(self.filter) if self.filter else ())):
+            if column.lower() not in there:
                 raise TableError(f"rule {self.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
         if (count := KINDS[self.kind]) in COUNTING_RULES:
             if self.filter is not None:

@@ -59,22 +59,23 @@ def slowness(part: Node, alphabet: Alphabet, *, ends_freely: bool = False) -> tu
         if ambiguity is None or ambiguity.degree is None or ambiguity.degree <= HARMLESS:
             return None
         ways = f"as many ways as the power {ambiguity.degree} of its length"
-    end = _refused_end(automaton, ambiguity, alphabet)
+    steps = ambiguity.steps(ROUNDS)
+    end = refused_end(automaton, steps, alphabet)
     if end is None and not ends_freely:
         return None  # whatever follows, the pattern takes it, so nothing is tried twice
-    rounds = ROUNDS if ambiguity.degree is None else ROUNDS * 100
-    text = _spelled(ambiguity.before, alphabet) + _spelled(ambiguity.round, alphabet) * rounds + (end or "")
+    text = spelled(steps, alphabet) + (end or "")
     place = _innermost(part, automaton, ambiguity, ends_freely=ends_freely)
     return place, text if len(text) <= 80 else f"{text[:60]}…{text[-10:]}", ways
 
 
-def _spelled(letters: tuple[int, ...], alphabet: Alphabet) -> str:
+def spelled(letters: tuple[int, ...], alphabet: Alphabet) -> str:
+    """A text of these sets of letters, one of each."""
     return "".join(map(alphabet.first, letters))
 
 
-def _refused_end(automaton: Automaton, ambiguity: Ambiguity, alphabet: Alphabet) -> str | None:
+def refused_end(automaton: Automaton, steps: tuple[int, ...], alphabet: Alphabet) -> str | None:
     """What to put behind the rounds so that the pattern does not take the whole: nothing, or one character."""
-    first, *rest = [*ambiguity.before, *ambiguity.round * ROUNDS]
+    first, *rest = steps
     places = {place for place in automaton.whole.first if automaton.letters[place] & first & -first}
     for letters in rest:
         places = _after(automaton, places, letters & -letters)

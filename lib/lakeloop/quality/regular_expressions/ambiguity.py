@@ -20,12 +20,15 @@ STEPS = 400_000
 
 @dataclass(frozen=True)
 class Ambiguity:
-    """Positions of a loop, and what it takes: after `before`, `round` once more gives as many ways again, or more."""
+    """Positions of loops, and what they take: what leads to each, and a round that gives more ways each time."""
 
     places: frozenset[int]
-    before: Steps
-    round: Steps
+    rounds: tuple[tuple[Steps, Steps], ...]
     degree: int | None = None  # of a polynomial; None for exponential
+
+    def steps(self, times: int) -> Steps:
+        """What takes long: every round so often, one behind the other."""
+        return tuple(letters for before, again in self.rounds for letters in (*before, *again * times))
 
 
 class Search:
@@ -67,7 +70,7 @@ class Search:
         for loop in self.loops:
             doubled = self._doubled(loop) or self._forked(loop)
             if doubled is not None and (before := self.before(doubled[0])) is not None:
-                return Ambiguity(frozenset(loop), before, doubled[1])
+                return Ambiguity(frozenset(loop), ((before, doubled[1]),))
         return None
 
     def _doubled(self, loop: set[int]) -> tuple[int, Steps] | None:
@@ -83,6 +86,12 @@ class Search:
         regions = {self.made.regions[place] for place in places}
         return len(regions) == 1 and None not in regions
 
+    def _is_no_choice(self, place: int, one: int, other: int) -> bool:
+        """Whether an atomic part settles which of two ways is taken: both enter it, or one stays in it."""
+        region = self.made.regions[place]
+        stays = region is not None and region in {self.made.regions[one], self.made.regions[other]}
+        return stays or self._is_settled(one, other)
+
     def _within(self, loop: set[int]) -> Callable[[int], Iterable[tuple[int, int]]]:
         return lambda place: [(target, letters) for target, letters in self.after(place) if target in loop]
 
@@ -96,7 +105,7 @@ class Search:
             for one, letters in known[pair[0]]:
                 for other, others in known[pair[1]]:
                     both = letters & others
-                    is_split = pair[0] == pair[1] and one != other and self._is_settled(one, other)
+                    is_split = pair[0] == pair[1] and one != other and self._is_no_choice(pair[0], one, other)
                     if both and not is_split:
                         found.append(((one, other), both))
             return found
@@ -118,7 +127,7 @@ class Search:
     def polynomial(self) -> Ambiguity | None:
         """The longest chain of loops that share a text, with its degree; None where there is none."""
         loops = [loop for loop in self.loops if not any(self.made.bounded[place] for place in loop)]
-        shares: dict[tuple[int, int], tuple[int, Steps]] = {}
+        shares: dict[tuple[int, int], tuple[int, int, Steps]] = {}
         reach = [self._reached(loop) for loop in loops]
         for one, first in enumerate(loops):
             for other, second in enumerate(loops):
@@ -130,8 +139,11 @@ class Search:
         links = [shares[pair] for pair in pairwise(chain) if pair in shares]
         if (before := self.before(links[0][0])) is None:
             return None
-        places = frozenset(place for one in chain for place in loops[one])
-        return Ambiguity(places, before, links[0][1], degree)
+        rounds = [(before, links[0][2])]
+        for (_, last, _), (start, _, again) in pairwise(links):
+            there = path(last, start.__eq__, self.after) if last != start else []
+            rounds.append((tuple(letters for _, letters in there or []), again))
+        return Ambiguity(frozenset(place for one in chain for place in loops[one]), tuple(rounds), degree)
 
     def _reached(self, loop: set[int]) -> set[int]:
         found, waiting = set[int](), list(loop)
@@ -142,10 +154,10 @@ class Search:
                     waiting.append(target)
         return found
 
-    def _shared(self, first: set[int], second: set[int], reached: set[int]) -> tuple[int, Steps] | None:
+    def _shared(self, first: set[int], second: set[int], reached: set[int]) -> tuple[int, int, Steps] | None:
         in_first, in_second = self._within(first), self._within(second)
-        if any(self._is_settled(one, other) for one in first for other in second):
-            return None
+        if self._is_settled(*first):
+            return None  # whether to stay is settled as soon as the part has matched
 
         def after(three: tuple[int, int, int]) -> list[tuple[tuple[int, int, int], int]]:
             pairs = [
@@ -165,7 +177,7 @@ class Search:
         for one in first:
             for other in second:
                 if steps := path((one, one, other), (one, other, other).__eq__, after):
-                    return one, tuple(letters for _, letters in steps)
+                    return one, other, tuple(letters for _, letters in steps)
         return None
 
 
