@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from chispa import assert_df_equality
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import Column, SparkSession
 
@@ -87,33 +87,33 @@ def test_a_long_set_is_shown_in_part(spark: SparkSession) -> None:
     assert message == f"a: found 99, expected one of {', '.join(map(str, range(20)))} and 3 more"
 
 
-@pytest.mark.parametrize(
-    ("pattern", "value", "is_matched"),
-    [
-        (r"\w+@\w+\.org", "a@b.org", True),
-        (r"\w+@\w+\.org", "a@b.org\n", False),
-        (r"\w+@\w+\.org", " a@b.org", False),
-        (r"\w+@\w+\.org$", "a@b.org\n", False),
-        (r"^\d{4}-[A-Z]{5}$", "0001-ABCDE", True),
-        (r"a|b", "b", True),
-        (r"a|b", "ab", False),
-        (r".*", "", True),
-        (r".+", "", False),
-        (r".*", "a\nb", False),
-        (r"(?s).*", "a\nb", True),
-        ("(?x) a b # two\n", "ab", True),
-        (r"\p{L}+", "Ωж", True),
-    ],
-)
-def test_a_pattern_is_about_the_whole_text(spark: SparkSession, pattern: str, value: str, is_matched: bool) -> None:
-    like, unlike = (
-        f"a: found {value}, expected a text like {pattern}",
-        f"a: found {value}, expected no text like {pattern}",
-    )
-    frame = spark.createDataFrame([(value,), (None,)], "a string").coalesce(1)
-    rows = frame.select(matches("a", pattern), does_not_match("a", pattern)).collect()
-    assert tuple(rows[0]) == ((None, unlike) if is_matched else (like, None))
-    assert tuple(rows[1]) == (None, None)
+PATTERNS = [
+    (r"\w+@\w+\.org", "a@b.org", True),
+    (r"\w+@\w+\.org", "a@b.org\n", False),
+    (r"\w+@\w+\.org", " a@b.org", False),
+    (r"\w+@\w+\.org$", "a@b.org\n", False),
+    (r"^\d{4}-[A-Z]{5}$", "0001-ABCDE", True),
+    (r"a|b", "b", True),
+    (r"a|b", "ab", False),
+    (r".*", "", True),
+    (r".+", "", False),
+    (r".*", "a\nb", False),
+    (r"(?s).*", "a\nb", True),
+    ("(?x) a b # two\n", "ab", True),
+    (r"\p{L}+", "Ωж", True),
+]
+
+
+def test_a_pattern_is_about_the_whole_text(spark: SparkSession) -> None:
+    columns = ", ".join(f"c{place} string" for place in range(len(PATTERNS)))
+    frame = spark.createDataFrame([[value for _, value, _ in PATTERNS], [None] * len(PATTERNS)], columns).coalesce(1)
+    for rule, what, refused in ((matches, "a", False), (does_not_match, "no", True)):
+        rows = frame.select(*(rule(f"c{place}", pattern) for place, (pattern, _, _) in enumerate(PATTERNS))).collect()
+        assert list(rows[0]) == [
+            f"c{place}: found {value}, expected {what} text like {pattern}" if is_matched is refused else None
+            for place, (pattern, value, is_matched) in enumerate(PATTERNS)
+        ]
+        assert list(rows[1]) == [None] * len(PATTERNS)
 
 
 def test_has_length_counts_characters(spark: SparkSession) -> None:
@@ -193,45 +193,49 @@ def test_null_holds_but_where_a_value_is_asked_for(spark: SparkSession) -> None:
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=12)
-HOSTILE = [
-    "a.b",
-    "`",
-    "``",
-    "a`b",
-    "'",
-    '"',
-    "a') OR 1=1 --",
-    "$1",
-    "\\",
-    "%",
-    "{0}",
-    "a b",
-    "*",
-    "ä\n",
-    "a\u200b",
-    "?",
-]
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.one_of(NAMES, st.sampled_from(HOSTILE)), min_size=2, max_size=2, unique_by=str.lower))
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(["a.b`c", "a') OR 1=1 --"])
+@example(["$1\\'\"%s{0}", "*"])
+@given(st.lists(NAMES, min_size=2, max_size=2, unique_by=str.lower))
 def test_a_name_is_data_in_every_rule_and_in_every_message(spark: SparkSession, names: list[str]) -> None:
     column, other = names
     if any("${" in name for name in names):
         return  # refused, see below
     schema = f"{quoted(column)} string, {quoted(other)} string"
-    frame = spark.createDataFrame([("v", None), ("v", "w")], schema)
-    declared = every_rule(column, other)
-    rows = frame.select(*(violation.alias(kind) for kind, violation in compiled(declared).items())).collect()
-    alone = {"is_null", "is_in_range", "is_castable", "is_email", "is_json", "is_date", "is_between", "matches"}
-    for kind in alone:
+    frame = spark.createDataFrame([("v", None), ("v", "w")], schema).coalesce(1)
+    rules = compiled(every_rule(column, other))
+    rows = frame.select(*(violation.alias(kind) for kind, violation in rules.items())).collect()
+    for kind in ("is_null", "is_in_range", "is_castable", "is_email", "is_json", "is_date", "is_between", "matches"):
         assert rows[0][kind].startswith(f"{column}: found v, expected "), kind
     assert rows[0]["are_all_or_none"].startswith(f"{column}, {other}: found v, NULL, expected ")
     assert rows[1]["adds_up"].startswith(f"{column}, {other}: found v, w, expected {column} = {other} + {column}")
     assert rows[1]["sql"].startswith(f"{', '.join(sorted(names))}: found ")
     assert rows[1]["compares"] is None
-    judged = judge_rules(frame, [Rule.model_validate({kind: given}) for kind, given in declared.items()])
-    assert judged.where("_verdict = 'quarantined'").count() == 2
+
+
+def test_a_verdict_on_columns_of_hostile_names(spark: SparkSession) -> None:
+    names = ["a.b`c", "a') OR 1=1 --", "x\n'\"\\"]
+    frame = spark.createDataFrame([("v", "w", None)], ", ".join(f"{quoted(name)} string" for name in names))
+    declared = [{"is_in": {"column": name, "values": ["v"], "filter": f"{quoted(name)} > 'a'"}} for name in names]
+    declared.append({"is_not_null": {"column": names[2], "severity": "warn"}})
+    (row,) = judge_rules(frame, [Rule.model_validate(each) for each in declared]).collect()
+    assert [tuple(reason) for reason in row["_reasons"]] == [
+        ("a') OR 1=1 --_is_in", "a') OR 1=1 --: found w, expected one of v"),
+        (f"{names[2]}_is_not_null", f"{names[2]}: found NULL, expected a value"),
+    ]
+
+
+def test_a_column_that_is_missing_is_named_wherever_a_rule_looks(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([("v",)], "A string")
+    for declared in (
+        {"sql": "a > b"},
+        {"is_not_null": {"column": "a", "filter": "b = 1"}},
+        {"have_one_of": ["a", "b"]},
+    ):
+        with pytest.raises(TableError, match="no column 'b'; the row has A"):
+            judge_rules(frame, [Rule.model_validate(declared)])
 
 
 def test_a_name_that_spark_would_replace_is_refused_where_sql_is_needed(spark: SparkSession) -> None:
@@ -252,10 +256,10 @@ def test_a_good_row_costs_a_condition_and_no_message(spark: SparkSession) -> Non
     assert "*(1) Filter" in plan
 
 
-@pytest.mark.parametrize("kind", [rule.__name__ for rule in ROW_RULES if rule.__name__ not in {"has_size", "is_json"}])
-def test_spark_compiles_the_condition_into_its_stage(spark: SparkSession, kind: str) -> None:
+def test_spark_compiles_every_condition_but_those_on_json_into_its_stage(spark: SparkSession) -> None:
     frame = spark.createDataFrame([("v", "w")], "a string, b string")
-    plan = frame.where(compiled({kind: every_rule("a", "b")[kind]})[kind].isNotNull())
-    text = plan._jdf.queryExecution().executedPlan().toString()
-    assert text.startswith("*(1) "), text[:200]
-    assert plan.count() in {0, 1}
+    plans = {
+        kind: frame.where(violation.isNotNull())._jdf.queryExecution().executedPlan().toString()
+        for kind, violation in compiled(every_rule("a", "b")).items()
+    }
+    assert {kind for kind, plan in plans.items() if not plan.startswith("*(1) ")} == {"is_json"}

@@ -130,7 +130,7 @@ DOCUMENTS = st.recursive(
 )
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(DOCUMENTS, min_size=20, max_size=40))
 def test_what_python_writes_is_json_and_a_part_of_it_is_not(spark: SparkSession, documents: list[Any]) -> None:
     texts = [json.dumps(document) for document in documents]
@@ -146,7 +146,7 @@ def in_python(pattern: str) -> re.Pattern[str]:
 GROUP = st.sampled_from(["0", "1", "ab", "ffff", "12345", "", "g"])
 
 
-@settings(max_examples=1500)
+@settings(max_examples=500)
 @given(st.lists(GROUP, min_size=1, max_size=10).map(":".join) | st.ip_addresses(v=6).map(str))
 def test_an_address_of_version_6_is_one_to_python_as_well(text: str) -> None:
     for written in (text, f"{text}:1.2.3.4", f"{text}.1"):
@@ -168,7 +168,7 @@ def test_an_address_of_version_4_is_one_to_python_as_well(text: str) -> None:
     assert (in_python(formats.IPV4).fullmatch(text) is not None) is is_address
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(urls().map(lambda url: url.encode("ascii", "ignore").decode()), min_size=30, max_size=60))
 def test_urls_of_the_standard_are_taken(spark: SparkSession, addresses: list[str]) -> None:
     assert violating(spark, "string", addresses, is_url("a")) == []

@@ -111,7 +111,7 @@ def test_is_date_wants_a_day_of_the_calendar(
     assert violating(spark, "string", [*good, *bad], is_date("a", format_)) == bad
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(1890, 2110), st.integers(0, 13), st.integers(0, 32)), min_size=50, max_size=80))
 def test_the_days_of_the_calendar_are_those_of_python(spark: SparkSession, days: list[tuple[int, int, int]]) -> None:
     def is_day(year: int, month: int, day: int) -> bool:

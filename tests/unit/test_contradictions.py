@@ -121,6 +121,7 @@ def test_what_contradicts_itself_is_told_with_names_and_reason(rules: list[dict[
         [values("is_in", "a", "b"), values("is_not_in", "a", name="w")],
         [{"is_null": "a"}, values("is_in", 1)],
         [{"is_null": "a"}, {"is_not_null": "b"}],
+        [{"is_email": "a"}, {"is_email": {"column": "a", "name": "again"}}],
         [
             {"is_between": {"column": "a", "since": "2026-01-01"}},
             {"is_between": {"column": "a", "until": "2026-01-02", "name": "n"}},

@@ -39,6 +39,8 @@ EXPONENTIAL = [
     r"(a?){30}a{30}",
     r"(a|a){30}",
     r"(.*a){20}",
+    r"(?:(?:a?)+b)*c",
+    r"(?:a{1,3}b|aaab)*c",
 ]
 POLYNOMIAL = [
     r".*error.*timeout.*host.*",
@@ -73,6 +75,7 @@ INNOCENT = [
     r"(ab?)*",
     r"[a-z]{1,20}[a-z]{1,20}[a-z]{1,20}[a-z]{1,20}",
     r"\$?\d{1,3}(,\d{3})*(\.\d\d)?",
+    r"[0-9a-f]{128}[0-9a-f]{128}[0-9a-f]{128}[0-9a-f]{128}",
     r"(?i)yes|no",
 ]
 OF_JAVA = [
@@ -82,6 +85,8 @@ OF_JAVA = [
     r"(?>.*?error)(?>.*?timeout)(?>.*?host).*",
     r"([A-Z]++-?)+[0-9]+",
     r"[a-z&&[^aeiou]]+",
+    r"([a-z&&[^b]]|b)+c",
+    r"(?i)x(?-i)(a|A)+b",
     r"\p{Lu}\p{L}*",
     r"\p{IsLatin}+|\P{InGreek}",
     r"(?<y>\d{4})/\k<y>\1",

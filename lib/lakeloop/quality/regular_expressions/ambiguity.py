@@ -86,12 +86,6 @@ class Search:
         regions = {self.made.regions[place] for place in places}
         return len(regions) == 1 and None not in regions
 
-    def _is_no_choice(self, place: int, one: int, other: int) -> bool:
-        """Whether an atomic part settles which of two ways is taken: both enter it, or one stays in it."""
-        region = self.made.regions[place]
-        stays = region is not None and region in {self.made.regions[one], self.made.regions[other]}
-        return stays or self._is_settled(one, other)
-
     def _within(self, loop: set[int]) -> Callable[[int], Iterable[tuple[int, int]]]:
         return lambda place: [(target, letters) for target, letters in self.after(place) if target in loop]
 
@@ -105,7 +99,7 @@ class Search:
             for one, letters in known[pair[0]]:
                 for other, others in known[pair[1]]:
                     both = letters & others
-                    is_split = pair[0] == pair[1] and one != other and self._is_no_choice(pair[0], one, other)
+                    is_split = pair[0] == pair[1] and one != other and self._is_settled(one, other)
                     if both and not is_split:
                         found.append(((one, other), both))
             return found
