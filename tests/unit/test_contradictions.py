@@ -47,6 +47,10 @@ def values(kind: str, *allowed: Any, name: str = "v", **options: Any) -> dict[st
             "a_has_length can hold for no value: a would have at least 5 and at most 3 characters",
         ),
         (
+            [{"has_length": {"column": "a", "min": 1, "max": 0}}],
+            "a_has_length can hold for no value: a would have at least 1 and at most 0 characters",
+        ),
+        (
             [
                 {"has_size": {"column": "a", "min": 2, "name": "s"}},
                 {"has_size": {"column": "A", "max": 1, "name": "t"}},

@@ -122,8 +122,8 @@ def _interval(rule: Rule) -> tuple[str, Interval, str] | None:
     if rule.kind in {"has_length", "has_size"}:
         what = "characters" if rule.kind == "has_length" else "elements"
         most = math.inf if given["max"] is None else given["max"]
-        words = {"min": "at least", "max": "at most"}
-        said = [f"{word} {given[key]}" for key, word in words.items() if given[key]]
+        limits = {"at least": given["min"] or None, "at most": given["max"]}
+        said = [f"{word} {limit}" for word, limit in limits.items() if limit is not None]
         return what, Interval(given["min"], most), f"{column} would have {' and '.join(said)} {what}"
     if rule.kind == "is_between":
         since, until = given["since"] or "", given["until"] or "\uffff"

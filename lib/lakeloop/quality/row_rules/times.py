@@ -1,4 +1,4 @@
-"""Rules on times. A text is a time where it has the whole form: `2025` and `12:30` are none, as they are to Spark."""
+"""Rules on times. A text is a time where it has the whole form: `2025` and `12:30` are none, though casts take them."""
 
 import datetime as dt
 from typing import Annotated, Any
