@@ -6,9 +6,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from lakeloop.quality.row_rules.columns import value_of
 from lakeloop.quality.rule import Rule
-from lakeloop.quality.rules import value_of
-from lakeloop.quality.sql_conditions import columns_of
 
 POSITION, BATCH_ID = "_position", "_batch_id"
 ARRIVED, IS_NEW, SOUND = "_arrived", "_is_new", "_sound"  # of the frame alone, while it is judged
@@ -34,7 +33,7 @@ def after_earlier(
     if earlier is None:
         return frame
     causal = [rule for rule in declared if rule.is_causal]
-    needed = {column for rule in causal for column in (*rule.reads, *(columns_of(rule.filter) if rule.filter else ()))}
+    needed = {column for rule in causal for column in rule.reads}
     types = {field.name: field.dataType for field in frame.schema}
     taken = [
         (value_of(name) if name in earlier.columns else F.lit(None)).cast(types[name]).alias(name)

@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.documents import Declaration, propose
 from lakeloop.core.errors import TableError
-from lakeloop.quality.rules import quoted, value_of
+from lakeloop.quality.named_columns import ColumnName, ColumnNames
+from lakeloop.quality.row_rules.columns import quoted, value_of
 
 ReadTable = Callable[[str], DataFrame]
-Columns = Annotated[list[str], Field(min_length=1)]
 
 
 def _as_text(columns: Sequence[str]) -> Column:
@@ -27,7 +27,7 @@ def _all_present(columns: Sequence[str]) -> Column:
 
 def references(
     frame: DataFrame,
-    columns: Columns,
+    columns: ColumnNames,
     table: str,
     keys: list[str] | None = None,
     *,
@@ -76,7 +76,7 @@ RANKS = 10_000
 
 def is_no_outlier(
     frame: DataFrame,
-    column: str,
+    column: ColumnName,
     baseline: Usual | Literal["batch"],
     method: Method = "mad",
     times: Annotated[float, Field(gt=0)] | None = None,

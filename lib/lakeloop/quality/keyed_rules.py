@@ -19,9 +19,8 @@ from pyspark.sql import Column, Window
 from pyspark.sql import functions as F
 
 from lakeloop.quality.horizon import BATCH, Horizon
-from lakeloop.quality.rules import value_of
-
-Columns = Annotated[list[str], Field(min_length=1)]
+from lakeloop.quality.named_columns import ColumnName, ColumnNames
+from lakeloop.quality.row_rules.columns import value_of
 
 
 class Marked(NamedTuple):
@@ -55,7 +54,7 @@ class Among:
         return self.horizon != BATCH
 
 
-def is_unique(columns: Columns, *, among: Among) -> Marked:
+def is_unique(columns: ColumnNames, *, among: Among) -> Marked:
     """No two rows have these values. A key with a NULL in it equals no other.
 
     Within a batch every row of a repeated key violates it, since nobody knows which one is right. With `horizon: all`,
@@ -78,7 +77,7 @@ def is_unique(columns: Columns, *, among: Among) -> Marked:
     return Marked(first, F.when(counts & (F.col(marker) < among.arrived), text))
 
 
-def is_primary_key(columns: Columns, *, among: Among) -> Marked:
+def is_primary_key(columns: ColumnNames, *, among: Among) -> Marked:
     """Every one of the values is there, and no two rows share them; otherwise as `is_unique`."""
     mark, repeated = is_unique(columns, among=among)
     found = F.concat_ws(", ", *(F.coalesce(value_of(column).cast("string"), F.lit("NULL")) for column in columns))
@@ -86,7 +85,7 @@ def is_primary_key(columns: Columns, *, among: Among) -> Marked:
     return Marked(mark, F.when(~_present(columns), missing).otherwise(repeated))
 
 
-def occurs_at_most(columns: Columns, times: Annotated[int, Field(ge=2)], *, among: Among) -> Marked:
+def occurs_at_most(columns: ColumnNames, times: Annotated[int, Field(ge=2)], *, among: Among) -> Marked:
     """No more rows than this share the values: what one row of a table becomes in a query's join.
 
     As `is_unique`, which says so of one row: within a batch all of too many rows violate it, with `horizon: all` those
@@ -100,7 +99,7 @@ def occurs_at_most(columns: Columns, times: Annotated[int, Field(ge=2)], *, amon
     return Marked(count, _in_rows(columns, violated, among.marker, f"at most {times}"))
 
 
-def determines(columns: Columns, column: str, *, among: Among) -> Marked:
+def determines(columns: ColumnNames, column: ColumnName, *, among: Among) -> Marked:
     """Rows that share the values of `columns` share that of `column`, too (a functional dependency). NULLs hold.
 
     Within a batch all rows of a key with several values violate it; with `horizon: all` those that differ from the
@@ -121,7 +120,7 @@ def determines(columns: Columns, column: str, *, among: Among) -> Marked:
     return Marked(several, F.when(counts & F.col(marker), F.concat(found, F.lit(", expected one value"))))
 
 
-def is_increasing(column: str, by: list[str] | None = None, strictly: bool = True, *, among: Among) -> Marked:
+def is_increasing(column: ColumnName, by: ColumnNames | None = None, strictly: bool = True, *, among: Among) -> Marked:
     """A value is greater than all that arrived before it, per group of `by`; not less, unless `strictly`. NULL holds.
 
     A group is sorted by one task, so without `by` one task sees all rows.
@@ -133,7 +132,7 @@ def is_increasing(column: str, by: list[str] | None = None, strictly: bool = Tru
 
 
 def has_no_gaps(
-    column: str, by: list[str] | None = None, step: Annotated[int, Field(ge=1)] = 1, *, among: Among
+    column: ColumnName, by: ColumnNames | None = None, step: Annotated[int, Field(ge=1)] = 1, *, among: Among
 ) -> Marked:
     """A number is at most `step` above the largest that arrived before it, per group of `by`. NULL and the first hold.
 
@@ -150,13 +149,13 @@ def _in_rows(columns: Sequence[str], violated: Column, marker: str, expected: st
     return F.when(violated, F.concat(shown, F.lit(f" rows, expected {expected}")))
 
 
-def _largest_before(column: str, by: Sequence[str] | None, among: Among) -> Column:
+def _largest_before(column: ColumnName, by: Sequence[str] | None, among: Among) -> Column:
     before = Window.partitionBy(*map(value_of, by or [])).orderBy(among.arrived)
     counted = F.when(among.counted, value_of(column))
     return F.max(counted).over(before.rowsBetween(Window.unboundedPreceding, -1))
 
 
-def _after(column: str, violated: Column, expected: str, marker: str) -> Column:
+def _after(column: ColumnName, violated: Column, expected: str, marker: str) -> Column:
     shown = F.concat(F.lit(f"{column}: found "), value_of(column).cast("string"), F.lit(f", expected {expected} "))
     return F.when(violated, F.concat(shown, F.col(marker).cast("string")))
 

@@ -31,7 +31,9 @@ from lakeloop.quality.measures import (
     stddev_of,
     together,
 )
-from lakeloop.quality.rules import quoted, value_of
+from lakeloop.quality.named_columns import ColumnName, ColumnNames
+from lakeloop.quality.row_rules.columns import quoted, value_of
+from lakeloop.quality.sql_conditions import Aggregate
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ReadTable = Callable[[str], DataFrame]
@@ -44,54 +46,54 @@ def row_count(min: int | None = None, max: int | None = None, *, looked_at: Colu
     return Measure({"n": counted(looked_at)}, lambda found: bounds.verdict("rows", found["n"]))
 
 
-def null_ratio(column: str, max: Share, *, looked_at: Column) -> Measure:
+def null_ratio(column: ColumnName, max: Share, *, looked_at: Column) -> Measure:
     """The share of rows without a value. NaN and the empty string are values."""
     parts = {"n": counted(looked_at), "nulls": counted(looked_at & value_of(column).isNull())}
     bounds = Bounds(max=max)
     return Measure(parts, lambda found: bounds.verdict(f"share of NULL in {column}", share_of(found, "nulls")))
 
 
-def empty_ratio(column: str, max: Share, *, looked_at: Column) -> Measure:
+def empty_ratio(column: ColumnName, max: Share, *, looked_at: Column) -> Measure:
     """The share of rows whose text is NULL or has no visible character."""
     blank = F.trim(F.coalesce(value_of(column).cast("string"), F.lit(""))) == ""
     parts, bounds = {"n": counted(looked_at), "empty": counted(looked_at & blank)}, Bounds(max=max)
     return Measure(parts, lambda found: bounds.verdict(f"share of empty {column}", share_of(found, "empty")))
 
 
-def mean(column: str, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
+def mean(column: ColumnName, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
     """The mean of the numbers that are there. NULL, NaN and texts that are no number do not count."""
     bounds = Bounds(min, max)
     parts = spread_parts(_number(column, looked_at))
     return Measure(parts, lambda found: bounds.verdict(f"mean of {column}", found["mean"]), together)
 
 
-def stddev(column: str, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
+def stddev(column: ColumnName, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
     """The standard deviation (of a sample) of the numbers that are there; none below two of them."""
     bounds = Bounds(min, max)
     parts = spread_parts(_number(column, looked_at))
     return Measure(parts, lambda found: bounds.verdict(f"standard deviation of {column}", stddev_of(found)), together)
 
 
-def total(column: str, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
+def total(column: ColumnName, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
     """The sum of the numbers that are there; 0 of none."""
     bounds, parts = Bounds(min, max), {"sum": Part(F.sum(_number(column, looked_at)))}
     return Measure(parts, lambda found: bounds.verdict(f"total of {column}", float(found["sum"] or 0)))
 
 
-def smallest(column: str, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
+def smallest(column: ColumnName, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
     """The smallest number that is there."""
     bounds, parts = Bounds(min, max), {"min": Part(F.min(_number(column, looked_at)), "min")}
     return Measure(parts, lambda found: bounds.verdict(f"smallest {column}", found["min"]))
 
 
-def largest(column: str, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
+def largest(column: ColumnName, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
     """The largest number that is there."""
     bounds, parts = Bounds(min, max), {"max": Part(F.max(_number(column, looked_at)), "max")}
     return Measure(parts, lambda found: bounds.verdict(f"largest {column}", found["max"]))
 
 
 def quantile(
-    column: str, q: Share, min: float | None = None, max: float | None = None, *, looked_at: Column
+    column: ColumnName, q: Share, min: float | None = None, max: float | None = None, *, looked_at: Column
 ) -> Measure:
     """The smallest number that a share `q` of the numbers does not exceed: `q: 0.5` is the median.
 
@@ -119,7 +121,7 @@ def quantile(
 
 
 def distinct_count(
-    columns: Annotated[list[str], Field(min_length=1)],
+    columns: ColumnNames,
     min: int | None = None,
     max: int | None = None,
     *,
@@ -133,7 +135,7 @@ def distinct_count(
     return Measure({"distinct": distinct}, lambda found: bounds.verdict(name, found["distinct"]))
 
 
-def is_fresh(column: str, within: Duration, *, looked_at: Column) -> Measure:
+def is_fresh(column: ColumnName, within: Duration, *, looked_at: Column) -> Measure:
     """The latest time is not older than `within`, when it is judged. Rows without any time at all are not fresh."""
     time = F.expr(f"try_cast({quoted(column)} AS timestamp)")
     parts = {"latest": Part(F.max(F.when(looked_at, F.unix_micros(time))), "max"), "n": counted(looked_at)}
@@ -154,7 +156,7 @@ def is_fresh(column: str, within: Duration, *, looked_at: Column) -> Measure:
 
 
 def total_matches(
-    column: str,
+    column: ColumnName,
     table: str,
     other: str | None = None,
     within: Annotated[float, Field(ge=0)] = 0.0,
@@ -234,7 +236,7 @@ class Baseline(Declaration):
 
 
 def is_like(
-    column: str,
+    column: ColumnName,
     baseline: Baseline,
     distance: Literal["psi", "ks", "variation"] = "psi",
     max: Annotated[float, Field(gt=0)] = 0.2,
@@ -271,7 +273,7 @@ def is_like(
     return Measure(parts, judge)
 
 
-def measure(sql: str, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
+def measure(sql: Aggregate, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
     """Any aggregate in SQL, as `sum(paid) / sum(due)`, over the rows of one batch. NULL holds."""
     bounds = Bounds(min, max)
     del looked_at  # its rows are chosen by the aggregate's own filter, which the compiler adds
@@ -279,7 +281,7 @@ def measure(sql: str, min: float | None = None, max: float | None = None, *, loo
     return Measure(parts, lambda found: bounds.verdict(sql, found["value"]))
 
 
-def _number(column: str, looked_at: Column) -> Column:
+def _number(column: ColumnName, looked_at: Column) -> Column:
     number = F.expr(f"try_cast({quoted(column)} AS double)")
     return F.when(looked_at & ~F.isnan(number), number)
 

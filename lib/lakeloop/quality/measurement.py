@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 from lakeloop.lake.rule_results import RuleResult
 from lakeloop.quality.horizon import BATCH
 from lakeloop.quality.measures import Measure, Numbers
+from lakeloop.quality.row_rules.columns import value_of
 from lakeloop.quality.rule import Rule
-from lakeloop.quality.rules import value_of
 
 WHOLE = ""  # in place of a stretch of time: all rows
 SHOWN = 3

@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 from lakeloop.core import logs
 from lakeloop.lake.storage import filesystem
 from lakeloop.quality.keyed_rules import COUNTING
+from lakeloop.quality.row_rules.columns import value_of
 from lakeloop.quality.rule import Rule
-from lakeloop.quality.rules import value_of
 
 if TYPE_CHECKING:
     pass

@@ -11,20 +11,14 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from lakeloop.core.documents import Declaration, unknown_key
 from lakeloop.core.durations import Duration
-from lakeloop.quality import joined_rules, keyed_rules, measured_rules, rules
+from lakeloop.quality import joined_rules, keyed_rules, measured_rules
 from lakeloop.quality.horizon import BATCH, Horizon
 from lakeloop.quality.judgement import Severity
+from lakeloop.quality.named_columns import columns_read
+from lakeloop.quality.row_rules import ROW_RULES
+from lakeloop.quality.sql_conditions import Condition, columns_of
 
 Family = Literal["row", "keyed", "joined", "measured"]
-ROW_RULES: tuple[Callable[..., Any], ...] = (
-    rules.is_not_null,
-    rules.is_not_blank,
-    rules.is_in_range,
-    rules.is_in,
-    rules.matches,
-    rules.has_length,
-    rules.is_not_ahead,
-)
 FAMILIES: Mapping[Family, tuple[Callable[..., Any], ...]] = {
     "row": ROW_RULES,
     "keyed": keyed_rules.RULES,
@@ -37,8 +31,6 @@ KINDS: Mapping[str, Callable[..., Any]] = {
 FAMILY_OF: Mapping[str, Family] = {
     function.__name__: family for family, functions in FAMILIES.items() for function in functions
 }
-# Every parameter of one of these names holds columns of the rows, in every rule.
-NAMING_COLUMNS = ("columns", "column", "by", "to", "of")
 ANY_RULE = ("name", "severity", "filter", "owner", "description", "tags")
 OPTIONS: Mapping[Family, tuple[str, ...]] = {
     "row": (*ANY_RULE, "at_most"),
@@ -99,7 +91,9 @@ class Rule(Declaration):
         description="error quarantines the row, warn marks it, drop drops it, fail stops the run; a measured rule, "
         "which is about no single row, marks (its default) or stops the run",
     )
-    filter: str | None = Field(default=None, description="SQL condition; rows where it is not true are not judged")
+    filter: Condition | None = Field(
+        default=None, description="SQL condition; rows where it is not true are not judged"
+    )
     at_most: Tolerance | None = Field(
         default=None, description="Share of the rows that may violate it, as 0.1%; beyond it the run is stopped"
     )
@@ -133,14 +127,15 @@ class Rule(Declaration):
         except ValidationError as error:
             first_problem = error.errors()[0]
             where = ".".join(str(part) for part in first_problem["loc"])
-            raise _wrong(f"{kind}: {where + ': ' if where else ''}{first_problem['msg']}") from error
+            problem = first_problem["msg"].removeprefix("Value error, ")
+            raise _wrong(f"{kind}: {where + ': ' if where else ''}{problem}") from error
         parameters = {name: getattr(checked, name) for name in wanted}
         keys = parameters.get("keys") if kind == "references" else None
         if keys is not None and len(keys) != len(parameters["columns"]):
             raise _wrong("references: keys and columns are as many, in the same order")
         said = {key: given[key] for key in options if key in given}
         default = {"severity": "warn"} if FAMILY_OF[kind] == "measured" else {}
-        name = "_".join([*_columns(kind, parameters), kind])
+        name = "_".join([*columns_read(KINDS[kind], parameters), kind])
         return {"name": name, **default, **said, "kind": kind, "parameters": parameters}
 
     @model_validator(mode="after")
@@ -166,10 +161,11 @@ class Rule(Declaration):
     def _says_something(self) -> "Rule":
         given = self.parameters
         low, high = given.get("min"), given.get("max")
-        if low is not None and high is not None and low > high:
-            raise _wrong(f"{self.kind}: min {low:g} is above max {high:g}, so nothing could hold")
-        if self.family == "measured" and "min" in given and low is None and high is None:
-            raise _wrong(f"{self.kind}: give min, max or both; without them everything holds")
+        if self.family == "measured" and "min" in given:
+            if low is None and high is None:
+                raise _wrong(f"{self.kind}: give min, max or both; without them everything holds")
+            if low is not None and high is not None and low > high:
+                raise _wrong(f"{self.kind}: min {low:g} is above max {high:g}, so nothing could hold")
         usual = given.get("baseline")
         if isinstance(usual, joined_rules.Usual):
             missing = [name for name in joined_rules.NUMBERS[given["method"]] if getattr(usual, name) is None]
@@ -200,15 +196,13 @@ class Rule(Declaration):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the rule is about."""
-        return _columns(self.kind, self.parameters)
+        return columns_read(KINDS[self.kind], self.parameters)
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """All columns that must be there."""
-        if self.kind == "has_schema":
-            return ()
-        found = [name for key in NAMING_COLUMNS for name in _names(self.parameters.get(key))]
-        return tuple(dict.fromkeys([*found, *([self.event_time] if self.event_time else [])]))
+        """All columns that must be there, those of its filter and its event time, too."""
+        of_filter = columns_of(self.filter) if self.filter else ()
+        return tuple(dict.fromkeys([*self.columns, *([self.event_time] if self.event_time else []), *of_filter]))
 
     @property
     def table(self) -> str | None:
@@ -229,16 +223,6 @@ class Rule(Declaration):
     def is_causal(self) -> bool:
         """Whether rows are compared with those of earlier batches."""
         return self.family == "keyed" and self.reach != BATCH
-
-
-def _columns(kind: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    if kind == "has_schema":
-        return ()
-    return tuple(name for key in ("columns", "column") for name in _names(parameters.get(key)))
-
-
-def _names(value: Any) -> list[str]:
-    return [] if value is None else [value] if isinstance(value, str) else list(value)
 
 
 def _wrong(text: str) -> PydanticCustomError:

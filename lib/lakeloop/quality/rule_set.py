@@ -4,24 +4,27 @@ import hashlib
 import inspect
 import json
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Field, PlainValidator, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.documents import Declaration
 from lakeloop.core.errors import TableError
 from lakeloop.quality.arrival import IS_NEW, POSITION, SOUND, after_earlier, arrival
+from lakeloop.quality.contradictions import find_contradictions
 from lakeloop.quality.joined_rules import ReadTable
 from lakeloop.quality.judgement import Finding, judge
 from lakeloop.quality.keyed_rules import Among
 from lakeloop.quality.measures import Measure
 from lakeloop.quality.repeats import count_repeats, keys_of, with_counts
 from lakeloop.quality.rule import KINDS, Rule
+from lakeloop.quality.sql_conditions import Condition
 
 NEEDING_ORDER = ("is_increasing", "has_no_gaps")
 
@@ -29,7 +32,7 @@ NEEDING_ORDER = ("is_increasing", "has_no_gaps")
 class ConditionalRules(Declaration):
     """Rules that look only at rows of which a condition is true."""
 
-    condition: str = Field(description="SQL condition, as the filter of a rule")
+    condition: Condition = Field(description="SQL condition, as the filter of a rule")
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
 
@@ -50,12 +53,30 @@ def _both(condition: str, other: str | None) -> str:
     return condition if other is None else f"({condition}) AND ({other})"
 
 
-def _flat(entries: Iterable[Rule | When]) -> tuple[Rule, ...]:
-    return tuple(rule for entry in entries for rule in (entry.given if isinstance(entry, When) else (entry,)))
+def _flat(entries: Sequence[Rule | When]) -> tuple[Rule, ...]:
+    """The rules one by one. Raises for those that contradict each other, at the place of the later one."""
+    placed: list[tuple[tuple[str | int, ...], Rule]] = []
+    for at, entry in enumerate(entries):
+        if isinstance(entry, When):
+            placed += [((at, "when", "rules", nth), rule) for nth, rule in enumerate(entry.given)]
+        else:
+            placed.append(((at,), entry))
+    if wrong := find_contradictions([rule for _, rule in placed]):
+        details = [
+            InitErrorDetails(
+                type=PydanticCustomError("rules", "{text}", {"text": each.text}),
+                loc=placed[max(each.places)][0],
+                input={},
+            )
+            for each in wrong
+        ]
+        raise ValidationError.from_exception_data("rules", details)
+    return tuple(rule for _, rule in placed)
 
 
-def _entry(value: Any) -> str:
-    return "when" if isinstance(value, When) or (isinstance(value, Mapping) and list(value) == ["when"]) else "rule"
+def _entry(value: Any) -> Rule | When:
+    is_when = isinstance(value, When) or (isinstance(value, Mapping) and list(value) == ["when"])
+    return When.model_validate(value) if is_when else Rule.model_validate(value)
 
 
 if TYPE_CHECKING:
@@ -63,7 +84,7 @@ if TYPE_CHECKING:
 else:
     # What a declaration lists under `rules`: rules, and `when` around some of them.
     Rules = Annotated[
-        tuple[Annotated[Annotated[Rule, Tag("rule")] | Annotated[When, Tag("when")], Discriminator(_entry)], ...],
+        tuple[Annotated[Rule | When, PlainValidator(_entry, json_schema_input_type=Rule | When)], ...],
         AfterValidator(_flat),
     ]
 
@@ -217,8 +238,9 @@ def _sound(declared: Sequence[Rule], violations: Mapping[str, Column], sound: Co
 
 
 def _require_columns(rule: Rule, frame: DataFrame) -> None:
+    there = {name.lower() for name in frame.columns}
     for column in rule.reads:
-        if column not in frame.columns:
+        if column.lower() not in there:
             raise TableError(f"rule {rule.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
 
 

@@ -13,7 +13,7 @@ from lakeloop.ingestion.enrichment.spec import Enrichment
 from lakeloop.ingestion.transforms import DROPPED, Conformed
 from lakeloop.lake.rule_results import RuleResult
 from lakeloop.quality import COUNTED, Finding
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 MATCHED, STALE, MISSING, FELL_BACK = "matched", "stale", "missing", "fell_back"
 OUTCOMES = (MATCHED, STALE, MISSING, FELL_BACK)
