@@ -84,7 +84,7 @@ if TYPE_CHECKING:
 else:
     # What a declaration lists under `rules`: rules, and `when` around some of them.
     Rules = Annotated[
-        tuple[Annotated[Rule | When, PlainValidator(_entry, json_schema_input_type=Rule | When)], ...],
+        tuple[Annotated[Any, PlainValidator(_entry, json_schema_input_type=Rule | When)], ...],
         AfterValidator(_flat),
     ]
 
