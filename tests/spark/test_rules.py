@@ -257,9 +257,11 @@ def test_a_good_row_costs_a_condition_and_no_message(spark: SparkSession) -> Non
 
 
 def test_spark_compiles_every_condition_but_those_on_json_into_its_stage(spark: SparkSession) -> None:
-    frame = spark.createDataFrame([("v", "w")], "a string, b string")
+    frame = spark.createDataFrame([("v", "w", 1.0, [1])], "a string, b string, c double, d array<int>")
+    rules = compiled(every_rule("a", "b")) | {"is_not_nan": is_not_nan("c"), "has_size": has_size("d", max=1)}
     plans = {
         kind: frame.where(violation.isNotNull())._jdf.queryExecution().executedPlan().toString()
-        for kind, violation in compiled(every_rule("a", "b")).items()
+        for kind, violation in rules.items()
     }
+    assert len(plans) == len(ROW_RULES)
     assert {kind for kind, plan in plans.items() if not plan.startswith("*(1) ")} == {"is_json"}

@@ -19,8 +19,10 @@ IBANS = (
     "PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 "
     "YE30"
 )
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-DIGITS, DOUBLED = "0123456789", "0246813579"  # a doubled digit counts by the sum of its own digits
+# A letter stands for two digits, from 10 for A to 35 for Z: it gets its tens before it, and then becomes its units.
+LETTERS, UNITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "01234567890123456789012345"
+TENS = {"A-J": 1, "K-T": 2, "U-Z": 3}
+DOUBLED = "0246813579"  # at the place of a digit what it counts when doubled, the sum of its own digits
 
 Method = Literal["luhn", "ean", "isbn"]
 
@@ -34,15 +36,12 @@ def is_iban(column: ColumnName) -> Column:
     country = F.concat(F.substring(text, 1, 2), F.length(text).cast("string"))
     has_form = is_like(text, r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}") & F.lit(IBANS).contains(country)
     moved = F.concat(F.substring(text, 5, 34), F.substring(text, 1, 4))
-    digits = reduce(
-        lambda rest, letter: F.replace(rest, F.lit(letter), F.lit(str(ord(letter) - 55))), LETTERS, moved
-    )  # A becomes 10, Z 35
-    # At most 68 digits, taken 16 at a time: with the rest of those before them they stay below what a bigint holds.
-    remainder = F.lit(0).cast("bigint")
-    for start in range(1, 69, 16):
-        part = F.substring(digits, start, 16)
-        scale = F.pow(F.lit(10.0), F.length(part)).cast("bigint")
-        remainder = (remainder * scale + F.coalesce(_whole(part), F.lit(0))) % 97
+    tens = moved
+    for letters, ten in TENS.items():
+        tens = F.regexp_replace(tens, f"([{letters}])", f"{ten}$1")
+    digits = F.lpad(F.translate(tens, LETTERS, UNITS), 68, "0")
+    high, low = (F.substring(digits, start, 34).cast("decimal(38,0)") % 97 for start in (1, 35))
+    remainder = (high * (10**34 % 97) + low) % 97
     return violated_when(~(has_form & F.when(has_form, remainder == 1)), column, "an IBAN")
 
 
@@ -60,8 +59,8 @@ def has_check_digit(column: ColumnName, method: Method) -> Column:
         return violated_when(~(is_code & F.when(is_code, _fits_ean(text))), column, "a GTIN or EAN")
     is_number = is_like(text, "[0-9]{2,19}")
     padded = F.lpad(text, 20, "0")
-    doubled = F.translate(padded, DIGITS, DOUBLED)
-    total = _weighted(doubled, [1, 0] * 10) + _weighted(padded, [0, 1] * 10)
+    doubled = (_digit_of(F.lit(DOUBLED).substr(_digit(padded, place) + 1, F.lit(1))) for place in range(1, 20, 2))
+    total = reduce(operator.add, doubled) + _weighted(padded, [0, 1] * 10)
     return violated_when(~(is_number & F.when(is_number, total % 10 == 0)), column, "a number with a Luhn digit")
 
 
@@ -77,12 +76,12 @@ def _fits_isbn(text: Column) -> Column:
     return has_form & F.when(has_form, F.when(F.length(plain) == 10, fits_ten).otherwise(_fits_ean(plain)))
 
 
-def _whole(digits: Column) -> Column:
-    return F.nullif(digits, F.lit("")).cast("bigint")
-
-
 def _digit(text: Column, place: int) -> Column:
-    return F.ascii(F.substring(text, place, 1)) - ord("0")
+    return _digit_of(F.substring(text, place, 1))
+
+
+def _digit_of(character: Column) -> Column:
+    return F.ascii(character) - ord("0")
 
 
 def _weighted(text: Column, weights: Sequence[int]) -> Column:

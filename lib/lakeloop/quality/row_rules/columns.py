@@ -69,6 +69,6 @@ def violated_when(condition: Column, column: str, expected: str) -> Column:
 
 def all_violated_when(condition: Column, columns: Iterable[str], expected: str) -> Column:
     """The message `<columns>: found <values>, expected <expected>` where `condition` is true, else NULL."""
-    names = list(columns)
+    names = list(dict.fromkeys(columns))
     values = F.concat_ws(", ", *map(shown, names))
     return F.when(condition, F.concat(F.lit(f"{', '.join(names)}: found "), values, F.lit(f", expected {expected}")))

@@ -77,8 +77,12 @@ def is_in_range(
     return violated_when(outside, column, f"a number {_limits(min, max, above, below)}")
 
 
+def _decimal(number: float) -> Decimal:
+    return Decimal(f"{Decimal(str(number)):f}")  # without an exponent, which Spark takes for a scale below 0
+
+
 def _exactly(limit: float) -> Column:
-    decimal = Decimal(str(limit))
+    decimal = _decimal(limit)
     return F.lit(decimal) if abs(decimal) < 10**20 else F.lit(None).cast(EXACT)
 
 
@@ -96,7 +100,7 @@ def is_multiple_of(column: ColumnName, of: Positive) -> Column:
     infinity and a text that is no number violate it.
     """
     number, exact = number_of(column), try_cast(column, EXACT, by_text=True)
-    rest = F.when(exact.isNotNull(), (exact % F.lit(Decimal(str(of)))) != 0).otherwise((number % of) != 0)
+    rest = F.when(exact.isNotNull(), (exact % F.lit(_decimal(of))) != 0).otherwise((number % of) != 0)
     wrong = is_no_number(column) | (F.abs(number) == math.inf) | rest
     return violated_when(wrong, column, f"a multiple of {written(of)}")
 

@@ -12,7 +12,7 @@ from lakeloop.quality.named_columns import ColumnName
 from lakeloop.quality.row_rules.columns import is_like, is_of_type, text_of, try_cast, value_of, violated_when
 
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"  # with an offset Spark reads it only with its seconds
 OFFSET = r"(?:Z|[+-](?:0[0-9]|1[0-7]):[0-5][0-9]|[+-]18:00)"
 TIME = rf"{DAY}(?:[T ]{CLOCK}{OFFSET}?)?"
 

@@ -46,9 +46,8 @@ def is_castable(column: ColumnName, type: Annotated[str, AfterValidator(_type)])
     cast = try_cast(column, type, by_text=True)
     right = is_like(text_of(column), FORMS[kind]) & cast.isNotNull()
     if kind == "decimal":
-        whole, places = map(int, DECIMAL.fullmatch(type).groups())  # type: ignore[union-attr]  # checked above
-        longest = try_cast(column, f"decimal(38,{38 - whole + places})", by_text=True)
-        right = right & F.coalesce(longest == cast, F.lit(False))
+        places = type.split(",")[1].strip(" )")
+        right = right & is_like(text_of(column), rf"[^.]*(?:\.[0-9]{{0,{places}}}0*)?")  # nothing is rounded away
     if kind in {"float", "double"}:
         right = right & ((F.abs(cast) < math.inf) | F.isnan(cast) | text_of(column).contains("Infinity"))
     return violated_when(value_of(column).isNotNull() & ~right, column, f"a value of type {type}")
