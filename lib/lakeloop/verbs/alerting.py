@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from deltalake.exceptions import DeltaError
 
@@ -26,6 +27,8 @@ from lakeloop.monitoring.spec import AlertsSpec, load_alerts
 from lakeloop.quality import COUNTED
 from lakeloop.quality import Severity as RuleSeverity
 from lakeloop.quality.arrivals import Arrival, RunEnd, judge_arrival
+from lakeloop.verbs.anomalies import anomalies_of, follows, upstream_of
+from lakeloop.verbs.declared import declared
 
 log = logs.get(__name__)
 
@@ -50,6 +53,9 @@ def alert(
     runs = [PipelineRun(name, error) for name, error in failures.items()]
     with _noted(notes, "The ledger cannot be read, so only failures were looked at", context):
         runs = _ended(project.lake_root, specs, failures, context)
+    with _noted(notes, "Learned numbers cannot be read, so no anomaly was looked for", context):
+        runs, followed = _with_anomalies(project, specs, runs, before, context)
+        notes += followed
     due = [item for run in runs for item in events_of(run, before, alerts.rules, context, moment)]
     events = send_all(due, {spec.pipeline: spec.owner for spec in specs}, context, outbox.send)
     with _noted(notes, "The incidents of this run are not on record", context):
@@ -125,6 +131,35 @@ def _ended(
         )
         for name, spec in ((spec.pipeline, spec) for spec in specs)
     ]
+
+
+def _with_anomalies(
+    project: Project,
+    specs: Sequence[PipelineSpec],
+    runs: Sequence[PipelineRun],
+    before: Sequence[OpenIncident],
+    context: RunContext,
+) -> tuple[list[PipelineRun], list[str]]:
+    """The runs with what stood out in them, each cause once: what follows from another table says so in a sentence."""
+    if all(spec.watch_over is None for spec in specs) and not any(one.last.kind == "anomaly" for one in before):
+        return list(runs), []
+    batches: dict[str, list[int]] = defaultdict(list)
+    for row in read_rows(project.lake_root, RUNS, [("run_id", "=", context.run_id), ("outcome", "=", "succeeded")]):
+        batches[row["name"]].append(row["batch_id"])
+    found = anomalies_of(project.lake_root, specs, batches, now())
+    stood_out = [name for name, anomaly in found.items() if anomaly.signals]
+    failures = {run.pipeline: run.error for run in runs if run.error is not None}
+    effects = follows(stood_out, upstream_of(declared(project)), failures, before) if stood_out else []
+    for effect in effects:
+        found[effect.pipeline] = replace(found[effect.pipeline], follows=effect.upstream)
+    for name in {effect.upstream for effect in effects} & set(stood_out):
+        also = tuple(effect.pipeline for effect in effects if effect.upstream == name)
+        found[name] = replace(found[name], also_in=also)
+    notes = [
+        f"{effect.pipeline} follows {effect.upstream} ({effect.kind.replace('_', ' ')}): {found[effect.pipeline].said}"
+        for effect in effects
+    ]
+    return [replace(run, anomaly=found.get(run.pipeline)) for run in runs], notes
 
 
 def _summary(events: Sequence[Event]) -> str:

@@ -1,0 +1,171 @@
+"""What one batch brought, measured without Spark: from the statistics of its own commit, and from few columns of it."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from lakeloop.lake.delta_log import Actions, DeltaLog, list_log, said_of
+from lakeloop.lake.ops_tables import uri_of
+from lakeloop.lake.storage import filesystem
+from lakeloop.lake.tables import Commit
+
+CATEGORIES, OTHERS = 20, "(others)"  # the most frequent values of a column; the rest counts together
+COMMITS_LOOKED_AT = 50
+ROWS_AT_A_TIME = 65_536
+
+
+class Number(NamedTuple):
+    """What a number is of: a column (None: the table), a metric, and of `share` a value of the column."""
+
+    column: str | None
+    metric: str
+    category: str | None = None
+
+
+@dataclass
+class BatchMeasures:
+    """The numbers of the good rows of a batch; `problems` are sentences on columns that cannot be measured so."""
+
+    rows: int = 0
+    numbers: dict[Number, float] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def measure_batch(
+    root: str, record_table: str, commit: Commit, means: Sequence[str] = (), shares: Sequence[str] = ()
+) -> BatchMeasures | None:
+    """The good rows of a batch: how many, the share of NULL per column, and mean and shares of the columns named.
+
+    Rows and NULLs stand in the commit, for columns with statistics (the first 30), and cost nothing; for means and
+    shares only these columns of the batch's files are read, a piece at a time. A mean leaves NULL, NaN and infinity
+    out; shares are of all rows with a value. None where the commit is not among the newest of the record.
+    """
+    folder = uri_of(root, record_table)
+    actions = _commit_of(list_log(folder), commit)
+    if actions is None:
+        return None
+    added = [action["add"] for action in actions if "add" in action]
+    good = [add for add in added if add.get("partitionValues", {}).get("_verdict", "good") == "good"]
+    found = BatchMeasures()
+    nulls: Counter[str] = Counter()
+    for add in good:
+        statistics = json.loads(add.get("stats") or "{}")
+        found.rows += int(statistics.get("numRecords", 0))
+        for column, count in statistics.get("nullCount", {}).items():
+            if not column.startswith("_") and not isinstance(count, Mapping):  # of a struct: one count per field
+                nulls[column] += int(count)
+    if not found.rows:
+        return found
+    found.numbers |= {Number(column, "null_share"): count / found.rows for column, count in nulls.items()}
+    if wanted := list(dict.fromkeys([*means, *shares])):
+        _read(found, [f"{folder}/{unquote(add['path'])}" for add in good], wanted, means, shares)
+    return found
+
+
+def _commit_of(log: DeltaLog, commit: Commit) -> Actions | None:
+    wanted = {"writer": commit.writer, "batch_id": commit.batch_id}
+    for version in sorted(log.commits, reverse=True)[:COMMITS_LOOKED_AT]:
+        actions, _ = log.commit(version)
+        if wanted.items() <= said_of(actions).items():
+            return actions
+    return None
+
+
+def _read(
+    found: BatchMeasures, files: Sequence[str], wanted: Sequence[str], means: Sequence[str], shares: Sequence[str]
+) -> None:
+    types: dict[str, pa.DataType] = {}
+    sums: dict[str, _Sum] = {column: _Sum() for column in means}
+    counts: dict[str, Counter[str]] = {column: Counter() for column in shares}
+    for rows in _pieces(files, wanted):
+        types |= {column.name: column.type for column in rows.schema}
+        for column in means:
+            if column in types and _has_mean(types[column]):
+                sums[column].add(rows.column(column))
+        for column in shares:
+            if column in types and _has_shares(types[column]):
+                _count(counts[column], rows.column(column))
+    problems = [f"there is no column '{column}'" for column in wanted if column not in types]
+    problems += [f"{c} of type {types[c]} has no mean" for c in means if c in types and not _has_mean(types[c])]
+    problems += [f"{c} of type {types[c]} has no shares" for c in shares if c in types and not _has_shares(types[c])]
+    found.problems = tuple(problems)
+    for column, total in sums.items():
+        if total.rows:
+            found.numbers[Number(column, "mean")] = total.mean
+            found.numbers[Number(column, "stddev")] = total.deviation
+    for column, values in counts.items():
+        every = sum(values.values())
+        often = dict(values.most_common(CATEGORIES))
+        if rest := every - sum(often.values()):
+            often[OTHERS] = often.get(OTHERS, 0) + rest
+        found.numbers |= {Number(column, "share", name): count / every for name, count in often.items()}
+
+
+def _pieces(files: Sequence[str], wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    for file in files:
+        system, path = filesystem(file)
+        with system.open_input_file(path) as stream:
+            rows = parquet.ParquetFile(stream)
+            there = [name for name in wanted if name in rows.schema_arrow.names]
+            if there:
+                yield from rows.iter_batches(ROWS_AT_A_TIME, columns=there)
+
+
+def _has_mean(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _has_shares(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_integer(kind) or types.is_boolean(kind) or types.is_date(kind))
+
+
+@dataclass
+class _Sum:
+    """Count, mean and squared distances of the numbers so far, put together piece by piece."""
+
+    rows: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def add(self, values: pa.Array) -> None:
+        numbers = pc.cast(values, pa.float64(), safe=False)
+        numbers = numbers.filter(pc.fill_null(pc.is_finite(numbers), False))
+        if not (rows := len(numbers)):
+            return
+        mean = pc.mean(numbers).as_py()
+        squares = pc.variance(numbers).as_py() * rows
+        apart, total = mean - self.mean, self.rows + rows
+        self.squares += squares + apart * apart * self.rows * rows / total
+        self.mean += apart * rows / total
+        self.rows = total
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the rows."""
+        return math.sqrt(self.squares / self.rows)
+
+
+def _count(counts: Counter[str], values: pa.Array) -> None:
+    """Add the values of a piece; where there are very many, only the most frequent are kept apart."""
+    for entry in pc.value_counts(pc.cast(values, pa.string(), safe=False)).to_pylist():
+        if entry["values"] is not None:
+            counts[_shown(entry["values"])] += entry["counts"]
+    if len(counts) > 50 * CATEGORIES:
+        kept: dict[str, Any] = dict(counts.most_common(25 * CATEGORIES))
+        rest = sum(counts.values()) - sum(kept.values())
+        counts.clear()
+        counts.update(kept)
+        counts[OTHERS] += rest
+
+
+def _shown(value: str) -> str:
+    return value if len(value) <= 60 else f"{value[:59]}…"
