@@ -123,7 +123,7 @@ def test_many_signals_of_one_batch_are_one_incident_that_the_next_usual_batch_en
     assert not summary.failures
     assert open_incidents(root) == []
     past = past_batches(root, ["orders"])["orders"]
-    assert past.marked == [False] * 30 + [True, False]
+    assert past.marked.tolist() == [False] * 30 + [True, False]
 
 
 def test_a_run_without_news_says_when_it_was_silent_for_too_long(project: Project) -> None:

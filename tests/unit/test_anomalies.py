@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.bench_anomalies import alarms, learned, score, three_sigma
 from benchmarks.seeded_faults import TABLES, measured
-from lakeloop.quality.anomalies import LEAST, Band, Point, Scale, band_of, learned_from, still_learning
+from lakeloop.quality.anomalies import LEAST, Band, Point, Scale, Series, band_of, learned_from, still_learning
 
 MONDAY = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
@@ -87,8 +87,7 @@ def test_a_marked_batch_and_one_outside_of_its_band_teach_nothing() -> None:
     points[3] = points[3]._replace(value=99, is_marked=True)
     points[5] = points[5]._replace(value=99, low=9, high=11)
     points[7] = points[7]._replace(value=math.nan)
-    taught = learned_from(points)
-    assert [point.value for point in taught] == [10.0] * 17
+    assert learned_from(Series.of(points)).values.tolist() == [10.0] * 17
 
 
 def test_what_lasts_is_usual_after_fourteen_batches() -> None:

@@ -5,9 +5,9 @@ A number that was judged stands beside its band: `rows`, `rows_low` and `rows_hi
 """
 
 import datetime as dt
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
+from numpy.typing import NDArray
 
 from lakeloop.core import logs
 from lakeloop.lake.batch_measures import Number
@@ -23,6 +24,7 @@ from lakeloop.lake.plain_values import column_values
 from lakeloop.lake.table_profiles import TABLE_PROFILES
 
 log = logs.get(__name__)
+Floats = NDArray[np.float64]
 LOW, HIGH, SCORE = "_low", "_high", "_score"
 SLACK = 1.25  # old batches go when there are so many times as many as are to be kept: a delete rewrites files
 
@@ -36,12 +38,25 @@ class BatchNumbers:
     ended_at: tuple[dt.datetime, ...] = ()
     values: dict[Number, list[float]] = field(default_factory=dict)
 
-    @property
-    def marked(self) -> list[bool]:
+    @cached_property
+    def seconds(self) -> Floats:
+        """When each batch ended, in seconds since 1970."""
+        return np.array([at.timestamp() for at in self.ended_at], dtype=np.float64)
+
+    @cached_property
+    def marked(self) -> NDArray[np.bool_]:
         """Per batch, whether any number of it was outside of its band."""
-        scores = [values for number, values in self.values.items() if number.metric.endswith(SCORE)]
-        by_batch = [any(not math.isnan(score) for score in of_batch) for of_batch in zip(*scores, strict=True)]
-        return by_batch or [False] * len(self.batch_ids)
+        return self._known([number for number in self.values if number.metric.endswith(SCORE)])
+
+    def counted_shares(self, column: str | None) -> NDArray[np.bool_]:
+        """Per batch, whether the shares of a column were measured."""
+        return self._known([number for number in self.values if (number.column, number.metric) == (column, "share")])
+
+    def _known(self, numbers: Sequence[Number]) -> NDArray[np.bool_]:
+        found = np.zeros(len(self.batch_ids), dtype=np.bool_)
+        for number in numbers:
+            found |= ~np.isnan(self.values[number])
+        return found
 
     def of(self, number: Number, suffix: str = "") -> list[float]:
         """The values of a number, or of its band or score; all NaN where there is none."""

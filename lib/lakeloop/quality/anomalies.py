@@ -9,7 +9,7 @@ import datetime as dt
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,24 +30,58 @@ TINY = 1e-9
 
 
 class Point(NamedTuple):
-    """A number of the past and when it was measured, in UTC. `rows`: of how many rows; `low` and `high`: its own band.
+    """A number of the past and when it was measured, in UTC; `low` and `high` are its own band, None where unknown.
 
-    `noise` is how far it may be off by the luck of its rows alone (standard deviation ÷ √rows), None where unknown.
     `is_marked`: its batch was an anomaly, whichever number showed it.
     """
 
     at: dt.datetime
     value: float
-    rows: int | None = None
     low: float | None = None
     high: float | None = None
-    noise: float | None = None
     is_marked: bool = False
 
-    @property
-    def is_outside(self) -> bool:
-        """Whether it was outside of its band; without one it was not."""
-        return self.low is not None and self.high is not None and not self.low <= self.value <= self.high
+
+@dataclass(frozen=True)
+class Series:
+    """The past of one number as columns, oldest first: when in seconds since 1970, and NaN for a band not known."""
+
+    seconds: Floats
+    values: Floats
+    low: Floats
+    high: Floats
+    marked: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, points: Sequence[Point]) -> Self:
+        """The columns of points that stand in any order."""
+        ordered = sorted(points, key=lambda point: point.at)
+        low = [math.nan if point.low is None else point.low for point in ordered]
+        high = [math.nan if point.high is None else point.high for point in ordered]
+        return cls(
+            np.array([point.at.timestamp() for point in ordered], dtype=np.float64),
+            np.array([point.value for point in ordered], dtype=np.float64),
+            np.array(low, dtype=np.float64),
+            np.array(high, dtype=np.float64),
+            np.array([point.is_marked for point in ordered], dtype=np.bool_),
+        )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def with_newest(self, at: dt.datetime, value: float) -> "Series":
+        """The same and one number more, without a band."""
+        return Series(
+            np.append(self.seconds, at.timestamp()),
+            np.append(self.values, value),
+            np.append(self.low, np.nan),
+            np.append(self.high, np.nan),
+            np.append(self.marked, False),
+        )
+
+    def where(self, rows: NDArray[Any]) -> "Series":
+        """Some of its rows, by a mask or by their numbers."""
+        return Series(self.seconds[rows], self.values[rows], self.low[rows], self.high[rows], self.marked[rows])
 
 
 @dataclass(frozen=True)
@@ -72,31 +106,35 @@ class Band:
         return math.isfinite(value) and self.low <= value <= self.high
 
 
-def learned_from(history: Sequence[Point]) -> list[Point]:
-    """Those numbers of the past that teach, oldest first.
+def learned_from(history: Series) -> Series:
+    """Those numbers of the past that teach.
 
     One of a marked batch or outside of its own band does not; but where so many came one after the other outside, the
     change has stayed: what was before it is forgotten, and they teach.
     """
-    ordered = sorted((point for point in history if math.isfinite(point.value)), key=lambda point: point.at)
-    begins, ends, run = 0, 0, 0
-    for index, point in enumerate(ordered):
-        run = run + 1 if point.is_outside else 0
+    history = history.where(np.isfinite(history.values))
+    outside = (history.values < history.low) | (history.values > history.high)  # false where no band is known
+    teaches = ~(history.marked | outside)
+    begins, run = 0, 0
+    for index in np.flatnonzero(outside).tolist() if outside.sum() >= LASTING else ():
+        run = run + 1 if index and outside[index - 1] else 1
         if run >= LASTING:
-            begins, ends = index + 1 - run, index + 1
-    return ordered[begins:ends] + [p for p in ordered[ends:] if not (p.is_marked or p.is_outside)]
+            begins = index + 1 - run
+            teaches[begins : index + 1] = True
+    teaches[:begins] = False
+    return history.where(teaches)
 
 
-def still_learning(history: Sequence[Point], at: dt.datetime, least: int = LEAST) -> str | None:
+def still_learning(history: Sequence[Point] | Series, at: dt.datetime, least: int = LEAST) -> str | None:
     """Why nothing is judged at a moment, in words as `learning: 5 of 14 batches`; None where enough is known.
 
     A weekday of which no earlier day teaches is not judged either: five working days say nothing of a Saturday.
     """
-    return _lacking(learned_from(history), at, least)
+    return _lacking(learned_from(_series(history)), at, least)
 
 
 def band_of(
-    history: Sequence[Point],
+    history: Sequence[Point] | Series,
     at: dt.datetime,
     scale: Scale = "number",
     *,
@@ -107,31 +145,28 @@ def band_of(
 ) -> Band | None:
     """What is expected at a moment; None while `still_learning`.
 
-    `rows` and `noise` are those of the number that is to be judged, as in `Point`. Numbers that are not finite teach
-    nothing; a history without any noise gives a band without width, but for what luck and least changes allow.
+    `rows` is how many rows the number to be judged is of, and `noise` how far it may be off by the luck of these alone
+    (standard deviation ÷ √rows). Numbers that are not finite teach nothing; a history without any noise gives a band
+    without width, but for what luck and least changes allow.
     """
-    points = learned_from(history)
+    points = learned_from(_series(history))
     if _lacking(points, at, least):
         return None
-    values = np.array([_forward(point.value, scale) for point in points])
-    seconds, now = np.array([point.at.timestamp() for point in points]), at.timestamp()
-    seasons, season_now, used = _season(values, seconds, now)
-    rest, times = values - seasons, seconds - now
-    slope = _slope(times, rest)
-    levelled = rest - slope * times
-    level = _median(levelled[-RECENT:])
+    values, now = _forward_all(points.values, scale), at.timestamp()
+    seasons, season_now, used = _season(values, points.seconds, now)
+    rest, times = values - seasons, points.seconds - now
+    levelled = rest - _slope(times, rest) * times
+    expected = _median(levelled[-RECENT:]) + season_now
     freedom = max(len(points) - used - 2, 1)
     # Medians of few numbers lie close to their own numbers, so what is left looks calmer than it is.
     deviation = _deviation(levelled) * math.sqrt(len(points) / freedom) * (1 + 3 / freedom)
-    expected = level + season_now
     lucky = []
     if scale == "share" and rows:
         lucky.append(0.5 / math.sqrt(rows))  # of a share, on the scale of the arcsine
     elif scale == "number" and noise is not None:
         lucky.append(noise)
     size = max(abs(expected), float(np.max(np.abs(values))), TINY)
-    deviation = max(deviation, *lucky, TINY * size)
-    half = max(width * deviation, LEAST_CHANGE[scale])
+    half = max(width * max(deviation, *lucky, TINY * size), LEAST_CHANGE[scale])
     low, high = _backward(expected - half, scale), _backward(expected + half, scale)
     middle = _backward(expected, scale)
     if scale == "share":
@@ -139,10 +174,16 @@ def band_of(
     return Band(middle, low, high, len(points), half / width, scale)
 
 
-def _lacking(points: Sequence[Point], at: dt.datetime, least: int) -> str | None:
+def _series(history: Sequence[Point] | Series) -> Series:
+    return history if isinstance(history, Series) else Series.of(history)
+
+
+def _lacking(points: Series, at: dt.datetime, least: int) -> str | None:
     if len(points) < least:
         return f"learning: {len(points)} of {least} batches"
-    if not any(p.at.weekday() == at.weekday() and p.at.date() != at.date() for p in points):
+    now = np.array([at.timestamp()])
+    earlier = points.seconds // 86_400 != now // 86_400
+    if not np.any((_weekday(points.seconds) == _weekday(now)) & earlier):
         return f"learning: no {at:%A} yet"
     return None
 
@@ -230,6 +271,14 @@ def _forward(value: float, scale: Scale) -> float:
     if scale == "share":
         return math.asin(math.sqrt(min(max(value, 0.0), 1.0)))
     return value
+
+
+def _forward_all(values: Floats, scale: Scale) -> Floats:
+    if scale == "count":
+        return np.log1p(np.maximum(values, 0.0))
+    if scale == "share":
+        return np.arcsin(np.sqrt(np.clip(values, 0.0, 1.0)))
+    return values
 
 
 def _backward(value: float, scale: Scale) -> float:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
 from lakeloop.core.durations import in_words
 from lakeloop.lake.batch_measures import Number
 from lakeloop.lake.batch_profiles import HIGH, LOW, SCORE, BatchNumbers
-from lakeloop.quality.anomalies import WIDTH, Band, Point, Scale, band_of, still_learning
+from lakeloop.quality.anomalies import WIDTH, Band, Scale, Series, band_of, still_learning
 
 # Metrics that are judged, in the order in which equal scores are told.
 SCALES: Mapping[str, Scale] = {
@@ -58,9 +60,7 @@ def judge_numbers(
 
     A wait is judged by the moment that it began, for a Friday is followed by a longer one.
     """
-    marked, bands = past.marked, dict[Number, Band]()
-    rows = int(numbers.get(ROWS, 0))
-    read = int(numbers.get(READ, 0))
+    bands, rows, read = dict[Number, Band](), int(numbers.get(ROWS, 0)), int(numbers.get(READ, 0))
     for number, value in numbers.items():
         if number.metric not in SCALES or number == WAIT:
             continue
@@ -69,7 +69,7 @@ def judge_numbers(
         # Its own spread would excuse a batch whose values are all over the place.
         spread = _usual(past.of(number._replace(metric="stddev"))) if number.metric == "mean" else None
         band = band_of(
-            _points(past, number, marked),
+            _series(past, number),
             at,
             SCALES[number.metric],
             rows=read if number.metric == "quarantined_share" else rows,
@@ -78,11 +78,11 @@ def judge_numbers(
         )
         if band is not None:
             bands[number] = band
-    waits, before = _points(past, WAIT, marked), last_rows_at(past)
+    waits, before = _series(past, WAIT), last_rows_at(past)
     if WAIT in numbers and before is not None:
         if (band := band_of(waits, before, "count", least=least)) is not None:
             bands[WAIT] = band
-        waits = [*waits, Point(before, numbers[WAIT])]
+        waits = waits.with_newest(before, numbers[WAIT])
     if read and (band := band_of(waits, at, "count", least=least)) is not None:
         bands[NEXT_WAIT] = band
     return bands
@@ -138,7 +138,7 @@ def signals_of(past: BatchNumbers, position: int) -> list[Signal]:
 
 def state_of_learning(past: BatchNumbers, at: dt.datetime, least: int) -> str | None:
     """Why the volume of a batch at a moment would not be judged; None where it would."""
-    return still_learning(_points(past, ROWS, past.marked), at, least)
+    return still_learning(_series(past, ROWS), at, least)
 
 
 def last_rows_at(past: BatchNumbers) -> dt.datetime | None:
@@ -183,25 +183,15 @@ def shown(number: Number, value: float) -> str:
     return f"{value:,.0f}" if SCALES.get(number.metric) == "count" else f"{value:,.4g}"
 
 
-def _points(past: BatchNumbers, number: Number, marked: Sequence[bool]) -> list[Point]:
+def _series(past: BatchNumbers, number: Number) -> Series:
     """The past of a number. A share that a batch does not name was 0 there, if its column was measured at all."""
-    values = past.of(number)
+    values, seconds = np.array(past.of(number)), past.seconds
     if number.metric == "share":
-        sizes = [
-            [not math.isnan(one) for one in line]
-            for other, line in past.values.items()
-            if other.column == number.column and other.metric == "share"
-        ]
-        there = [any(of_batch) for of_batch in zip(*sizes, strict=True)]
-        values = [0.0 if math.isnan(v) and is_there else v for v, is_there in zip(values, there, strict=False)]
-    # A wait belongs to the moment at which it began.
-    moments = _began(past)[:-1] if number == WAIT else past.ended_at
-    lows, highs = past.of(number, LOW), past.of(number, HIGH)
-    return [
-        Point(at, value, None, _known(low), _known(high), is_marked=mark)
-        for at, value, low, high, mark in zip(moments, values, lows, highs, marked, strict=True)
-        if at is not None and not math.isnan(value)
-    ]
+        values[np.isnan(values) & past.counted_shares(number.column)] = 0.0
+    if number == WAIT:  # a wait belongs to the moment at which it began
+        seconds = np.array([math.nan if at is None else at.timestamp() for at in _began(past)[:-1]])
+    series = Series(seconds, values, np.array(past.of(number, LOW)), np.array(past.of(number, HIGH)), past.marked)
+    return series.where(~(np.isnan(values) | np.isnan(seconds)))
 
 
 def _began(past: BatchNumbers) -> list[dt.datetime | None]:
@@ -215,7 +205,3 @@ def _began(past: BatchNumbers) -> list[dt.datetime | None]:
 def _usual(values: Sequence[float]) -> float | None:
     known = [value for value in values if not math.isnan(value)]
     return median(known) if known else None
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
