@@ -187,3 +187,19 @@ def test_a_lake_without_anything_has_a_page_too(tmp_path: Path) -> None:
 )
 def test_bars_show_values_between_two_ends(values: list[float], low: float, high: float, bars: str) -> None:
     assert sparkline(values, low, high) == bars
+
+
+def test_a_batch_that_somebody_names_teaches_nothing_more(tmp_path: Path) -> None:
+    project = write_quality_lake(tmp_path, now())
+    options = ["--conf-dir", str(project.folder)]
+    said = runner.invoke(app, ["quality", "silver.orders", "--mark", "20", *options], env={"COLUMNS": "120"})
+    assert said.output == "Batch 20 of orders is marked: it teaches nothing from now on.\n"
+    (orders,) = verbs.quality(project, ["orders"])
+    assert orders.numbers.marked.tolist() == [number in {20, 40, 47, 59} for number in range(60)]
+    assert {signal.number.metric for signal in orders.signals} == {"mean", "share"}
+    again = runner.invoke(app, ["quality", "orders", "--mark", "20", *options], env={"COLUMNS": "120"})
+    assert "marked already" in again.output
+    wrong = runner.invoke(app, ["quality", "orders", "--mark", "99", *options], env={"COLUMNS": "120"})
+    assert wrong.exit_code == 1
+    assert "no numbers of batch 99; those of 0 to 59 are kept" in wrong.output
+    assert runner.invoke(app, ["quality", "--mark", "3", *options]).exit_code == 1

@@ -12,9 +12,10 @@ from rich.table import Table
 
 from lakeloop import verbs
 from lakeloop.cli.quarantine import visible
-from lakeloop.cli.terminal import ConfDir, Env, Names, console, explained
+from lakeloop.cli.terminal import ConfDir, Env, Names, console, explained, start
 from lakeloop.core.config import Project
 from lakeloop.core.durations import in_words
+from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import now
 from lakeloop.quality.batch_anomalies import named, shown
 from lakeloop.reports.quality_facts import as_json, learned_rows
@@ -30,12 +31,21 @@ def quality(
     names: Names = None,
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="table is for eyes")] = "table",
     report: Annotated[bool, typer.Option("--report", help="Write the page with charts, and say where")] = False,
+    mark: Annotated[
+        int | None, typer.Option(help="A batch of the named table that is known to be unusual: it teaches nothing")
+    ] = None,
     conf_dir: ConfDir = Path("conf"),
     env: Env = "local",
 ) -> None:
     """Show how good tables are, a line each; named ones (or their pipelines) rule by rule. Starts no Spark."""
     with explained():
         project = Project(conf_dir, env)
+        if mark is not None:
+            if len(names or []) != 1:
+                raise ConfigError("--mark is about a batch of one table; name the table or its pipeline")
+            context = start("quality", conf_dir, env)
+            console.print(verbs.mark_batch(project, (names or [])[0], mark, context), soft_wrap=True)
+            return
         if report:
             console.print(f"Report: {verbs.report_quality(project, names or [])}", soft_wrap=True)
             return

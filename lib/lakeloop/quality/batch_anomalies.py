@@ -26,6 +26,7 @@ SCALES: Mapping[str, Scale] = {
 ONLY_ABOVE = {"wait_seconds", "quarantined_share"}  # that rows come early, or that more are good, is no fault
 OFTEN = 0.01  # the least share, in the mean of the past, of a value that is missed
 ROWS, READ, WAIT = Number(None, "rows"), Number(None, "rows_read"), Number(None, "wait_seconds")
+MARK = Number(None, "mark" + SCORE)  # of a batch that somebody named: it teaches nothing
 NEXT_WAIT = Number(None, "next_wait_seconds")  # only its band is known: what the wait for the next batch may be
 
 

@@ -1,7 +1,6 @@
 """The quality of each table at a moment and over its latest batches, gathered from `ops` without Spark."""
 
 import datetime as dt
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,7 +52,7 @@ def share_of(result: RuleResult, batch: PastBatch) -> float:
 
 @dataclass(frozen=True)
 class TableQuality:
-    """What is known of the tables of one pipeline."""
+    """What is known of the tables of one pipeline; `follows`: whose open incident its anomaly is told with."""
 
     spec: PipelineSpec
     history: RuleHistory = field(default_factory=RuleHistory)
@@ -138,13 +137,10 @@ class TableQuality:
         return any(incident.last.severity == "error" for incident in self.incidents)
 
 
-def gather(
-    root: str, specs: Sequence[PipelineSpec], now: dt.datetime, follows: dict[str, str] | None = None
-) -> list[TableQuality]:
-    """The quality of the tables of some pipelines, in their order.
+def gather(root: str, specs: Sequence[PipelineSpec], now: dt.datetime) -> list[TableQuality]:
+    """The quality of the tables of some pipelines, in their order, but for what they follow.
 
-    `follows` says whose open incident a pipeline's anomaly is told with. Raises DamageError for a table of `ops` that
-    cannot be read.
+    Raises DamageError for a table of `ops` that cannot be read.
     """
     names = [spec.pipeline for spec in specs]
     histories = rule_histories(root, names, SHOWN_BATCHES)
@@ -163,7 +159,6 @@ def gather(
                 _is_overdue(spec, histories[spec.pipeline], now),
                 silence(past, now),
                 learning,
-                (follows or {}).get(spec.pipeline),
             )
         )
     return found
@@ -176,8 +171,3 @@ def _is_overdue(spec: PipelineSpec, history: RuleHistory, now: dt.datetime) -> b
     runs = [RunEnd("succeeded", batch.counts.read, batch.at, batch.at) for batch in history.batches]
     runs.append(RunEnd(history.last_run.outcome, 0, history.last_run.at, history.last_run.at))
     return judge_arrival(expected, runs, now).state in {"late", "missing"}
-
-
-def is_known(value: float) -> bool:
-    """Whether a number was measured."""
-    return not math.isnan(value)
