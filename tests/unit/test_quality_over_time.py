@@ -163,7 +163,7 @@ def test_the_page_shows_trends_bands_and_anomalies_and_masks_personal_data(proje
 
 def test_a_page_of_one_table_draws_all_that_is_learned(project: Project) -> None:
     tables = verbs.quality(project, ["orders"])
-    orders = quality_sections(tables, now(), {}, {})[2]
+    orders = quality_sections(tables, now(), {}, {})[1]
     captions = " ".join(chart.caption for chart in orders.charts)
     for name in ("country = IT: share", "country: NULL in", "amount: mean", "Share quarantined"):
         assert name in captions

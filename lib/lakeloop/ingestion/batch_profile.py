@@ -2,15 +2,14 @@
 
 import datetime as dt
 
-from deltalake.exceptions import DeltaError
-
 from lakeloop.core import logs
-from lakeloop.core.errors import DamageError
+from lakeloop.core.errors import LakeloopError
 from lakeloop.core.run_record import RowCounts, now
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.batch_measures import Number, measure_batch
 from lakeloop.lake.batch_profiles import BatchNumbers, forget_batches, past_batches
 from lakeloop.lake.ledger import Batch
+from lakeloop.lake.ops_tables import UNREADABLE
 from lakeloop.lake.table_profiles import append_profile
 from lakeloop.quality.batch_anomalies import READ, ROWS, WAIT, completed, judge_numbers, last_rows_at, with_bands
 
@@ -43,7 +42,7 @@ def profile_batch(root: str, spec: PipelineSpec, batch: Batch, counts: RowCounts
         append_profile(root, [(*where, n.column, n.metric, n.category, value) for n, value in kept.items()])
         oldest = at - dt.timedelta(days=watched.remember.days)
         forget_batches(root, spec.pipeline, past, watched.remember.batches, oldest)
-    except (DamageError, DeltaError, OSError) as error:
+    except (LakeloopError, *UNREADABLE) as error:
         log.error("a batch is not watched over", pipeline=spec.pipeline, batch_id=batch.batch_id, exc_info=error)
         return (f"its numbers are not kept: {error}",)
     return () if measured is None else tuple(f"watch_over: {problem}" for problem in measured.problems)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from lakeloop.lake.delta_log import Actions, DeltaLog, list_log, said_of
+from lakeloop.lake.delta_log import Actions, DeltaLog, newest_version, said_of
 from lakeloop.lake.ops_tables import uri_of
 from lakeloop.lake.storage import filesystem
 from lakeloop.lake.tables import Commit
@@ -49,7 +49,7 @@ def measure_batch(
     out; shares are of all rows with a value. None where the commit is not among the newest of the record.
     """
     folder = uri_of(root, record_table)
-    actions = _commit_of(list_log(folder), commit)
+    actions = _commit_of(folder, commit)
     if actions is None:
         return None
     added = [action["add"] for action in actions if "add" in action]
@@ -70,9 +70,10 @@ def measure_batch(
     return found
 
 
-def _commit_of(log: DeltaLog, commit: Commit) -> Actions | None:
-    wanted = {"writer": commit.writer, "batch_id": commit.batch_id}
-    for version in sorted(log.commits, reverse=True)[:COMMITS_LOOKED_AT]:
+def _commit_of(folder: str, commit: Commit) -> Actions | None:
+    wanted, log = {"writer": commit.writer, "batch_id": commit.batch_id}, DeltaLog(folder)
+    latest = newest_version(folder)
+    for version in range(latest, max(latest - COMMITS_LOOKED_AT, -1), -1):
         actions, _ = log.commit(version)
         if wanted.items() <= said_of(actions).items():
             return actions

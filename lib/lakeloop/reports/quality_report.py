@@ -28,14 +28,18 @@ def quality_sections(
     open_rows: Mapping[str, int],
     examples: Mapping[str, Sequence[Example]],
 ) -> list[Section]:
-    """All tables at a glance, the open incidents, and table by table; `open_rows` and `examples` by pipeline."""
+    """All tables at a glance where there are several, the open incidents, and table by table.
+
+    `open_rows` in quarantine and `examples` of them are by pipeline.
+    """
     incidents = sorted((one for table in tables for one in table.incidents), key=lambda one: one.opened_at)
     most = CHARTS_OF_ONE if len(tables) == 1 else CHARTS_OF_MANY
     each = [
         table_section(table, now, open_rows.get(table.spec.pipeline, 0), examples.get(table.spec.pipeline, ()), most)
         for table in _ranked(tables)
     ]
-    return [overview_section(tables, now, open_rows), incidents_section(incidents, now), *each]
+    overview = [overview_section(tables, now, open_rows)] if len(tables) != 1 else []
+    return [*overview, incidents_section(incidents, now), *each]
 
 
 def overview_section(tables: Sequence[TableQuality], now: dt.datetime, open_rows: Mapping[str, int]) -> Section:
