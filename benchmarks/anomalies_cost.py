@@ -17,10 +17,9 @@ from lakeloop.core.config import Project
 from lakeloop.core.run_record import RowCounts
 from lakeloop.ingestion.batch_profile import profile_batch
 from lakeloop.ingestion.spec import load_pipeline
-from lakeloop.lake.batch_profiles import past_batches
+from lakeloop.lake.batch_profiles import append_numbers, past_batches
 from lakeloop.lake.ledger import RULE_RESULT_SCHEMA, RULE_RESULTS, RUN_SCHEMA, RUNS, Batch, Plan
 from lakeloop.lake.ops_tables import append_rows
-from lakeloop.lake.table_profiles import append_profile
 from lakeloop.lake.tables import Commit
 
 FOUR = "{means: [n0, n1], shares: [s0, s1]}"
@@ -71,7 +70,7 @@ def _per_batch(folder: Path, rows: int, past: int, watched: str) -> dict[str, An
             kept += [(*where, column, metric + end, category, found * of) for end, of in
                      (("", 1), ("_low", 0.8), ("_high", 1.2))]  # fmt: skip
         kept += [(*where, f"n{i}", "null_share", None, 0.0) for i in range(COLUMNS - 2)]
-    append_profile(project.lake_root, kept)
+    append_numbers(project.lake_root, kept)
     counts = RowCounts(rows, rows, 0, 0)
     times = _timed(lambda: profile_batch(project.lake_root, spec, batch, counts))
     newest = past_batches(project.lake_root, ["p"], only=[past])["p"]

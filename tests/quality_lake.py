@@ -9,9 +9,8 @@ import pyarrow as pa
 
 from lakeloop.core.config import Project
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.batch_profiles import BatchNumbers
+from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers
 from lakeloop.lake.ledger import RULE_RESULT_SCHEMA, RULE_RESULTS, RUN_SCHEMA, RUNS
-from lakeloop.lake.table_profiles import append_profile
 from lakeloop.monitoring.incidents import Event, record_events
 from lakeloop.quality.batch_anomalies import READ, ROWS, WAIT, judge_numbers, with_bands
 from tests.small_lake import OWN, append
@@ -172,7 +171,7 @@ class _Past:
                 ended.append(at)
                 where = (table, pipeline, day, None, at)
                 kept_rows += [(*where, n.column, n.metric, n.category, float(value)) for n, value in kept.items()]
-            append_profile(self.root, kept_rows)
+            append_numbers(self.root, kept_rows)
 
     def _bronze(self) -> None:
         position = pa.struct([("origin", pa.string()), ("record", pa.int64())])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.table_profiles import append_profile
+from lakeloop.lake.batch_profiles import append_numbers
 
 ROOT = Path(__file__).parents[2]
 ORDERS = """
@@ -59,7 +59,7 @@ def learn(root: str) -> None:
         for pipeline, of in (("orders", numbers | more), ("countries", numbers)):
             where = (f"silver.{pipeline}", pipeline, -day, None, at)
             rows += [(*where, n.column, n.metric, n.category, float(value)) for n, value in of.items()]
-    append_profile(root, rows)
+    append_numbers(root, rows)
 
 
 @pytest.mark.slow

@@ -13,8 +13,7 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.batch_profiles import past_batches
-from lakeloop.lake.table_profiles import append_profile
+from lakeloop.lake.batch_profiles import append_numbers, past_batches
 from lakeloop.monitoring.incidents import open_incidents
 
 ORDERS = """
@@ -69,7 +68,7 @@ def seed_past(root: str, pipeline: str, table: str, days: int = 30) -> None:
         }
         where = (table, pipeline, -day, None, at)
         rows += [(*where, n.column, n.metric, n.category, float(value)) for n, value in numbers.items()]
-    append_profile(root, rows)
+    append_numbers(root, rows)
 
 
 def drop(project: Project, name: str, lines: list[str]) -> None:
@@ -130,7 +129,7 @@ def test_a_run_without_news_says_when_it_was_silent_for_too_long(project: Projec
     root, three_days = project.lake_root, dt.timedelta(days=3)
     seed_past(root, "orders", "silver.orders")
     last = now() - three_days
-    append_profile(root, [
+    append_numbers(root, [
         ("silver.orders", "orders", 0, None, last, None, metric, None, value)
         for metric, value in (("rows", 98.0), ("rows_read", 100.0), ("next_wait_seconds_high", 90_000.0))
     ])  # fmt: skip

@@ -11,8 +11,7 @@ from lakeloop.core.errors import ConfigError, SourceError
 from lakeloop.core.run_record import RowCounts
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.batch_profiles import BatchNumbers, forget_batches, past_batches
-from lakeloop.lake.table_profiles import append_profile
+from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers, forget_batches, past_batches
 from lakeloop.monitoring.causes import Anomaly, PipelineRun, causes_of, is_gone
 from lakeloop.monitoring.incidents import Event, OpenIncident
 from lakeloop.monitoring.spec import AlertRule
@@ -175,9 +174,9 @@ def test_upstream_is_what_rows_come_from_through_any_number_of_tables(tmp_path: 
 def test_of_a_batch_measured_twice_the_last_numbers_count(tmp_path: Path) -> None:
     root = str(tmp_path / "lake")
     for at, value in ((MONDAY, 1.0), (MONDAY + DAY, 2.0)):
-        append_profile(root, [("t.t", "p", 7, None, at, None, "rows", None, value)])
-    append_profile(root, [("t.t", "p", None, 3, MONDAY, "c", "rows", None, 9.0)])  # of the whole table
-    append_profile(root, [("t.t", "q", 7, None, MONDAY, None, "rows", None, 5.0)])
+        append_numbers(root, [("t.t", "p", 7, None, at, None, "rows", None, value)])
+    append_numbers(root, [("t.t", "p", None, 3, MONDAY, "c", "rows", None, 9.0)])  # of the whole table
+    append_numbers(root, [("t.t", "q", 7, None, MONDAY, None, "rows", None, 5.0)])
     found = past_batches(root, ["p", "unknown"])
     assert list(found) == ["p"]
     assert (found["p"].batch_ids, found["p"].ended_at, found["p"].values) == ((7,), (MONDAY + DAY,), {ROWS: [2.0]})
@@ -188,9 +187,9 @@ def test_of_a_batch_measured_twice_the_last_numbers_count(tmp_path: Path) -> Non
 def test_old_batches_go_and_nothing_else_does(tmp_path: Path) -> None:
     root = str(tmp_path / "lake")
     where = [("t.t", "p", day, None, MONDAY + day * DAY, None, "rows", None, 1.0) for day in range(40)]
-    append_profile(root, where)
-    append_profile(root, [("t.t", "p", None, 3, MONDAY, "c", "rows", None, 9.0)])
-    append_profile(root, [("t.t", "q", 0, None, MONDAY, None, "rows", None, 5.0)])
+    append_numbers(root, where)
+    append_numbers(root, [("t.t", "p", None, 3, MONDAY, "c", "rows", None, 9.0)])
+    append_numbers(root, [("t.t", "q", 0, None, MONDAY, None, "rows", None, 5.0)])
     known = past_batches(root, ["p"])["p"]
     forget_batches(root, "p", known, 35, MONDAY)  # five too many are not yet worth it
     assert len(past_batches(root, ["p"])["p"].batch_ids) == 40

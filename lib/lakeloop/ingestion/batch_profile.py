@@ -7,10 +7,9 @@ from lakeloop.core.errors import LakeloopError
 from lakeloop.core.run_record import RowCounts, now
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.batch_measures import Number, measure_batch
-from lakeloop.lake.batch_profiles import BatchNumbers, forget_batches, past_batches
+from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers, forget_batches, past_batches
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.ops_tables import UNREADABLE
-from lakeloop.lake.table_profiles import append_profile
 from lakeloop.quality.batch_anomalies import READ, ROWS, WAIT, completed, judge_numbers, last_rows_at, with_bands
 
 log = logs.get(__name__)
@@ -39,7 +38,7 @@ def profile_batch(root: str, spec: PipelineSpec, batch: Batch, counts: RowCounts
         numbers = completed(past, numbers)
         kept = with_bands(numbers, judge_numbers(past, numbers, at, least=watched.learn))
         where = (watched_table(spec), spec.pipeline, batch.batch_id, None, at)
-        append_profile(root, [(*where, n.column, n.metric, n.category, value) for n, value in kept.items()])
+        append_numbers(root, [(*where, n.column, n.metric, n.category, value) for n, value in kept.items()])
         oldest = at - dt.timedelta(days=watched.remember.days)
         forget_batches(root, spec.pipeline, past, watched.remember.batches, oldest)
     except (LakeloopError, *UNREADABLE) as error:

@@ -10,11 +10,10 @@ from lakeloop.core.documents import propose
 from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
-from lakeloop.lake.batch_profiles import BatchNumbers, past_batches
+from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers, past_batches
 from lakeloop.lake.examples import Example, quarantined_examples
 from lakeloop.lake.masks import REDACTED
 from lakeloop.lake.quarantine import Chosen, Quarantine
-from lakeloop.lake.table_profiles import append_profile
 from lakeloop.monitoring.incidents import open_incidents
 from lakeloop.quality.batch_anomalies import MARK
 from lakeloop.reports.page import render_page, write_page
@@ -74,7 +73,7 @@ def mark_batch(project: Project, name: str, batch_id: int, context: RunContext) 
     if past.marked[position]:
         return f"Batch {batch_id} of {spec.pipeline} is marked already and teaches nothing."
     where = (past.table, spec.pipeline, batch_id, None, past.ended_at[position])
-    append_profile(project.lake_root, [(*where, MARK.column, MARK.metric, MARK.category, 0.0)])
+    append_numbers(project.lake_root, [(*where, MARK.column, MARK.metric, MARK.category, 0.0)])
     log.info("batch marked", run_id=context.run_id, pipeline=spec.pipeline, batch_id=batch_id, user=context.user)
     return f"Batch {batch_id} of {spec.pipeline} is marked: it teaches nothing from now on."
 
