@@ -12,7 +12,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.run_record import RowCounts
 from lakeloop.ingestion.batch_profile import profile_batch
 from lakeloop.ingestion.spec import load_pipeline
-from lakeloop.lake.batch_measures import CATEGORIES, OTHERS, Number, measure_batch
+from lakeloop.lake.batch_measures import CATEGORIES, MOST_VALUES, OTHERS, Number, measure_batch
 from lakeloop.lake.batch_profiles import past_batches
 from lakeloop.lake.ledger import Batch, Plan
 from lakeloop.lake.tables import Commit
@@ -63,6 +63,15 @@ def test_only_the_most_frequent_values_have_a_share_of_their_own(tmp_path: Path)
     assert sum(shares.values()) == pytest.approx(1)
 
 
+def test_a_column_of_many_values_has_no_shares(tmp_path: Path) -> None:
+    values = [str(number) for number in range(MOST_VALUES + 1)]
+    write(str(tmp_path), FIRST, {"country": pa.array(values)}, ["good"] * len(values))
+    found = measure_batch(str(tmp_path), "bronze.orders", FIRST, [], ["country"])
+    assert found is not None
+    assert found.problems == ("country has more than 50 values, so no shares",)
+    assert set(found.numbers) == {Number("country", "null_share")}
+
+
 def test_means_of_pieces_are_the_mean_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lakeloop.lake.batch_measures.ROWS_AT_A_TIME", 2)
     numbers = [Decimal("1.10"), Decimal("2.20"), None, Decimal("3.30"), Decimal("1000.40")]
@@ -78,13 +87,18 @@ def test_means_of_pieces_are_the_mean_of_all(tmp_path: Path, monkeypatch: pytest
 
 def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     day = pa.array([None, None], pa.date32())
-    write(str(tmp_path), FIRST, {"amount": pa.array([None, None], pa.float64()), "day": day}, ["good"] * 2)
-    found = measure_batch(str(tmp_path), "bronze.orders", FIRST, ["amount", "day", "gone"], ["amount"])
+    write(
+        str(tmp_path),
+        FIRST,
+        {"amount": pa.array([None, None], pa.float64()), "day": day, "whole": pa.array([1.0, 2.0])},
+        ["good"] * 2,
+    )
+    found = measure_batch(str(tmp_path), "bronze.orders", FIRST, ["amount", "day", "gone"], ["whole"])
     assert found is not None
     assert found.problems == (
-        "there is no column 'gone'",
         "day of type date32[day] has no mean",
-        "amount of type double has no shares",
+        "there is no column 'gone'",
+        "whole of type double has no shares",
     )
     assert Number("amount", "mean") not in found.numbers
 

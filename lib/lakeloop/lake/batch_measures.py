@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from lakeloop.lake.storage import filesystem
 from lakeloop.lake.tables import Commit
 
 CATEGORIES, OTHERS = 20, "(others)"  # the most frequent values of a column; the rest counts together
+MOST_VALUES = 50  # different values of a column in a batch, beyond which shares say nothing
 COMMITS_LOOKED_AT = 50
 ROWS_AT_A_TIME = 65_536
 
@@ -65,8 +66,8 @@ def measure_batch(
     if not found.rows:
         return found
     found.numbers |= {Number(column, "null_share"): count / found.rows for column, count in nulls.items()}
-    if wanted := list(dict.fromkeys([*means, *shares])):
-        _read(found, [f"{folder}/{unquote(add['path'])}" for add in good], wanted, means, shares)
+    if means or shares:
+        _read(found, [f"{folder}/{unquote(add['path'])}" for add in good], means, shares)
     return found
 
 
@@ -80,13 +81,11 @@ def _commit_of(folder: str, commit: Commit) -> Actions | None:
     return None
 
 
-def _read(
-    found: BatchMeasures, files: Sequence[str], wanted: Sequence[str], means: Sequence[str], shares: Sequence[str]
-) -> None:
+def _read(found: BatchMeasures, files: Sequence[str], means: Sequence[str], shares: Sequence[str]) -> None:
     types: dict[str, pa.DataType] = {}
     sums: dict[str, _Sum] = {column: _Sum() for column in means}
     counts: dict[str, Counter[str]] = {column: Counter() for column in shares}
-    for rows in _pieces(files, wanted):
+    for rows in _pieces(files, list(dict.fromkeys([*means, *shares]))):
         types |= {column.name: column.type for column in rows.schema}
         for column in means:
             if column in types and _has_mean(types[column]):
@@ -94,20 +93,35 @@ def _read(
         for column in shares:
             if column in types and _has_shares(types[column]):
                 _count(counts[column], rows.column(column))
-    problems = [f"there is no column '{column}'" for column in wanted if column not in types]
-    problems += [f"{c} of type {types[c]} has no mean" for c in means if c in types and not _has_mean(types[c])]
-    problems += [f"{c} of type {types[c]} has no shares" for c in shares if c in types and not _has_shares(types[c])]
-    found.problems = tuple(problems)
+    found.problems = tuple(_problems(types, means, shares, counts))
     for column, total in sums.items():
         if total.rows:
             found.numbers[Number(column, "mean")] = total.mean
             found.numbers[Number(column, "stddev")] = total.deviation
     for column, values in counts.items():
-        every = sum(values.values())
-        often = dict(values.most_common(CATEGORIES))
-        if rest := every - sum(often.values()):
-            often[OTHERS] = often.get(OTHERS, 0) + rest
-        found.numbers |= {Number(column, "share", name): count / every for name, count in often.items()}
+        if len(values) <= MOST_VALUES:
+            found.numbers |= {Number(column, "share", name): share for name, share in _shares(values).items()}
+
+
+def _problems(
+    types: Mapping[str, pa.DataType], means: Sequence[str], shares: Sequence[str], counts: Mapping[str, Counter[str]]
+) -> Iterator[str]:
+    for column in dict.fromkeys([*means, *shares]):
+        if column not in types:
+            yield f"there is no column '{column}'"
+        elif column in means and not _has_mean(types[column]):
+            yield f"{column} of type {types[column]} has no mean"
+        elif column in shares and not _has_shares(types[column]):
+            yield f"{column} of type {types[column]} has no shares"
+        elif column in shares and len(counts[column]) > MOST_VALUES:
+            yield f"{column} has more than {MOST_VALUES} values, so no shares"
+
+
+def _shares(counts: Counter[str]) -> dict[str, float]:
+    every, often = sum(counts.values()), dict(counts.most_common(CATEGORIES))
+    if rest := every - sum(often.values()):
+        often[OTHERS] = often.get(OTHERS, 0) + rest
+    return {name: count / every for name, count in often.items()}
 
 
 def _pieces(files: Sequence[str], wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -156,16 +170,12 @@ class _Sum:
 
 
 def _count(counts: Counter[str], values: pa.Array) -> None:
-    """Add the values of a piece; where there are very many, only the most frequent are kept apart."""
-    for entry in pc.value_counts(pc.cast(values, pa.string(), safe=False)).to_pylist():
+    """Add the values of a piece, until there are too many different ones to be of use."""
+    if len(counts) > MOST_VALUES:
+        return
+    for entry in pc.value_counts(pc.cast(values, pa.string(), safe=False)).slice(0, 2 * MOST_VALUES).to_pylist():
         if entry["values"] is not None:
             counts[_shown(entry["values"])] += entry["counts"]
-    if len(counts) > 50 * CATEGORIES:
-        kept: dict[str, Any] = dict(counts.most_common(25 * CATEGORIES))
-        rest = sum(counts.values()) - sum(kept.values())
-        counts.clear()
-        counts.update(kept)
-        counts[OTHERS] += rest
 
 
 def _shown(value: str) -> str:
