@@ -14,17 +14,15 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lakeloop.quality.seasons import Floats, deviation_of, median_of, season_of, slope_of, weekday_of
+
 Scale = Literal["count", "share", "number"]
-Floats = NDArray[np.float64]
 
 LEAST = 14  # numbers of the past before anything is judged
 WIDTH = 4.5  # half of the band, in deviations of the noise
 LASTING = 14  # so many numbers outside their bands, one after the other, are what is usual now
-OF_NORMAL = 1.4826  # from the median deviation to the standard deviation of normal noise
 LEAST_CHANGE = {"count": 0.1, "share": 0.0, "number": 0.0}  # of a count a tenth, up or down, is never told
 LEAST_SHARE = 0.005  # half a percentage point is never told either
-MEMBERS = 4  # numbers that a season must have had at the same hour or weekday, at the median
-GAIN = 0.85  # a season or a trend is believed where it leaves at most this much of the noise
 RECENT = 28  # numbers that tell the level of today
 TINY = 1e-9
 
@@ -153,13 +151,13 @@ def band_of(
     if _lacking(points, at, least):
         return None
     values, now = _forward_all(points.values, scale), at.timestamp()
-    seasons, season_now, used = _season(values, points.seconds, now)
+    seasons, season_now, used = season_of(values, points.seconds, now)
     rest, times = values - seasons, points.seconds - now
-    levelled = rest - _slope(times, rest) * times
-    expected = _median(levelled[-RECENT:]) + season_now
+    levelled = rest - slope_of(times, rest) * times
+    expected = median_of(levelled[-RECENT:]) + season_now
     freedom = max(len(points) - used - 2, 1)
     # Medians of few numbers lie close to their own numbers, so what is left looks calmer than it is.
-    deviation = _deviation(levelled) * math.sqrt(len(points) / freedom) * (1 + 3 / freedom)
+    deviation = deviation_of(levelled) * math.sqrt(len(points) / freedom) * (1 + 3 / freedom)
     lucky = []
     if scale == "share" and rows:
         lucky.append(0.5 / math.sqrt(rows))  # of a share, on the scale of the arcsine
@@ -183,86 +181,9 @@ def _lacking(points: Series, at: dt.datetime, least: int) -> str | None:
         return f"learning: {len(points)} of {least} batches"
     now = np.array([at.timestamp()])
     earlier = points.seconds // 86_400 != now // 86_400
-    if not np.any((_weekday(points.seconds) == _weekday(now)) & earlier):
+    if not np.any((weekday_of(points.seconds) == weekday_of(now)) & earlier):
         return f"learning: no {at:%A} yet"
     return None
-
-
-def _season(values: Floats, seconds: Floats, now: float) -> tuple[Floats, float, int]:
-    """What the hour and the weekday add to each number, and now; and how many medians were taken for it."""
-    best: tuple[Floats, float, int] = (np.zeros(len(values)), 0.0, 0)
-    if not np.ptp(values):
-        return best
-    least_noise = _deviation(values)
-    for seasons in _SEASONS:
-        rest, added, used = values, 0.0, 0
-        for season in seasons:
-            members, here = season(seconds), int(season(np.array([now]))[0])
-            names, members, counts = np.unique(members, return_inverse=True, return_counts=True)
-            if len(names) < 2 or np.median(counts) < MEMBERS:
-                break
-            medians = _medians(rest, members, counts) - _median(rest)
-            rest = rest - medians[members]
-            added += float(medians[names == here].sum())
-            used += len(names) - 1
-        else:
-            noise = _deviation(rest) * math.sqrt(len(values) / max(len(values) - used - 1, 1))
-            if noise < GAIN * least_noise:
-                best, least_noise = (values - rest, added, used), noise
-    return best
-
-
-def _medians(values: Floats, members: NDArray[np.int64], counts: NDArray[np.int64]) -> Floats:
-    """The median of each group, whose sizes are `counts`."""
-    ordered = values[np.lexsort((values, members))]
-    starts = np.cumsum(counts) - counts
-    return np.asarray((ordered[starts + (counts - 1) // 2] + ordered[starts + counts // 2]) / 2)
-
-
-def _hour(seconds: Floats) -> NDArray[np.int64]:
-    return (seconds // 3_600 % 24).astype(np.int64)
-
-
-def _weekday(seconds: Floats) -> NDArray[np.int64]:
-    return ((seconds // 86_400 + 3) % 7).astype(np.int64)  # 1970 began on a Thursday
-
-
-def _hour_by_day_off(seconds: Floats) -> NDArray[np.int64]:
-    return _hour(seconds) + 24 * (_weekday(seconds) >= 5)
-
-
-def _hour_of_week(seconds: Floats) -> NDArray[np.int64]:
-    return _hour(seconds) + 24 * _weekday(seconds)
-
-
-# From plain to fine; several stand for one after the other.
-_SEASONS = ((_weekday,), (_hour,), (_hour, _weekday), (_hour_by_day_off, _weekday), (_hour_of_week,))
-
-
-def _slope(times: Floats, values: Floats, blocks: int = 12) -> float:
-    """The trend per second: the median slope between medians of blocks; 0 where it explains little."""
-    if len(values) < 2 * LEAST or not np.ptp(values):
-        return 0.0
-    parts = [part for part in np.array_split(np.arange(len(values)), blocks) if len(part)]
-    x = np.array([_median(times[part]) for part in parts])
-    y = np.array([_median(values[part]) for part in parts])
-    first, second = np.triu_indices(len(parts), 1)
-    apart = x[second] - x[first]
-    if not np.any(apart > 0):
-        return 0.0
-    slope = _median((y[second] - y[first])[apart > 0] / apart[apart > 0])
-    return slope if _deviation(values - slope * times) < 0.95 * _deviation(values) else 0.0
-
-
-def _deviation(values: Floats) -> float:
-    """The standard deviation of noise, by the median deviation; that of the outer tenth where it is greater."""
-    off = np.sort(np.abs(values - _median(values)))
-    return float(max((off[(len(off) - 1) // 2] + off[len(off) // 2]) / 2 * OF_NORMAL, off[len(off) * 9 // 10] / 1.645))
-
-
-def _median(values: Floats) -> float:
-    ordered = np.sort(values)  # for few numbers faster than numpy's own median
-    return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
 
 
 def _forward(value: float, scale: Scale) -> float:
