@@ -8,13 +8,14 @@ import pytest
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, SourceError
-from lakeloop.core.run_record import RowCounts
+from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.batch_measures import Number
 from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers, forget_batches, past_batches
+from lakeloop.lake.ops_tables import read_rows
 from lakeloop.monitoring.causes import Anomaly, PipelineRun, causes_of, is_gone
 from lakeloop.monitoring.incidents import Event, OpenIncident
-from lakeloop.monitoring.spec import AlertRule
+from lakeloop.monitoring.spec import AlertRule, AlertsSpec
 from lakeloop.quality.arrivals import Arrival
 from lakeloop.quality.batch_anomalies import (
     NEXT_WAIT,
@@ -28,6 +29,7 @@ from lakeloop.quality.batch_anomalies import (
     silence,
     with_bands,
 )
+from lakeloop.verbs.alerting import alert
 from lakeloop.verbs.anomalies import Follows, follows, upstream_of
 from tests.quality_lake import PIPELINES, write_quality_lake
 
@@ -171,6 +173,23 @@ def test_upstream_is_what_rows_come_from_through_any_number_of_tables(tmp_path: 
     assert found["orders"] == set()
 
 
+def test_a_watcher_puts_a_silence_on_record_once(tmp_path: Path) -> None:
+    project = write_quality_lake(tmp_path, now() - 40 * DAY)
+    root, spec = project.lake_root, load_pipeline(project, "orders")
+    before = len(read_rows(root, "ops.incidents"))
+    where = ("silver.orders", "orders", 60, None, now() - 30 * DAY, None)
+    append_numbers(root, [(*where, name, None, 9e4) for name in ("rows", "rows_read", "next_wait_seconds_high")])
+    append_numbers(root, [(*where[:2], 61, *where[3:], "rows", None, 0.0)])  # a batch without rows ends no silence
+    for _ in range(3):
+        alert(project, AlertsSpec(), [spec], {}, RunContext("watch", "local", is_polling=True))
+    # It goes on with the incident that was open, and says nothing that is not known.
+    assert len(read_rows(root, "ops.incidents")) == before
+    alert(project, AlertsSpec(), [spec], {}, RunContext("run", "local"))
+    rows = sorted(read_rows(root, "ops.incidents"), key=lambda row: row["at"])
+    assert (len(rows), rows[-1]["state"], rows[-1]["id"]) == (before + 1, "repeated", "0123456789ab")
+    assert rows[-1]["message"] == "time without rows 30 d, expected at most 1 d 1 h"
+
+
 def test_of_a_batch_measured_twice_the_last_numbers_count(tmp_path: Path) -> None:
     root = str(tmp_path / "lake")
     for at, value in ((MONDAY, 1.0), (MONDAY + DAY, 2.0)):
@@ -198,8 +217,6 @@ def test_old_batches_go_and_nothing_else_does(tmp_path: Path) -> None:
     forget_batches(root, "p", past_batches(root, ["p"])["p"], 500, MONDAY + 35 * DAY)
     assert past_batches(root, ["p"])["p"].batch_ids == tuple(range(35, 40))
     assert past_batches(root, ["q"])["q"].batch_ids == (0,)
-    from lakeloop.lake.ops_tables import read_rows
-
     assert [row["value"] for row in read_rows(root, "ops.table_profiles") if row["batch_id"] is None] == [9.0]
 
 

@@ -1,14 +1,19 @@
 """What stood out in the batches of a run, and which table of several it began with."""
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from lakeloop.core.config import Project
+from lakeloop.core.run_record import now
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.batch_profiles import HIGH, past_batches
-from lakeloop.monitoring.causes import Anomaly
+from lakeloop.monitoring.causes import Anomaly, PipelineRun
 from lakeloop.monitoring.incidents import OpenIncident
 from lakeloop.quality.batch_anomalies import NEXT_WAIT, Signal, signals_of, silence
+from lakeloop.verbs.declared import declared
 
 # What an anomaly of a table can follow from when a table that it is made of has it.
 CAUSING = {"anomaly", "run_failed", "batch_withdrawn", "file_refused", "file_late", "file_missing", "messages_lost"}
@@ -21,6 +26,35 @@ class Follows:
     pipeline: str
     upstream: str
     kind: str
+
+
+def with_anomalies(
+    project: Project,
+    specs: Sequence[PipelineSpec],
+    runs: Sequence[PipelineRun],
+    before: Sequence[OpenIncident],
+    published: Sequence[Mapping[str, Any]],
+) -> tuple[list[PipelineRun], list[str]]:
+    """The runs with what stood out in them, each cause once: what follows from another table says so in a sentence."""
+    if all(spec.watch_over is None for spec in specs) and not any(one.last.kind == "anomaly" for one in before):
+        return list(runs), []
+    batches: dict[str, list[int]] = defaultdict(list)
+    for row in published:
+        batches[row["name"]].append(row["batch_id"])
+    found = anomalies_of(project.lake_root, specs, batches, now())
+    stood_out = [name for name, anomaly in found.items() if anomaly.signals]
+    failures = {run.pipeline: run.error for run in runs if run.error is not None}
+    effects = follows(stood_out, upstream_of(declared(project)), failures, before) if stood_out else []
+    for effect in effects:
+        found[effect.pipeline] = replace(found[effect.pipeline], follows=effect.upstream)
+    for name in {effect.upstream for effect in effects} & set(stood_out):
+        also = tuple(effect.pipeline for effect in effects if effect.upstream == name)
+        found[name] = replace(found[name], also_in=also)
+    notes = [
+        f"{effect.pipeline} follows {effect.upstream} ({effect.kind.replace('_', ' ')}): {found[effect.pipeline].said}"
+        for effect in effects
+    ]
+    return [replace(run, anomaly=found.get(run.pipeline)) for run in runs], notes
 
 
 def anomalies_of(
