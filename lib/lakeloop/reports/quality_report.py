@@ -55,7 +55,7 @@ def overview_section(tables: Sequence[TableQuality], now: dt.datetime, open_rows
             table.last.counts.read if table.last else None,
             _percent(table.good_shares[-1] if table.good_shares else None),
             f"{table.violated} of {len(table.rules)}" if table.rules else None,
-            _fresh(table, now),
+            f"{_fresh(table, now)}{', late' if _is_late(table) else ''}",
             open_rows.get(table.spec.pipeline, 0),
             ", ".join(dict.fromkeys(one.last.kind.replace("_", " ") for one in table.incidents)) or _follows(table),
             table.spec.owner,
@@ -103,7 +103,7 @@ def table_section(
             Card("Good", _percent(table.good_shares[-1] if table.good_shares else None) or "–", "of these",
                  OUTCOME_COLORS["good"]),
             Card("Rules violated", f"{table.violated} of {len(table.rules)}", "in the newest batch"),
-            Card("Last rows", _fresh(table, now)),
+            _freshness_card(table, now),
             Card("Open", f"{open_rows:,}", "rows in quarantine", OUTCOME_COLORS["quarantined"]),
         ),
         charts=(*_rule_chart(table, window), *_good_chart(table, window), *_learned_charts(table, most)),
@@ -216,8 +216,17 @@ def _shown(example: Example) -> dict[str, object]:
 def _fresh(table: TableQuality, now: dt.datetime) -> str:
     if table.last_rows_at is None:
         return "never"
-    late = ", late" if table.is_overdue or table.silent else ""
-    return f"{in_words(now - table.last_rows_at)} ago{late}"
+    return f"{in_words(now - table.last_rows_at)} ago"
+
+
+def _freshness_card(table: TableQuality, now: dt.datetime) -> Card:
+    if table.last_rows_at is None:
+        return Card("Last rows", "never")
+    return Card("Last rows", in_words(now - table.last_rows_at), "ago, late" if _is_late(table) else "ago")
+
+
+def _is_late(table: TableQuality) -> bool:
+    return table.is_overdue or table.silent is not None
 
 
 def _follows(table: TableQuality) -> str | None:
