@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lakeloop.core import logs
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.ops_tables import UNREADABLE, append_rows, files_of_table, has_table, unreadable, uri_of
+from lakeloop.lake.ops_tables import UNREADABLE, append_rows, created, files_of_table, has_table, unreadable, uri_of
 from lakeloop.lake.plain_values import column_values
 from lakeloop.lake.table_profiles import SCHEMA, TABLE_PROFILES
 
@@ -67,6 +67,7 @@ class BatchNumbers:
 def append_numbers(root: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Append numbers, in the order of the columns of `ops.table_profiles`, in one commit, if there are any."""
     if rows:
+        created(root, TABLE_PROFILES, SCHEMA, ["pipeline"])  # each is read by itself, however many there are
         append_rows(root, TABLE_PROFILES, rows, SCHEMA)
 
 
