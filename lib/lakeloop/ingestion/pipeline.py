@@ -20,6 +20,7 @@ from lakeloop.core.errors import (
 )
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.core.spark_failures import SPARK_FAILURES, said
+from lakeloop.ingestion.batch_profile import profile_batch
 from lakeloop.ingestion.disk_full import explain_full_disk
 from lakeloop.ingestion.events import EventSender
 from lakeloop.ingestion.http.service import Service
@@ -91,7 +92,8 @@ class Pipeline:
                 self.source.release(batch.plan)
             raise error from problem
         told = ", ".join(f"{rows:,} to {table}" for table, rows in judged.by_route.items())
-        message = "; ".join([batch.plan.failure or batch.plan.summary, *([told] if told else []), *judged.notes])
+        notes = (*judged.notes, *profile_batch(self.lake.root, self.spec, batch, judged.counts))
+        message = "; ".join([batch.plan.failure or batch.plan.summary, *([told] if told else []), *notes])
         entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts, judged.by_route)
         try:
             found = [*judged.results, *(RuleResult(*each) for each in batch.plan.violations)]

@@ -26,6 +26,7 @@ from lakeloop.ingestion.source_specs import (
 )
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Survive, Transform
+from lakeloop.ingestion.watch_spec import WatchOver
 from lakeloop.lake.views import ROUTE
 from lakeloop.quality import Rule, Rules
 
@@ -60,11 +61,20 @@ class PipelineSpec(Declaration):
     sink: Sink
     columns: dict[FieldName, ColumnSpec] = Field(default_factory=dict)
     keep: Keep | None = None
+    watch_over: WatchOver | None = Field(default=None, description="Numbers of each batch that are held to their past")
 
     @model_validator(mode="after")
     def _keeps_what_it_can(self) -> Self:
         if self.keep:
             refuse_unkeepable(self.keep, {target.mode for target in self.sink.targets})
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_no_personal_values(self) -> Self:
+        private = [name for name in (self.watch_over.columns if self.watch_over else ()) if name in self.pii_columns]
+        if private:
+            text = f"{private[0]} is personal data, whose values would stand in ops; leave it out, NULLs count anyway"
+            raise PydanticCustomError("watch_over", "{text}", {"text": text})
         return self
 
     @field_validator("sink")

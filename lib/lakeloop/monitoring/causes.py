@@ -11,6 +11,30 @@ from lakeloop.lake.ledger import MESSAGES_LOST
 from lakeloop.monitoring.incidents import Cause, Event, Kind
 from lakeloop.quality import Severity as RuleSeverity
 from lakeloop.quality.arrivals import Arrival
+from lakeloop.quality.batch_anomalies import Signal
+
+SIGNALS_TOLD = 5
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """What stood out in a table, most striking first; none where everything is as ever.
+
+    `follows` names the pipeline whose incident already tells of it, `also_in` those that follow this one.
+    """
+
+    signals: tuple[Signal, ...] = ()
+    follows: str | None = None
+    also_in: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """The evidence in one line."""
+        told = [signal.said for signal in self.signals[:SIGNALS_TOLD]]
+        hidden = len(self.signals) - len(told)
+        told += [f"and {hidden} more"] if hidden else []
+        told += [f"also seen in {', '.join(self.also_in)}"] if self.also_in else []
+        return "; ".join(told)
 
 
 @dataclass(frozen=True)
@@ -18,7 +42,8 @@ class PipelineRun:
     """How a pipeline ended in a run.
 
     `counts` are those of the batch that was published, None where none was. `violations` are (rule, severity, rows) of
-    that batch. `arrival` is None where nothing is expected, `large_slot` a sentence on a slot that retains too much.
+    that batch. `arrival` is None where nothing is expected, `large_slot` a sentence on a slot that retains too much,
+    `anomaly` is None where nothing can be said, as without a new batch.
     """
 
     pipeline: str
@@ -27,6 +52,7 @@ class PipelineRun:
     violations: Sequence[tuple[str, RuleSeverity, int]] = ()
     arrival: Arrival | None = None
     large_slot: str | None = None
+    anomaly: Anomaly | None = None
 
 
 def causes_of(run: PipelineRun, now: dt.datetime) -> list[Cause]:
@@ -49,6 +75,10 @@ def causes_of(run: PipelineRun, now: dt.datetime) -> list[Cause]:
     if lost := sum(rows for rule, _, rows in run.violations if rule == MESSAGES_LOST):
         text = f"at least {lost:,} messages were gone before they were read; `lakeloop runs` says which"
         causes.append(Cause("messages_lost", run.pipeline, "error", text))
+    # Of a failure, of rows that are declared overdue, or of another table's incident, an anomaly is but the effect.
+    is_effect = run.error is not None or any(cause.kind in {"file_late", "file_missing"} for cause in causes)
+    if run.anomaly is not None and run.anomaly.signals and not run.anomaly.follows and not is_effect:
+        causes.append(Cause("anomaly", run.pipeline, "warn", run.anomaly.said))
     return causes
 
 
@@ -60,6 +90,8 @@ def is_gone(incident: Event, run: PipelineRun) -> bool:
         return run.large_slot is None
     if incident.kind in {"rows_quarantined", "rule_violated", "messages_lost"}:
         return run.counts is not None and run.counts.read > 0
+    if incident.kind == "anomaly":
+        return run.anomaly is not None and not run.anomaly.signals
     return run.error is None
 
 

@@ -30,6 +30,7 @@ Kind = Literal[
     "rule_violated",
     "slot_large",
     "messages_lost",
+    "anomaly",
     "recovered",
 ]
 

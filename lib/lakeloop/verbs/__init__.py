@@ -14,6 +14,7 @@ from lakeloop.verbs.json_schemas import json_schemas, write_json_schemas
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
+from lakeloop.verbs.quality import mark_batch, quality, report_quality
 from lakeloop.verbs.quarantine import (
     OpenQuarantine,
     Replayed,
@@ -54,14 +55,17 @@ __all__ = [
     "incidents",
     "json_schemas",
     "load_catalog",
+    "mark_batch",
     "open_lake",
     "open_quarantine",
     "pause_stream",
     "pii_warnings",
+    "quality",
     "quarantined_rows",
     "query",
     "repair",
     "replay",
+    "report_quality",
     "report_run",
     "reset_stream",
     "resume_stream",

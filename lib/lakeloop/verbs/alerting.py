@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from deltalake.exceptions import DeltaError
 
@@ -22,11 +23,12 @@ from lakeloop.monitoring.causes import PipelineRun
 from lakeloop.monitoring.delivery import Outbox
 from lakeloop.monitoring.incidents import Event, OpenIncident, open_incidents, record_events
 from lakeloop.monitoring.messages import Message, Notice, one_line
-from lakeloop.monitoring.routing import events_of, send_all
+from lakeloop.monitoring.routing import Due, events_of, send_all
 from lakeloop.monitoring.spec import AlertsSpec, load_alerts
 from lakeloop.quality import COUNTED
 from lakeloop.quality import Severity as RuleSeverity
 from lakeloop.quality.arrivals import Arrival, RunEnd, judge_arrival
+from lakeloop.verbs.anomalies import with_anomalies
 
 log = logs.get(__name__)
 
@@ -49,9 +51,18 @@ def alert(
     with _noted(notes, "Earlier incidents cannot be read, so all count as new", context):
         before = open_incidents(project.lake_root)
     runs = [PipelineRun(name, error) for name, error in failures.items()]
+    published: list[dict[str, Any]] = []
     with _noted(notes, "The ledger cannot be read, so only failures were looked at", context):
-        runs = _ended(project.lake_root, specs, failures, context)
+        here = [("run_id", "=", context.run_id), ("outcome", "=", "succeeded")]
+        published = read_rows(project.lake_root, RUNS, here)
+        runs = _ended(project.lake_root, specs, failures, published, context)
+    with _noted(notes, "Learned numbers cannot be read, so no anomaly was looked for", context):
+        runs, followed = with_anomalies(project, specs, runs, before, published)
+        notes += followed
     due = [item for run in runs for item in events_of(run, before, alerts.rules, context, moment)]
+    if context.is_polling:  # a watcher looks each second, and a silence that goes on is no news
+        brought = {entry["name"] for entry in published}
+        due = [item for item in due if item.event.pipeline in brought or not _is_old_anomaly(item)]
     events = send_all(due, {spec.pipeline: spec.owner for spec in specs}, context, outbox.send)
     with _noted(notes, "The incidents of this run are not on record", context):
         record_events(project.lake_root, events)
@@ -104,15 +115,18 @@ def large_slot_of(root: str, spec: PipelineSpec) -> str | None:
 
 
 def _ended(
-    root: str, specs: Sequence[PipelineSpec], failures: Mapping[str, LakeloopError], context: RunContext
+    root: str,
+    specs: Sequence[PipelineSpec],
+    failures: Mapping[str, LakeloopError],
+    entries: Sequence[Mapping[str, Any]],
+    context: RunContext,
 ) -> list[PipelineRun]:
-    here = [("run_id", "=", context.run_id)]
     published = {
         row["name"]: RowCounts(*(row[f"rows_{name}"] for name in ("read", "good", "quarantined", "dropped")))
-        for row in read_rows(root, RUNS, [*here, ("outcome", "=", "succeeded")])
+        for row in entries
     }
     violations: dict[str, list[tuple[str, RuleSeverity, int]]] = defaultdict(list)
-    for row in read_rows(root, RULE_RESULTS, here) if published else []:
+    for row in read_rows(root, RULE_RESULTS, [("run_id", "=", context.run_id)]) if published else []:
         if row["severity"] != COUNTED:
             violations[row["pipeline"]].append((row["rule"], row["severity"], row["violations"]))
     return [
@@ -126,6 +140,10 @@ def _ended(
         )
         for name, spec in ((spec.pipeline, spec) for spec in specs)
     ]
+
+
+def _is_old_anomaly(item: Due) -> bool:
+    return item.event.kind == "anomaly" and item.event.state == "repeated" and not item.channels
 
 
 def _summary(events: Sequence[Event]) -> str:
