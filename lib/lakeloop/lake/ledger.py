@@ -36,7 +36,7 @@ BATCHES = "ops.batches"
 RUNS = "ops.runs"
 RULE_RESULTS = "ops.rule_results"
 MESSAGES_LOST = "messages_lost"  # in `ops.rule_results`: what was gone before it was read, and goes on as declared
-REPLAY, BACKFILL = "quarantine replay", "backfill"  # the verbs of runs that bring no new data
+REPLAY, FIX, BACKFILL = "quarantine replay", "quarantine fix", "backfill"  # the verbs of runs that bring no new data
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new", "paused"]
 

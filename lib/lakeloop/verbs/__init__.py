@@ -16,14 +16,16 @@ from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
 from lakeloop.verbs.quarantine import (
     OpenQuarantine,
-    Replayed,
+    columns_of_rows,
     discard,
+    history_of_pipeline,
+    history_of_row,
     open_quarantine,
     quarantined_rows,
-    replay,
     settle_file,
 )
 from lakeloop.verbs.repairing import Repaired, repair
+from lakeloop.verbs.replaying import Foreseen, Replayed, fix, replay
 from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.schemas import SchemaHistory, schema_history
@@ -34,6 +36,7 @@ from lakeloop.verbs.watching import watch
 
 __all__ = [
     "Asked",
+    "Foreseen",
     "OpenQuarantine",
     "Progress",
     "Query",
@@ -47,9 +50,13 @@ __all__ = [
     "Stream",
     "Trained",
     "backfill",
+    "columns_of_rows",
     "discard",
     "find_sources",
     "find_stream",
+    "fix",
+    "history_of_pipeline",
+    "history_of_row",
     "in_order",
     "incidents",
     "json_schemas",
