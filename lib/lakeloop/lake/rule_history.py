@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakeloop.core.run_record import RowCounts
-from lakeloop.lake.ledger import BACKFILL, REPLAY, RUNS, Outcome
+from lakeloop.lake.ledger import BACKFILL, FIX, REPLAY, RUNS, Outcome
 from lakeloop.lake.ops_tables import UNREADABLE, files_of_table, has_table, read_columns, unreadable, uri_of
 from lakeloop.lake.plain_values import column_values
 from lakeloop.lake.rule_results import RULE_RESULTS
@@ -84,7 +84,7 @@ def rule_histories(root: str, pipelines: Sequence[str], most: int) -> dict[str, 
     runs = read_columns(root, RUNS, [("name", "in", list(pipelines))], RUN_COLUMNS) if pipelines else None
     if runs is None:
         return {name: RuleHistory() for name in pipelines}
-    brings_nothing_new = pc.is_in(runs["verb"], pa.array([REPLAY, BACKFILL]))
+    brings_nothing_new = pc.is_in(runs["verb"], pa.array([REPLAY, FIX, BACKFILL]))
     runs = runs.filter(pc.invert(brings_nothing_new)).sort_by("ended_at")
     batches: dict[str, tuple[PastBatch, ...]] = {}
     last: dict[str, LastRun | None] = {}

@@ -17,14 +17,16 @@ from lakeloop.verbs.pipelines import RunSummary, in_order, run
 from lakeloop.verbs.quality import mark_batch, quality, report_quality
 from lakeloop.verbs.quarantine import (
     OpenQuarantine,
-    Replayed,
+    columns_of_rows,
     discard,
+    history_of_pipeline,
+    history_of_row,
     open_quarantine,
     quarantined_rows,
-    replay,
     settle_file,
 )
 from lakeloop.verbs.repairing import Repaired, repair
+from lakeloop.verbs.replaying import Foreseen, Replayed, fix, replay
 from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.schemas import SchemaHistory, schema_history
@@ -35,6 +37,7 @@ from lakeloop.verbs.watching import watch
 
 __all__ = [
     "Asked",
+    "Foreseen",
     "OpenQuarantine",
     "Progress",
     "Query",
@@ -48,9 +51,13 @@ __all__ = [
     "Stream",
     "Trained",
     "backfill",
+    "columns_of_rows",
     "discard",
     "find_sources",
     "find_stream",
+    "fix",
+    "history_of_pipeline",
+    "history_of_row",
     "in_order",
     "incidents",
     "json_schemas",

@@ -15,7 +15,7 @@ from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.source_specs.cdc import CdcSource, size_in_words
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.lake.ledger import BACKFILL, REPLAY, RUNS
+from lakeloop.lake.ledger import BACKFILL, FIX, REPLAY, RUNS
 from lakeloop.lake.ops_tables import read_rows
 from lakeloop.lake.rule_results import RULE_RESULTS
 from lakeloop.lake.slot_states import last_state
@@ -96,7 +96,7 @@ def arrival_of(root: str, spec: PipelineSpec) -> Arrival | None:
     """Whether the rows of a pipeline are overdue now; None where nothing is expected of its source."""
     if not isinstance(spec.source, FilesSource) or spec.source.expect is None:
         return None
-    rows = read_rows(root, RUNS, [("name", "=", spec.pipeline), ("verb", "not in", [REPLAY, BACKFILL])])
+    rows = read_rows(root, RUNS, [("name", "=", spec.pipeline), ("verb", "not in", [REPLAY, FIX, BACKFILL])])
     ends = [RunEnd(row["outcome"], row["rows_read"], row["started_at"], row["ended_at"]) for row in rows]
     return judge_arrival(spec.source.expect, ends, now())
 
