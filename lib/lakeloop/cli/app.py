@@ -12,6 +12,7 @@ from lakeloop.cli import (
     catalog,
     models,
     pipelines,
+    profiling,
     quarantine,
     repairing,
     schemas,
@@ -37,6 +38,7 @@ for command in (
     schemas.schema,
     schemas.json_schema,
     access.query,
+    profiling.profile,
     access.retain,
     repairing.repair,
 ):
@@ -44,6 +46,7 @@ for command in (
 app.add_typer(access.serve, name="serve")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(profiling.contract, name="contract")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(streams.app, name="stream")
 

@@ -10,10 +10,13 @@ from lakeloop.serving.policies import pii_warnings
 from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
 from lakeloop.verbs.backfilling import backfill
+from lakeloop.verbs.contracts import export_contract, import_contract
 from lakeloop.verbs.json_schemas import json_schemas, write_json_schemas
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
+from lakeloop.verbs.profiling import Asked as ProfileAsked
+from lakeloop.verbs.profiling import Profiled, profile
 from lakeloop.verbs.quarantine import (
     OpenQuarantine,
     Replayed,
@@ -35,6 +38,8 @@ from lakeloop.verbs.watching import watch
 __all__ = [
     "Asked",
     "OpenQuarantine",
+    "ProfileAsked",
+    "Profiled",
     "Progress",
     "Query",
     "Repaired",
@@ -48,8 +53,10 @@ __all__ = [
     "Trained",
     "backfill",
     "discard",
+    "export_contract",
     "find_sources",
     "find_stream",
+    "import_contract",
     "in_order",
     "incidents",
     "json_schemas",
@@ -58,6 +65,7 @@ __all__ = [
     "open_quarantine",
     "pause_stream",
     "pii_warnings",
+    "profile",
     "quarantined_rows",
     "query",
     "repair",

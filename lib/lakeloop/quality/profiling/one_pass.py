@@ -1,0 +1,126 @@
+"""The one pass: a job that reads the rows once and leaves measures, the most frequent values, and a sample.
+
+The plan is one scan. The aggregates are observed on the way (`CollectMetrics`), beside it every partition of rows
+becomes one summary of bounded size, and only these summaries are exchanged. `plan_of` shows it.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame, Observation
+from pyspark.sql import functions as F
+
+from lakeloop.core.errors import TableError
+from lakeloop.quality.profiling.frequent_values import FrequentValues
+from lakeloop.quality.profiling.measures import kind_of, measures_of, text_of
+from lakeloop.quality.profiling.row_sample import SAMPLE_ROWS, RowSample
+from lakeloop.quality.profiling.text_shapes import shape_of
+from lakeloop.quality.rules import value_of
+
+SUMMARY = "frequent string, sample binary"
+SEED = 20_117
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What the pass found. `measures`, `values` and `shapes` are by column; texts have shapes.
+
+    `sample` holds texts under the columns' own names, NULL where the row has NULL.
+    """
+
+    rows: int
+    measures: Mapping[str, Mapping[str, Any]]
+    values: Mapping[str, FrequentValues]
+    shapes: Mapping[str, FrequentValues]
+    sample: pa.Table
+
+
+def read_once(frame: DataFrame) -> Pass:
+    """Read every row of a frame once. Raises TableError for a frame without columns."""
+    if not frame.columns:
+        raise TableError("there is no column to profile")
+    observation = Observation()
+    summary = _summarised(frame, observation).first()
+    found = observation.get
+    measures = {field.name: json.loads(found[f"m{at}"]) for at, field in enumerate(frame.schema)}
+    frequent = json.loads(summary["frequent"]) if summary else {}
+    sample = pa.ipc.open_stream(summary["sample"]).read_all() if summary and summary["sample"] else None
+    empty = FrequentValues().as_json()
+    return Pass(
+        rows=found["rows"],
+        measures=measures,
+        values={name: FrequentValues.of(frequent.get(f"v{at}", empty)) for at, name in enumerate(frame.columns)},
+        shapes={
+            field.name: FrequentValues.of(frequent.get(f"s{at}", empty))
+            for at, field in enumerate(frame.schema)
+            if kind_of(field.dataType) == "text"
+        },
+        sample=_named(sample, frame.columns),
+    )
+
+
+def _named(sample: pa.Table | None, columns: list[str]) -> pa.Table:
+    if sample is None:
+        return pa.table({name: pa.array([], pa.string()) for name in columns})
+    kept = sample.select([f"v{at}" for at in range(len(columns))])
+    return kept.rename_columns(columns)
+
+
+def plan_of(frame: DataFrame) -> str:
+    """The physical plan of the pass, as EXPLAIN shows it."""
+    planned = _summarised(frame, Observation())
+    return str(planned._jdf.queryExecution().simpleString())
+
+
+def _summarised(frame: DataFrame, observation: Observation) -> DataFrame:
+    fields = list(enumerate(frame.schema))
+    observed = frame.observe(
+        observation,
+        F.count(F.lit(1)).alias("rows"),
+        *(measures_of(field).alias(f"m{at}") for at, field in fields),
+    )
+    texts = [text_of(field).alias(f"v{at}") for at, field in fields]
+    shapes = [
+        shape_of(value_of(field.name)).alias(f"s{at}") for at, field in fields if kind_of(field.dataType) == "text"
+    ]
+    parts = observed.select(*texts, *shapes).mapInArrow(_summarise, SUMMARY)
+    return parts.repartition(1).mapInArrow(_merge, SUMMARY)
+
+
+def _summarise(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    task = TaskContext.get()
+    sample = RowSample(SAMPLE_ROWS, SEED + (task.partitionId() if task else 0))
+    frequent: dict[str, FrequentValues] = {}
+    for batch in batches:
+        for name, values in zip(batch.schema.names, batch.columns, strict=True):
+            frequent.setdefault(name, FrequentValues()).add(values)
+        sample.add(batch.select([name for name in batch.schema.names if name.startswith("v")]))
+    if frequent:
+        yield _written(frequent, sample)
+
+
+def _merge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    sample, frequent = RowSample(SAMPLE_ROWS, SEED), dict[str, FrequentValues]()
+    parts = [row for batch in batches for row in batch.to_pylist()]
+    for part in sorted(parts, key=lambda row: row["frequent"]):  # so that the order of arrival changes nothing
+        for name, written in json.loads(part["frequent"]).items():
+            frequent.setdefault(name, FrequentValues()).merge(FrequentValues.of(written))
+        if part["sample"]:
+            sample.merge(pa.ipc.open_stream(part["sample"]).read_all())
+    if frequent:
+        yield _written(frequent, sample)
+
+
+def _written(frequent: Mapping[str, FrequentValues], sample: RowSample) -> pa.RecordBatch:
+    sink = pa.BufferOutputStream()
+    if sample.rows is not None:
+        with pa.ipc.new_stream(sink, sample.rows.schema) as stream:
+            stream.write_table(sample.rows)
+    text = json.dumps({name: found.as_json() for name, found in frequent.items()})
+    return pa.RecordBatch.from_arrays(
+        [pa.array([text]), pa.array([sink.getvalue().to_pybytes()])], ["frequent", "sample"]
+    )
