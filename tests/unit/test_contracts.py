@@ -100,6 +100,11 @@ def test_a_contract_says_what_a_reader_without_lakeloop_can_use() -> None:
         "id": "string", "email": "string", "country": "string", "amount": "number", "at": "timestamp", "tags": "array",
         "day": "date", "n": "integer", "ok": "boolean", "more": "object", "raw": "string", "cost": "number",
     }  # fmt: skip
+    assert {name: column["physicalType"] for name, column in columns.items()} == {
+        "id": "string", "email": "string", "country": "string", "amount": "double", "at": "timestamp",
+        "tags": "array<string>", "day": "date", "n": "int", "ok": "boolean", "more": "struct<a:bigint>",
+        "raw": "binary", "cost": "decimal(10,2)",
+    }  # fmt: skip
     assert [(each["property"], each["value"], each["unit"]) for each in contract["slaProperties"]] == [
         ("frequency", 24, "h"), ("retention", 730, "d"),
     ]  # fmt: skip
@@ -219,6 +224,13 @@ def test_what_another_tool_wrote_is_taken_or_said(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert places["38"].startswith("quality: SQL of its own")
     assert places["39"] == "quality: a check of the engine soda"
+
+
+def test_what_is_by_default_is_not_written() -> None:
+    rule = Rule.model_validate({"has_length": {"column": "a", "min": 0, "max": 4, "severity": "error"}})
+    assert declaration_of(rule) == {"has_length": {"column": "a", "max": 4}}
+    half = Rule.model_validate({"is_in_range": {"column": "a", "min": 0, "max": 0.5, "severity": "warn"}})
+    assert declaration_of(half) == {"is_in_range": {"column": "a", "min": 0, "max": 0.5, "severity": "warn"}}
 
 
 @pytest.mark.parametrize(

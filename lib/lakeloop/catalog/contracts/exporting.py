@@ -16,6 +16,10 @@ from lakeloop.quality import Rule
 API_VERSION = "v3.1.0"
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "lakeloop:pipeline")
 HOUR = 3600
+SPARK_TYPES = {
+    "bool": "boolean", "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint", "halffloat": "float",
+    "date32[day]": "date", "large_string": "string", "large_binary": "binary",
+}  # fmt: skip
 
 
 def contract_of(spec: PipelineSpec, schemas: Mapping[str, pa.Schema], version: str = "1.0.0") -> dict[str, Any]:
@@ -72,7 +76,7 @@ def _column(
     column: dict[str, Any] = {"name": name}
     if schema is not None:
         kind = schema.field(name).type
-        column |= {"logicalType": logical_type(kind), "physicalType": str(kind)}
+        column |= {"logicalType": logical_type(kind), "physicalType": physical_type(kind)}
     declared = spec.columns.get(name)
     if declared and declared.description:
         column["description"] = declared.description
@@ -107,6 +111,22 @@ def logical_type(kind: pa.DataType) -> str:
         return "object"
     named = {types.is_boolean: "boolean", types.is_date: "date", types.is_timestamp: "timestamp"}
     return next((name for is_it, name in named.items() if is_it(kind)), "string")
+
+
+def physical_type(kind: pa.DataType) -> str:
+    """What Spark calls a type."""
+    types = pa.types
+    if types.is_decimal(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    if types.is_list(kind) or types.is_large_list(kind):
+        return f"array<{physical_type(kind.value_type)}>"
+    if types.is_map(kind):
+        return f"map<{physical_type(kind.key_type)},{physical_type(kind.item_type)}>"
+    if types.is_struct(kind):
+        return f"struct<{','.join(f'{field.name}:{physical_type(field.type)}' for field in kind)}>"
+    if types.is_timestamp(kind):
+        return "timestamp" if kind.tz else "timestamp_ntz"
+    return SPARK_TYPES.get(str(kind), str(kind))
 
 
 def _agreements(spec: PipelineSpec) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from lakeloop.catalog.contracts.declarations import declaration_of
 from lakeloop.catalog.contracts.quality_entries import NotMappedError, rule_of, whole_pattern
 from lakeloop.core.documents import Document, Path_, propose
 from lakeloop.core.errors import ConfigError
@@ -33,14 +34,15 @@ class _Part:
 
     document: Document
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
-    rules: list[tuple[dict[str, Any], Rule]] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
     casts: dict[str, str] = field(default_factory=dict)
     keys: dict[str, int] = field(default_factory=dict)
-    left: list[str] = field(default_factory=list)
+    left: list[tuple[int, str]] = field(default_factory=list)
 
     def leave(self, at: Path_, what: str) -> None:
         """Say that something has no place in a pipeline."""
-        self.left.append(f"{self.document.place(at)}: {what}")
+        place = self.document.place(at)
+        self.left.append((int(place.rpartition(":")[2]), f"{place}: {what}"))
 
     def add(self, declaration: dict[str, Any], at: Path_) -> None:
         """Take a rule; the same rule twice is taken once. Raises ConfigError for one that does not exist."""
@@ -48,12 +50,12 @@ class _Part:
             rule = Rule.model_validate(declaration)
         except ValidationError as error:
             raise ConfigError(f"{self.document.place(at)}: {error.errors()[0]['msg']}") from error
-        if all(rule != other for _, other in self.rules):
-            self.rules.append((declaration, rule))
+        if rule not in self.rules:
+            self.rules.append(rule)
 
     def has(self, kind: str, column: str) -> bool:
         """Whether such a rule is there."""
-        return any(rule.kind == kind and rule.columns == (column,) for _, rule in self.rules)
+        return any(rule.kind == kind and rule.columns == (column,) for rule in self.rules)
 
 
 def pipeline_part(document: Document, schema: str | None = None) -> str:
@@ -246,13 +248,17 @@ def _written(part: _Part, head: Mapping[str, Any], table: str) -> str:
         lines += ["columns:", *(f"  {_flow(name)}: {_flow(column)}" for name, column in part.columns.items())]
     lines += ["rules:" if part.rules else "rules: []", *map(_rule_line, _declared(part))]
     if part.left:
-        lines += ["# What a pipeline has no place for:", *(f"#   {text}" for text in part.left)]
+        lines += ["# What a pipeline has no place for:", *_in_order(part.left)]
     return "\n".join(lines) + "\n"
 
 
+def _in_order(left: list[tuple[int, str]]) -> list[str]:
+    return [f"#   {text}" for _, text in sorted(left, key=lambda each: each[0])]
+
+
 def _declared(part: _Part) -> Iterator[tuple[str, Any]]:
-    for declaration, _ in part.rules:
-        kind, given = next(iter(declaration.items()))
+    for rule in part.rules:
+        kind, given = next(iter(declaration_of(rule).items()))
         yield kind, given["column"] if list(given) == ["column"] else given
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lakeloop.catalog.contracts.declarations import options_of, plain
+from lakeloop.catalog.contracts.declarations import is_known, options_of, parameters_of
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import ConfigError
 from lakeloop.quality import Rule
@@ -34,7 +34,7 @@ class NotMappedError(ConfigError):
 
 def entry_of(rule: Rule) -> tuple[str | None, Entry]:
     """The column that an entry stands under, None for the table, and the entry."""
-    parameters = {name: plain(value) for name, value in rule.parameters.items() if value is not None}
+    parameters = parameters_of(rule)
     column, said = _library(rule.kind, parameters) or (None, _custom(rule.kind, parameters))
     if column is None and "engine" in said and isinstance(parameters.get("column"), str):
         column = parameters["column"]
@@ -84,6 +84,8 @@ def rule_of(entry: Mapping[str, Any], column: str | None) -> dict[str, Any]:
     Raises NotMappedError for a sound entry without a rule, ConfigError for one that is wrong.
     """
     kind, parameters = _read(entry, column)
+    if entry.get("type") != "custom" and not is_known(kind):
+        raise NotMappedError(f"{entry.get('metric') or entry.get('type')}: this version has no rule {kind}")
     options = {name: entry[name] for name in NATIVE if name in entry}
     if options.get("severity") not in {None, "error", "warn", "fail", "drop"}:
         options.pop("severity")  # the words of other tools: what becomes of the rows is for somebody to decide

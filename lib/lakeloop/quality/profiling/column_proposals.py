@@ -13,6 +13,7 @@ from lakeloop.quality.profiling.text_shapes import pattern_of
 MARGIN = 0.1  # of the range that was seen, on either side
 MOST_ALLOWED = 50
 MOST_ALLOWED_NUMBERS = 5
+MOST_NULL = 0.5
 MOST_SHAPES = 60
 LONGEST_KEY = 64
 FORMAT_RULES = {
@@ -27,9 +28,8 @@ def propose_for(column: ColumnProfile) -> Iterator[Proposal]:
     """The rules for one column, none for one that is constant or has no values; of a hidden one no values are told."""
     if not column.filled or column.kind == "other":
         return
-    told = [*_allowed(column), *_format(column)]
-    told = told or list(_pattern(column))
-    told = told or [*_range(column), *_length(column)]
+    told = list(_allowed(column)) or [*_format(column), *_pattern(column)]
+    told = told or [*_type(column), *_range(column), *_length(column)]
     yield from _present(column, bool(told))
     yield from told
     yield from _times(column)
@@ -38,12 +38,32 @@ def propose_for(column: ColumnProfile) -> Iterator[Proposal]:
 
 def _present(column: ColumnProfile, is_told: bool) -> Iterator[Proposal]:
     if column.nulls:
+        yield from _mostly_present(column)
         return
     sure, rows = confidence.never_violated(column.rows), f"{column.rows:,}"
     if column.kind == "text" and not is_told and not column.count("empty") + column.count("blank"):
         yield Proposal("is_not_blank", {"column": column.name}, sure, f"no NULL and no blank text in {rows} rows")
     else:
         yield Proposal("is_not_null", {"column": column.name}, sure, f"no NULL in {rows} rows")
+
+
+def _mostly_present(column: ColumnProfile) -> Iterator[Proposal]:
+    """How many NULLs there may be: a tenth more than Wilson's upper bound of their share."""
+    upper = 1 - confidence.holds(column.filled, column.rows)
+    most = math.ceil(upper * (1 + MARGIN) * 1000) / 1000
+    if most <= MOST_NULL:
+        seen = f"{column.nulls:,} NULLs in {column.rows:,} rows, at most {upper:.4f} at 95%, a margin of 10% above it"
+        sure = confidence.LOWEST if column.rows >= confidence.FEWEST else 0.0
+        yield Proposal("null_ratio", {"column": column.name, "max": most}, sure, seen, is_counted=True)
+
+
+def _type(column: ColumnProfile) -> Iterator[Proposal]:
+    for name, kind in (("integer", "bigint"), ("number", "double")):
+        if column.kind == "text" and column.formats.get(name) == 1:
+            sure, evidence = confidence.never_violated(column.filled), f"all {column.filled:,} texts are {name}s"
+            parameters = {"column": column.name, "type": kind}
+            yield Proposal("is_castable", parameters, sure, evidence, only_if_judged=True)
+            return
 
 
 def _allowed(column: ColumnProfile) -> Iterator[Proposal]:

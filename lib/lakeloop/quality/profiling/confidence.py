@@ -7,6 +7,7 @@ import math
 
 Z = 1.959964  # of the normal distribution, two-sided 95%
 LOWEST = 0.95  # less sure proposals are not made
+FEWEST = 73  # rows; fewer make nothing as sure as that
 CENTRE = Z * Z
 
 

@@ -5,7 +5,7 @@ becomes one summary of bounded size, and only these summaries are exchanged. `pl
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ from lakeloop.quality.profiling.row_sample import SAMPLE_ROWS, RowSample
 from lakeloop.quality.profiling.text_shapes import shape_of
 from lakeloop.quality.rules import value_of
 
-SUMMARY = "frequent string, sample binary"
+SUMMARY = "name string, frequent string, sample binary"
+CHUNK = 50
 SEED = 20_117
 
 
@@ -44,22 +45,20 @@ def read_once(frame: DataFrame) -> Pass:
     if not frame.columns:
         raise TableError("there is no column to profile")
     observation = Observation()
-    summary = _summarised(frame, observation).first()
+    frequent, sample = dict[str, FrequentValues](), RowSample(SAMPLE_ROWS, SEED)
+    _take([row.asDict() for row in _summarised(frame, observation).collect()], frequent, sample)
     found = observation.get
     measures = {field.name: json.loads(found[f"m{at}"]) for at, field in enumerate(frame.schema)}
-    frequent = json.loads(summary["frequent"]) if summary else {}
-    sample = pa.ipc.open_stream(summary["sample"]).read_all() if summary and summary["sample"] else None
-    empty = FrequentValues().as_json()
     return Pass(
         rows=found["rows"],
         measures=measures,
-        values={name: FrequentValues.of(frequent.get(f"v{at}", empty)) for at, name in enumerate(frame.columns)},
+        values={name: frequent.get(f"v{at}", FrequentValues()) for at, name in enumerate(frame.columns)},
         shapes={
-            field.name: FrequentValues.of(frequent.get(f"s{at}", empty))
+            field.name: frequent.get(f"s{at}", FrequentValues())
             for at, field in enumerate(frame.schema)
             if kind_of(field.dataType) == "text"
         },
-        sample=_named(sample, frame.columns),
+        sample=_named(sample.rows, frame.columns),
     )
 
 
@@ -99,28 +98,42 @@ def _summarise(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for name, values in zip(batch.schema.names, batch.columns, strict=True):
             frequent.setdefault(name, FrequentValues()).add(values)
         sample.add(batch.select([name for name in batch.schema.names if name.startswith("v")]))
-    if frequent:
-        yield _written(frequent, sample)
+    yield from _written(frequent, sample.rows)
 
 
 def _merge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    sample, frequent = RowSample(SAMPLE_ROWS, SEED), dict[str, FrequentValues]()
-    parts = [row for batch in batches for row in batch.to_pylist()]
-    for part in sorted(parts, key=lambda row: row["frequent"]):  # so that the order of arrival changes nothing
-        for name, written in json.loads(part["frequent"]).items():
-            frequent.setdefault(name, FrequentValues()).merge(FrequentValues.of(written))
-        if part["sample"]:
-            sample.merge(pa.ipc.open_stream(part["sample"]).read_all())
-    if frequent:
-        yield _written(frequent, sample)
+    frequent, sample = dict[str, FrequentValues](), RowSample(SAMPLE_ROWS, SEED)
+    for batch in batches:
+        _take(batch.to_pylist(), frequent, sample)
+    yield from _written(frequent, sample.rows)
 
 
-def _written(frequent: Mapping[str, FrequentValues], sample: RowSample) -> pa.RecordBatch:
+def _take(parts: Sequence[Mapping[str, Any]], frequent: dict[str, FrequentValues], sample: RowSample) -> None:
+    """Add what `_written` gave to what is known of the columns, and to the sample."""
+    for part in parts:
+        if part["name"] is not None:
+            found = FrequentValues.of(json.loads(part["frequent"]))
+            frequent.setdefault(part["name"], FrequentValues()).merge(found)
+    chunks = [pa.ipc.open_stream(part["sample"]).read_all() for part in parts if part["sample"] is not None]
+    if chunks:
+        sample.merge(pa.concat_tables(chunks))
+
+
+def _written(frequent: Mapping[str, FrequentValues], sample: pa.Table | None) -> Iterator[pa.RecordBatch]:
+    """A row per column, and one per 50 rows of the sample: small ones, since Spark hands on thousands at a time."""
+    names, texts = list(frequent), [json.dumps(found.as_json()) for found in frequent.values()]
+    chunks = [] if sample is None else [sample.slice(at, CHUNK) for at in range(0, sample.num_rows, CHUNK)]
+    columns = [
+        pa.array([*names, *[None] * len(chunks)], pa.string()),
+        pa.array([*texts, *[None] * len(chunks)], pa.string()),
+        pa.array([*[None] * len(names), *map(_bytes, chunks)], pa.binary()),
+    ]
+    yield pa.RecordBatch.from_arrays(columns, ["name", "frequent", "sample"])
+
+
+def _bytes(rows: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    if sample.rows is not None:
-        with pa.ipc.new_stream(sink, sample.rows.schema) as stream:
-            stream.write_table(sample.rows)
-    text = json.dumps({name: found.as_json() for name, found in frequent.items()})
-    return pa.RecordBatch.from_arrays(
-        [pa.array([text]), pa.array([sink.getvalue().to_pybytes()])], ["frequent", "sample"]
-    )
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written

@@ -16,7 +16,8 @@ class Proposal:
 
     `confidence` is a lower bound at 95% of the share of later rows that hold it; `evidence` says what it comes from.
     `violations` is None until the rule has judged the rows. `only_if_judged`: the evidence is a sample or an estimate,
-    so the rule is no more than a candidate until then.
+    so the rule is no more than a candidate until then. `is_counted`: it is about no single row, and the pass itself has
+    counted what it is about.
     """
 
     kind: str
@@ -24,6 +25,7 @@ class Proposal:
     confidence: float
     evidence: str
     only_if_judged: bool = False
+    is_counted: bool = False
     violations: int | None = field(default=None)
 
     @property

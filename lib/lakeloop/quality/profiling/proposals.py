@@ -27,12 +27,12 @@ def propose_rules(profile: TableProfile, relations: Relations) -> list[Proposal]
 
 def judge_proposals(frame: DataFrame, proposals: Sequence[Proposal]) -> list[Proposal]:
     """The same proposals with the rows that violate each: the rules themselves judge the frame, in one pass."""
-    if not proposals:
-        return []
-    rules = [proposal.rule.model_copy(update={"severity": "warn"}) for proposal in proposals]
+    rules = [each.rule.model_copy(update={"severity": "warn"}) for each in proposals if not each.is_counted]
+    if not rules:
+        return [replace(each, violations=0) for each in proposals]
     told = judge_rules(frame, rules).select(F.explode(F.col(f"{REASONS}.rule")).alias("rule"))
     counted = {row["rule"]: row["count"] for row in told.groupBy("rule").count().collect()}
-    return [replace(each, violations=counted.get(rule.name, 0)) for each, rule in zip(proposals, rules, strict=True)]
+    return [replace(each, violations=counted.get(each.rule.name, 0)) for each in proposals]
 
 
 def _between_columns(profile: TableProfile, relations: Relations) -> Iterator[Proposal]:

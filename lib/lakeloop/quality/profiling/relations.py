@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakeloop.quality.profiling.confidence import FEWEST
 from lakeloop.quality.profiling.table_profile import ColumnProfile, TableProfile
 
 MOST_COLUMNS = 40
@@ -20,7 +21,6 @@ MOST_FOUND = 20
 LEAST_CORRELATION = 0.3
 STRONG = 0.9
 EXPECTED_VIOLATIONS = 20  # of a dependency if the columns had nothing to do with each other
-LEAST_ROWS = 73  # fewer cannot make anything as sure as 95%
 SHUFFLED_SHARE = 0.01
 
 Codes = npt.NDArray[np.int64]
@@ -93,7 +93,7 @@ def _correlations(numbers: dict[str, Numbers]) -> Iterator[Correlation]:
     for (one, left), (other, right) in combinations(numbers.items(), 2):
         both = np.isfinite(left) & np.isfinite(right)
         rows = int(both.sum())
-        if rows < LEAST_ROWS or not left[both].std() or not right[both].std():
+        if rows < FEWEST or not left[both].std() or not right[both].std():
             continue
         coefficient = float(np.corrcoef(left[both], right[both])[0, 1])
         if abs(coefficient) >= LEAST_CORRELATION:
@@ -109,7 +109,7 @@ def _pairs(left: Codes, right: Codes) -> Codes:
 def _keys(codes: dict[str, Codes]) -> Iterator[Candidate]:
     for (one, left), (other, right) in combinations(codes.items(), 2):
         rows = len(left)
-        whole = rows >= LEAST_ROWS and left.min() >= 0 and right.min() >= 0
+        whole = rows >= FEWEST and left.min() >= 0 and right.min() >= 0
         if whole and len(np.unique(_pairs(left, right))) == rows:
             yield Candidate((one, other), rows)
 
@@ -122,7 +122,7 @@ def _dependencies(codes: dict[str, Codes], columns: Sequence[ColumnProfile]) -> 
         left, right = codes[one][there], codes[other][there]
         different = len(np.unique(left))
         tested = len(left) - different
-        if tested < LEAST_ROWS or len(np.unique(_pairs(left, right + 1))) != different:
+        if tested < FEWEST or len(np.unique(_pairs(left, right + 1))) != different:
             continue
         shares = np.unique(right, return_counts=True)[1] / len(right)
         if tested * (1 - float((shares**2).sum())) >= EXPECTED_VIOLATIONS:
@@ -142,7 +142,7 @@ def _orders(
         left, right = as_numbers[one], as_numbers[other]
         both = np.isfinite(left) & np.isfinite(right)
         left, right = left[both], right[both]
-        if len(left) < LEAST_ROWS or (left > right).any() or (left == right).all():
+        if len(left) < FEWEST or (left > right).any() or (left == right).all():
             continue
         if float((left > mixed.permutation(right)).mean()) >= SHUFFLED_SHARE:
             yield Candidate((one, other), len(left))

@@ -100,14 +100,14 @@ class ColumnProfile:
 
     @cached_property
     def mad(self) -> float | None:
-        """The median absolute deviation from the median, of the 201 quantiles in place of the values.
+        """The median absolute deviation from the median, of 200 quantiles in place of the values.
 
         So its rank is off by at most 0.5% of the rows more than that of a quantile is.
         """
         if not self.quantiles or self.kind != "number":
             return None
         middle = self.quantiles[STEPS // 2]
-        return sorted(abs(value - middle) for value in self.quantiles)[STEPS // 2]
+        return sorted(abs(value - middle) for value in self.quantiles[1:])[STEPS // 2 - 1]
 
     def share_up_to(self, value: float) -> float:
         """About which share of the values does not exceed this one."""

@@ -30,8 +30,8 @@ def pattern_of(shapes: Iterable[str]) -> str | None:
     """A Java regular expression for exactly these shapes, where they are those of a code; else None.
 
     Shapes that differ only in how often a class repeats become one form: `A9` and `A999` are `[A-Z][0-9]{1,3}`. A code
-    has at most three forms, a digit or a capital in each, no blank, and no run of small letters whose length varies:
-    that is how words look.
+    has at most three forms, a digit or a capital in each, no blank beside letters, and no run of letters whose length
+    varies: that is how words look.
     """
     forms: dict[tuple[str, ...], list[list[Run]]] = {}
     for shape in shapes:
@@ -52,7 +52,11 @@ def _lengths(found: list[list[Run]]) -> list[tuple[int, int]]:
 
 
 def _is_code(form: tuple[str, ...], found: list[list[Run]]) -> bool:
-    if " " in form or not {"9", "A"} & set(form) or any(ord(character) > 126 for character in form):
+    if (
+        (" " in form and {"A", "a"} & set(form))
+        or not {"9", "A"} & set(form)
+        or any(ord(character) > 126 for character in form)
+    ):
         return False
     lengths = dict(zip(enumerate(form), _lengths(found), strict=True))
     varies = any(low != high for (_, character), (low, high) in lengths.items() if character in "Aa")
