@@ -163,6 +163,7 @@ schema:
         unique: true
         primaryKey: true
         classification: restricted
+        physicalType: NUMBER(18)
       - name: code
         logicalType: string
         logicalTypeOptions: {minLength: 2, maxLength: 9, pattern: '[A-Z]+', format: hostname}
@@ -174,7 +175,7 @@ schema:
         logicalType: number
         logicalTypeOptions: {minimum: 0, maximum: 9.5}
         quality:
-          - {metric: nullValues, mustBe: 0, severity: high, dimension: completeness}
+          - {metric: nullValues, mustBe: 0, severity: high, dimension: accuracy, customProperties: [{property: jira}]}
     quality:
       - {type: sql, query: 'SELECT COUNT(*) FROM {object}', mustBeGreaterThan: 3}
       - {type: custom, engine: soda, implementation: 'x: y'}
@@ -215,15 +216,17 @@ def test_what_another_tool_wrote_is_taken_or_said(tmp_path: Path) -> None:
     assert places["13"].startswith("slaProperties latency 4 d")
     assert places["17"] == "dataGranularityDescription"
     assert places["24"] == "order_id: classification"
-    assert places["27"] == "code: format hostname"
-    assert places["28"].startswith("code: tags ['PII'], since")
-    assert places["30"] == "code: quality: a text, which nobody can judge by itself"
-    assert places["31"] == "code: quality: invalidValues mustBeLessThan 5 percent"
-    assert [line for line in left if line.startswith("36: ")] == [
-        "36: total: severity high of a quality entry", "36: total: dimension of a quality entry",
+    assert places["25"] == "order_id: physicalType NUMBER(18)"
+    assert places["28"] == "code: format hostname"
+    assert places["29"].startswith("code: tags ['PII'], since")
+    assert places["31"] == "code: quality: a text, which nobody can judge by itself"
+    assert places["32"] == "code: quality: invalidValues mustBeLessThan 5 percent"
+    assert [line for line in left if line.startswith("37: ")] == [
+        "37: total: severity high of a quality entry", "37: total: dimension of a quality entry",
+        "37: total: jira of a quality entry",
     ]  # fmt: skip
-    assert places["38"].startswith("quality: SQL of its own")
-    assert places["39"] == "quality: a check of the engine soda"
+    assert places["39"].startswith("quality: SQL of its own")
+    assert places["40"] == "quality: a check of the engine soda"
 
 
 def test_what_is_by_default_is_not_written() -> None:
@@ -244,18 +247,18 @@ def test_what_is_by_default_is_not_written() -> None:
             "'v2.2.2' is not read; Allowed: v3.0.0, v3.0.1, v3.0.2, v3.1.0",
         ),
         ("apiVersion: v3.0.2\n", "", 1, "apiVersion None is not read"),
-        ("type: text", "type: txt", 30, "unknown type 'txt' of a quality entry; did you mean 'text'?"),
-        ("metric: nullValues", "metric: nulValues", 36, "unknown metric 'nulValues'; did you mean 'nullValues'?"),
-        ("mustBe: 0, severity", "severity", 36, "found none"),
-        ("engine: soda, implementation: 'x: y'", "engine: lakeloop, implementation: 'x'", 39, "is one entry 'kind:"),
+        ("type: text", "type: txt", 31, "unknown type 'txt' of a quality entry; did you mean 'text'?"),
+        ("metric: nullValues", "metric: nulValues", 37, "unknown metric 'nulValues'; did you mean 'nullValues'?"),
+        ("mustBe: 0, severity", "severity", 37, "found none"),
+        ("engine: soda, implementation: 'x: y'", "engine: lakeloop, implementation: 'x'", 40, "is one entry 'kind:"),
         (
             "engine: soda, implementation: 'x: y'",
             "engine: lakeloop, implementation: {is_nul: {column: a}}",
-            39,
+            40,
             "unknown rule 'is_nul'; did you mean",
         ),
         ("  - name: orders\n", "  - title: orders\n", 15, "a table of the schema has a name"),
-        ("minLength: 2", "minLength: two", 27, "has_length: min"),
+        ("minLength: 2", "minLength: two", 28, "has_length: min"),
     ],
 )
 def test_a_wrong_contract_is_refused_with_file_and_line(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lakeloop.catalog.contracts.declarations import is_known, options_of, parameters_of
+from lakeloop.catalog.contracts.declarations import NOT_OPTIONS, is_known, options_of, parameters_of
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import ConfigError
 from lakeloop.quality import Rule
@@ -89,9 +89,14 @@ def rule_of(entry: Mapping[str, Any], column: str | None) -> dict[str, Any]:
     options = {name: entry[name] for name in NATIVE if name in entry}
     if options.get("severity") not in {None, "error", "warn", "fail", "drop"}:
         options.pop("severity")  # the words of other tools: what becomes of the rows is for somebody to decide
-    for each in entry.get("customProperties") or []:
-        options[_snake(str(each["property"]))] = each["value"]
+    own = {_snake(str(each.get("property"))): each.get("value") for each in entry.get("customProperties") or []}
+    options |= {name: value for name, value in own.items() if is_option(name)}
     return {kind: {**parameters, **options}}
+
+
+def is_option(name: str) -> bool:
+    """Whether rules have an option of that name, in either spelling."""
+    return _snake(name) in Rule.model_fields and _snake(name) not in NOT_OPTIONS
 
 
 def _read(entry: Mapping[str, Any], column: str | None) -> tuple[str, dict[str, Any]]:
