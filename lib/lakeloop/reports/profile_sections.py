@@ -195,9 +195,9 @@ def _cards(column: ColumnProfile) -> Iterator[Card]:
     share = column.filled / column.rows if column.rows else 0
     yield Card("Filled", f"{share:.1%}", f"{column.nulls:,} NULL", "" if column.filled else ALERT)
     if column.distinct is not None:
-        yield Card(
-            "Distinct", _distinct(column), "a key?" if column.may_be_key and column.kind in {"text", "number"} else ""
-        )
+        error = f"± {column.distinct_error:,}" if column.distinct_error else ""
+        is_key = column.may_be_key and column.kind in {"text", "number"} and column.rows > 1
+        yield Card("Distinct", f"{column.distinct:,}", ", ".join(filter(None, [error, "a key?" if is_key else ""])))
     if column.kind == "text" and column.filled:
         low, high = column.count("length_min"), column.count("length_max")
         mean = column.number("length_mean") or 0
