@@ -37,6 +37,7 @@ RULES: list[dict[str, Any]] = [
     {"is_not_ahead": {"column": "at", "by": "1d"}},
     {"is_not_blank": {"column": "email", "name": "address"}},
     {"references": {"columns": ["country"], "table": "silver.countries", "keys": ["code"]}},
+    {"is_not_null": {"column": "n", "severity": "warn"}},
     {"occurs_at_most": {"columns": ["country"], "times": 5}},
 ]
 COLUMNS = pa.schema([
@@ -93,6 +94,8 @@ def test_a_contract_says_what_a_reader_without_lakeloop_can_use() -> None:
     assert columns["id"]["primaryKey"] is columns["id"]["required"] is True
     assert "required" not in columns["email"]  # it is only warned of, and only for one country
     assert columns["id"]["quality"][0] == {"metric": "nullValues", "mustBe": 0, "severity": "error"}
+    assert columns["id"]["quality"][2]["arguments"] == {"pattern": r"^(?:[0-9]{4}-[A-Z]{5}|x\.y)$"}
+    assert "required" not in columns["n"]
     assert columns["country"]["quality"][0]["arguments"] == {"validValues": ["DE", "NO", "1"]}
     assert table["quality"][0]["arguments"] == {"properties": ["country", "email"]}
     types = {name: column["logicalType"] for name, column in columns.items()}
@@ -268,6 +271,14 @@ def test_a_wrong_contract_is_refused_with_file_and_line(
         pipeline_part(foreign(tmp_path, (old, new)))
     assert str(found.value).startswith(f"{tmp_path}/orders.yaml:{line}: ")
     assert said in str(found.value)
+
+
+def test_what_is_said_twice_is_one_rule(tmp_path: Path) -> None:
+    entry = "{metric: nullValues, mustBe: 0, description: Always there}"
+    twice = foreign(tmp_path, ("        unique: true\n", f"        quality: [{entry}, {entry}]\n"))
+    rules = yaml.safe_load(pipeline_part(twice))["rules"]
+    assert rules[0] == {"is_not_null": {"column": "order_id", "description": "Always there"}}
+    assert [rule for rule in rules if "order_id" in str(rule)] == rules[:1]
 
 
 def test_of_several_tables_one_is_named(tmp_path: Path) -> None:

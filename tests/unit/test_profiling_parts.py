@@ -110,6 +110,7 @@ def test_confidence_grows_with_rows_and_falls_with_what_is_new() -> None:
     # Wilson: n / (n + z²); 73 rows are the fewest that make 0.95.
     assert confidence.never_violated(72) < confidence.LOWEST <= confidence.never_violated(73)
     assert confidence.never_violated(1000) == pytest.approx(1000 / (1000 + 1.959964**2))
+    assert confidence.holds(80, 100) == pytest.approx(0.7112, abs=0.0001)  # Wilson's interval is 0.7112 to 0.8666
     assert confidence.all_values_seen(0, 1000) == confidence.never_violated(1000)
     assert confidence.all_values_seen(200, 1000) < 0.83
     assert confidence.within_range(100) == pytest.approx(0.9526, abs=0.0001)
@@ -138,6 +139,8 @@ def test_numbers_get_a_range_with_a_margin_and_identifiers_no_end() -> None:
     assert proposed(a_column("customer_id", "number", many, min=10, max=109))["is_in_range"] == {
         "column": "customer_id", "min": 0, "severity": "warn",
     }  # fmt: skip
+    low = a_column("n", "number", many, min=2, max=102)
+    assert proposed(low)["is_in_range"] == {"column": "n", "min": 0, "max": 120, "severity": "warn"}
     below = a_column("t", "number", many, type="double", min=-3.25, max=6.75)
     assert proposed(below)["is_in_range"] == {"column": "t", "min": -5, "max": 8, "severity": "warn"}
     share = a_column("p", "number", many, type="double", min=0.2, max=0.9)
@@ -251,6 +254,9 @@ def test_the_page_shows_no_value_of_a_hidden_column_and_hostile_ones_as_text() -
     proposals = [each for column in columns for each in propose_for(column)]
     html = render_page("t", "s", profile_sections(profile, find_relations(profile), proposals))
     assert "secret@x.org" not in html
+    assert columns[0].most_frequent() == []
+    assert not {"mean", "min", "max", "q50"} & set(columns[1].metrics())
+    assert columns[1].shares() == {}
     assert "777" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
     assert hostile not in html
     assert profile_sections(TableProfile((), 0, pa.table({})), Relations(0), [])[1].verdict is not None
@@ -282,7 +288,7 @@ def test_profiles_are_kept_and_the_newest_is_found(tmp_path: Path) -> None:
         return StoredProfile("silver.t", day + dt.timedelta(days=days), metrics, version, "p", batch_id)
 
     assert newest_profile(root, "silver.t") is None
-    for each in (stored(2, 30, 2), stored(1, 20, 1), stored(3, 9, batch_id=4), stored(4, 21, 1)):
+    for each in (stored(2, 30, 2), stored(1, 20, 1), stored(5, 9, batch_id=4), stored(4, 21, 1)):
         append_profile(root, each)
     append_profile(root, StoredProfile("silver.other", day, (Metric(None, "rows", 1.0),), 9))
     append_profile(root, StoredProfile("silver.none", day, ()))
@@ -295,4 +301,4 @@ def test_profiles_are_kept_and_the_newest_is_found(tmp_path: Path) -> None:
     assert as_of is not None
     assert [as_of.value(None, "rows"), as_of.pipeline] == [30, "p"]
     assert newest_profile(root, "silver.t", version=3) is None
-    assert [profile.batch_id for profile in profiles(root, "silver.t")] == [None, None, 4, None]
+    assert [profile.batch_id for profile in profiles(root, "silver.t")] == [None, None, None, 4]
