@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lakeloop.lake.table_profiles import Metric, StoredProfile, append_profile, newest_profile, profiles
 from lakeloop.quality import Rule
-from lakeloop.quality.profiling import confidence
+from lakeloop.quality.profiling import confidence, one_pass
 from lakeloop.quality.profiling.column_proposals import propose_for
 from lakeloop.quality.profiling.frequent_values import COUNTERS, FrequentValues, merged
 from lakeloop.quality.profiling.proposal import Proposal, known
@@ -77,6 +77,30 @@ def test_a_sample_is_uniform_and_bounded_and_the_same_for_a_seed() -> None:
     assert few.rows is not None
     assert few.rows.num_rows == 3
     assert RowSample(100, 1).rows is None
+
+
+def test_summaries_of_partitions_become_one() -> None:
+    def partition(start: int, rows: int) -> list[dict[str, Any]]:
+        texts = pa.array([str(at % 3) if at % 4 else None for at in range(start, start + rows)], pa.string())
+        batch = pa.RecordBatch.from_arrays([texts, texts], ["v0", "s0"])
+        return [row for part in one_pass._summarise([batch]) for row in part.to_pylist()]
+
+    parts = partition(0, 60) + partition(60, 70) + partition(130, 0)
+    assert [len(part["frequent"] or "") > 0 for part in parts].count(True) == 6
+    together = pa.RecordBatch.from_pylist(parts, one_pass_schema())
+    frequent, sample = dict[str, FrequentValues](), RowSample(one_pass.SAMPLE_ROWS, 1)
+    for batch in one_pass._merge([together]):
+        one_pass._take(batch.to_pylist(), frequent, sample)
+    expected = Counter(str(at % 3) for at in range(130) if at % 4)
+    assert dict(frequent["v0"].counts) == dict(frequent["s0"].counts) == dict(expected)
+    assert sample.rows is not None
+    assert sample.rows.num_rows == 130
+    assert sample.rows["v0"].null_count == 33
+    assert next(iter(one_pass._summarise([]))).num_rows == 0
+
+
+def one_pass_schema() -> pa.Schema:
+    return pa.schema([("name", pa.string()), ("frequent", pa.string()), ("sample", pa.binary())])
 
 
 @pytest.mark.parametrize(

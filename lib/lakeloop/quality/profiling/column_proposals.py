@@ -97,6 +97,8 @@ def _format(column: ColumnProfile) -> Iterator[Proposal]:
 
 def _pattern(column: ColumnProfile) -> Iterator[Proposal]:
     shapes, covered = column.shapes, sum(column.shapes.counts.values())
+    if {"email", "url", "json"} & set(column.formats):
+        return
     if column.kind != "text" or not shapes.is_complete or covered != column.filled or len(shapes.counts) > MOST_SHAPES:
         return
     if column.formats.get("number") == 1 and column.formats.get("integer", 0) == 1 and not _is_identifier(column):
