@@ -11,7 +11,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from lakeloop.cli import app
 from lakeloop.lake.table_profiles import Metric, StoredProfile, append_profile, newest_profile, profiles
 from lakeloop.quality import Rule
 from lakeloop.quality.profiling import confidence, one_pass
@@ -27,6 +29,7 @@ from lakeloop.quality.profiling.text_shapes import pattern_of
 from lakeloop.reports.page import render_page
 from lakeloop.reports.profile_charts import histogram
 from lakeloop.reports.profile_sections import profile_sections
+from tests.small_lake import write_lake
 
 VALUES = st.lists(st.one_of(st.none(), st.integers(0, 2000).map(str), st.sampled_from(["often", "too"])), max_size=1500)
 
@@ -302,6 +305,20 @@ def test_a_histogram_adds_up_and_leaves_far_ends_out() -> None:
     assert exact is not None
     assert list(exact[0].data[0].y) == [0.25, 0, 0.75]
     assert histogram(a_column("n", "number", {"0": 1}, min=0, max=0, quantiles=[0.0] * 201)) is None
+
+
+@pytest.mark.parametrize("share", ["0", "1", "150%", "ten", "-1%", "0%", "100%", "nan"])
+def test_a_share_of_rows_is_between_none_and_all(share: str, tmp_path: Path) -> None:
+    folder = str(write_lake(tmp_path).folder)
+    refused = CliRunner().invoke(app, ["profile", "silver.people", "--sample", share, "--conf-dir", folder])
+    assert refused.exit_code == 2
+    assert "is no share of rows" in refused.output
+
+
+def test_a_name_that_is_neither_table_nor_pipeline_starts_no_spark(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(app, ["profile", "poeple", "--conf-dir", str(write_lake(tmp_path).folder)])
+    assert refused.exit_code == 1
+    assert "'poeple' is neither a table, as silver.customers, nor a pipeline; did you mean 'people'?" in refused.output
 
 
 def test_profiles_are_kept_and_the_newest_is_found(tmp_path: Path) -> None:

@@ -47,8 +47,9 @@ def read_once(frame: DataFrame) -> Pass:
     observation = Observation()
     frequent, sample = dict[str, FrequentValues](), RowSample(SAMPLE_ROWS, SEED)
     _take([row.asDict() for row in _summarised(frame, observation).collect()], frequent, sample)
-    found = observation.get
-    measures = {field.name: json.loads(found[f"m{at}"]) for at, field in enumerate(frame.schema)}
+    # Of no rows there may be no plan left to observe, and an observation of nothing is waited for without end.
+    found = observation.get if frequent else {"rows": 0}
+    measures = {field.name: json.loads(found.get(f"m{at}", "{}")) for at, field in enumerate(frame.schema)}
     return Pass(
         rows=found["rows"],
         measures=measures,
