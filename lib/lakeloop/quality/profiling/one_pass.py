@@ -48,7 +48,7 @@ def read_once(frame: DataFrame) -> Pass:
     frequent, sample = dict[str, FrequentValues](), RowSample(SAMPLE_ROWS, SEED)
     _take([row.asDict() for row in _summarised(frame, observation).collect()], frequent, sample)
     # Of no rows there may be no plan left to observe, and an observation of nothing is waited for without end.
-    found = observation.get if frequent else {"rows": 0}
+    found: dict[str, Any] = observation.get if frequent else {"rows": 0}
     measures = {field.name: json.loads(found.get(f"m{at}", "{}")) for at, field in enumerate(frame.schema)}
     return Pass(
         rows=found["rows"],
