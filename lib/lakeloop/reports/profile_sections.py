@@ -98,14 +98,14 @@ def _rules(proposals: Sequence[Proposal]) -> Section:
         verdict = Verdict(f"{held} of {len(proposals)} proposals hold in every row of the table{rest}.")
     return Section(
         title="Proposed rules",
-        intro="Nothing here is switched on: take what is true of your data. `sure` is a lower bound, at 95%, of the "
+        intro="Nothing here is switched on: take what is true of your data. Sure is a lower bound, at 95%, of the "
         "share of later rows that hold the rule, if they come as these came; what is less sure than 0.95 is not "
         "proposed. --rules FILE writes them as YAML, judged by the rules themselves.",
         verdict=verdict,
         tables=(
             Table(
                 "Rules for review",
-                ("sure", "rule", "rows judged", "evidence"),
+                ("sure", "rule", "judged", "evidence"),
                 tuple((each.confidence, flow(each.declaration), _judged(each), each.evidence) for each in proposals),
                 empty="The profile suggests no rule.",
             ),
@@ -116,7 +116,7 @@ def _rules(proposals: Sequence[Proposal]) -> Section:
 def _judged(proposal: Proposal) -> str:
     if proposal.violations is None:
         return "a candidate, not judged" if proposal.only_if_judged else "not judged"
-    return f"✗ {proposal.violations:,} violate it" if proposal.violations else "✓ hold"
+    return f"✗ {proposal.violations:,} rows violate it" if proposal.violations else "✓ every row holds it"
 
 
 def _relations(profile: TableProfile, relations: Relations) -> Section:

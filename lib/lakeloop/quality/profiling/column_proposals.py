@@ -110,7 +110,9 @@ def _pattern(column: ColumnProfile) -> Iterator[Proposal]:
         "matches",
         {"column": column.name, "pattern": pattern, "severity": "warn"},
         confidence.all_values_seen(seen_once, column.filled),
-        f"{len(shapes.counts)} shapes in {column.filled:,} values, such as {shapes.most_common(1)[0][0]}",
+        f"{column.filled:,} values of {len(shapes.counts)} shapes, such as {shapes.most_common(1)[0][0]}"
+        if len(shapes.counts) > 1
+        else f"all {column.filled:,} values of the shape {shapes.most_common(1)[0][0]}",
     )
 
 
