@@ -286,6 +286,9 @@ def test_the_page_shows_no_value_of_a_hidden_column_and_hostile_ones_as_text() -
     assert columns[1].shares() == {}
     assert "777" not in re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
     assert hostile not in html
+    (numbers,) = next(each for each in profile_sections(profile, Relations(0), []) if each.title == "n").tables
+    assert numbers.columns[:6] == ("5%", "25%", "50%", "75%", "95%", "MAD")
+    assert numbers.rows == (("10", "50", "100", "150", "190", "50", "3.5", None, "0", "0"),)
     assert profile_sections(TableProfile((), 0, pa.table({})), Relations(0), [])[1].verdict is not None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from lakeloop.quality.profiling import ColumnProfile, Proposal, Relations, TableProfile, remarks_on
 from lakeloop.quality.profiling.relations import Candidate
 from lakeloop.quality.profiling.rules_yaml import flow
+from lakeloop.quality.profiling.table_profile import QUANTILES
 from lakeloop.reports.charts import ALERT
 from lakeloop.reports.page import Card, Chart, Section, Table, Verdict
 from lakeloop.reports.profile_charts import empty_shares, frequent_values, histogram
@@ -160,7 +161,7 @@ def _column(column: ColumnProfile) -> Section:
             about = f", each too low by at most {error / column.filled:.2%}" if error else ""
             title = f"Most frequent of {_distinct(column)} values" if column.distinct != len(values) else "Values"
             charts.append(Chart(f"{title}{about}", frequent_values(column, values)))
-    tables = []
+    tables = list(_quantiles(column))
     if (
         column.kind == "text"
         and not column.hidden
@@ -181,6 +182,20 @@ def _column(column: ColumnProfile) -> Section:
         charts=tuple(charts),
         tables=tuple(tables),
     )
+
+
+def _quantiles(column: ColumnProfile) -> Iterator[Table]:
+    """Where the values lie, of numbers and times that may be shown."""
+    if column.hidden or not column.quantiles or column.is_constant:
+        return
+    titles = tuple(f"{share:.0%}" for share in QUANTILES.values())
+    if column.kind == "time":
+        yield Table("Quantiles", titles, (tuple(_day(column, share) for share in QUANTILES.values()),))
+        return
+    values = [*map(column.quantile, QUANTILES.values()), column.mad, column.number("mean"), column.number("stddev")]
+    counts = [f"{column.count(name):,}" for name in ("zeros", "negative")]
+    names = (*titles, "MAD", "mean", "stddev", "zeros", "negative")
+    yield Table("Quantiles and moments", names, ((*map(_number, values), *counts),))
 
 
 def _told(column: ColumnProfile) -> list[tuple[str, int]]:
