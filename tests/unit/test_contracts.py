@@ -114,20 +114,22 @@ def test_a_contract_says_what_a_reader_without_lakeloop_can_use() -> None:
     assert contract_of(a_pipeline(), {})["id"] == contract["id"]
 
 
+CONDITIONS = st.sampled_from(["a > 1", "country = 'DE' OR b IS NULL", "`x y` <> 'é'"])
+PATTERNS = st.sampled_from(["[a-z]+", r"a|b\.c", "^x$", "(?:a)", r"\p{L}{2}", "^(?:x)$"])
 TEXT = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
 
 @given(
     st.one_of(
         st.builds(lambda c, v: {"is_in": {"column": c, "values": v}}, TEXT, st.lists(TEXT, min_size=1, max_size=4)),
-        st.builds(lambda c, p: {"matches": {"column": c, "pattern": p}}, TEXT, TEXT),
+        st.builds(lambda c, p: {"matches": {"column": c, "pattern": p}}, TEXT, PATTERNS),
         st.builds(lambda c: {"is_unique": {"columns": c}}, st.lists(TEXT, min_size=1, max_size=3, unique=True)),
         st.builds(lambda c, low: {"is_in_range": {"column": c, "min": low}}, TEXT, st.floats(-1e9, 1e9)),
     ),
     st.fixed_dictionaries(
         {},
         optional={
-            "name": TEXT, "severity": st.sampled_from(["error", "warn", "fail"]), "filter": TEXT, "owner": TEXT,
+            "name": TEXT, "severity": st.sampled_from(["error", "warn", "fail"]), "filter": CONDITIONS, "owner": TEXT,
             "description": TEXT,
         },
     ),
