@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from lakeloop.core.config import Project
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers
+from lakeloop.lake.batch_profiles import BatchNumbers
 from lakeloop.lake.ledger import RUN_SCHEMA, RUNS
 from lakeloop.lake.rule_results import RULE_RESULT_SCHEMA, RULE_RESULTS
+from lakeloop.lake.table_profiles import append_numbers
 from lakeloop.monitoring.incidents import Event, record_events
 from lakeloop.quality.batch_anomalies import READ, ROWS, WAIT, judge_numbers, with_bands
 from tests.small_lake import OWN, append

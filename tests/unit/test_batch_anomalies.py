@@ -11,8 +11,9 @@ from lakeloop.core.errors import ConfigError, SourceError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers, forget_batches, past_batches
+from lakeloop.lake.batch_profiles import BatchNumbers, forget_batches, past_batches
 from lakeloop.lake.ops_tables import read_rows
+from lakeloop.lake.table_profiles import append_numbers
 from lakeloop.monitoring.causes import Anomaly, PipelineRun, causes_of, is_gone
 from lakeloop.monitoring.incidents import Event, OpenIncident
 from lakeloop.monitoring.spec import AlertRule, AlertsSpec

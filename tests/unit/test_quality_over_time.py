@@ -76,7 +76,7 @@ def test_only_the_latest_batches_of_the_asked_pipelines_are_held(project: Projec
 
 def test_a_table_downstream_names_whose_incident_it_follows(tmp_path: Path) -> None:
     project = write_quality_lake(tmp_path, now())
-    from lakeloop.lake.batch_profiles import append_numbers
+    from lakeloop.lake.table_profiles import append_numbers
 
     last = now() - dt.timedelta(hours=1)
     numbers = (("rows", 10.0), ("rows_low", 700.0), ("rows_high", 1300.0), ("rows_score", -40.0))

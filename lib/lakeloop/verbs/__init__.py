@@ -10,10 +10,13 @@ from lakeloop.serving.policies import pii_warnings
 from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
 from lakeloop.verbs.backfilling import backfill
+from lakeloop.verbs.contracts import export_contract, import_contract
 from lakeloop.verbs.json_schemas import json_schemas, write_json_schemas
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
+from lakeloop.verbs.profiling import Asked as ProfileAsked
+from lakeloop.verbs.profiling import Profiled, profile
 from lakeloop.verbs.quality import mark_batch, quality, report_quality
 from lakeloop.verbs.quarantine import (
     OpenQuarantine,
@@ -39,6 +42,8 @@ __all__ = [
     "Asked",
     "Foreseen",
     "OpenQuarantine",
+    "ProfileAsked",
+    "Profiled",
     "Progress",
     "Query",
     "Repaired",
@@ -53,11 +58,13 @@ __all__ = [
     "backfill",
     "columns_of_rows",
     "discard",
+    "export_contract",
     "find_sources",
     "find_stream",
     "fix",
     "history_of_pipeline",
     "history_of_row",
+    "import_contract",
     "in_order",
     "incidents",
     "json_schemas",
@@ -67,6 +74,7 @@ __all__ = [
     "open_quarantine",
     "pause_stream",
     "pii_warnings",
+    "profile",
     "quality",
     "quarantined_rows",
     "query",

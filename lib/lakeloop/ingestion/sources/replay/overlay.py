@@ -12,7 +12,7 @@ from lakeloop.ingestion.sources.protocol import AS_JSON, ORIGINAL, POSITION, Ext
 from lakeloop.ingestion.sources.replay.open_rows import CELLS
 from lakeloop.ingestion.sources.replay.originals import CARRIED
 from lakeloop.ingestion.transforms import strict_cast, uncastable
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 ROW_ID = "row_id"  # in `_position` of a rehearsal, so that a verdict is told of its row
 NOW = "_now"
