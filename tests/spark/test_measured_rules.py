@@ -299,7 +299,7 @@ def test_each_stretch_of_time_is_judged_by_itself(spark: SparkSession) -> None:
     ]  # fmt: skip
     try:
         spark.conf.set("spark.sql.session.timeZone", "America/New_York")
-        abroad = frame.selectExpr("try_cast(concat(t, ' UTC') AS timestamp) AS t", "n")
+        abroad = frame.selectExpr("try_cast(concat(t, 'Z') AS timestamp) AS t", "n")
         results = [checked(abroad, declared).results]
     finally:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
@@ -317,6 +317,9 @@ def test_each_stretch_of_time_is_judged_by_itself(spark: SparkSession) -> None:
 def test_of_many_stretches_three_are_told(spark: SparkSession) -> None:
     frame = spark.sql("SELECT timestamp_seconds(id * 3600) AS t FROM range(5)")
     (result,) = checked(frame, [{"row_count": {"min": 2, "per": "1h", "event_time": "t"}}]).results
+    later = spark.sql("SELECT timestamp_seconds(300000000000) AS t")
+    (far,) = checked(later, [{"row_count": {"min": 2, "per": "1h", "event_time": "t"}}]).results
+    assert far.message == "rows: found 1, expected at least 2 (from 299999998800 s after 1970 UTC)"
     hours = [f"rows: found 1, expected at least 2 (from 1970-01-01 0{hour}:00:00 UTC)" for hour in range(3)]
     assert (result.violations, result.message) == (5, "; ".join([*hours, "and 2 more"]))
 

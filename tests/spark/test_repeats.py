@@ -95,6 +95,7 @@ def test_only_plain_rows_of_few_columnar_files_are_read_once_more(
     rows = [("a", "a", 1, 1.0), ("a", None, 2, 1.0), ("b", "a", 2, None)]
     frame = written(rows)
     assert counted_on_the_driver(frame, "k")
+    assert counted_on_the_driver(frame, "K")
     assert counted_on_the_driver(frame.where("n > 0").withColumn("upper", F.upper("k")), "upper")
     assert counted_on_the_driver(frame.union(frame), "k")
     frame.write.format("delta").save(str(tmp_path / "delta"))

@@ -71,7 +71,7 @@ def stretch_states(frame: DataFrame, rules: Sequence[Rule], measures: Mapping[st
         seconds = int(per.total_seconds())
         start = F.unix_seconds(F.window(as_time(event_time), f"{seconds} seconds").getField("start")).alias("_start")
         for row in frame.groupBy(start).agg(*_parts_of(some, measures)).collect():
-            stretch = f"{EPOCH + dt.timedelta(seconds=row['_start']):%Y-%m-%d %H:%M:%S}"
+            stretch = _told(row["_start"])
             for index, rule in some:
                 states[rule.name][stretch] = _numbers_of(index, measures[rule.name], row)
     return states
@@ -83,6 +83,13 @@ def _parts_of(rules: Sequence[tuple[int, Rule]], measures: Mapping[str, Measure]
         for index, rule in rules
         for name, part in measures[rule.name].parts.items()
     ]
+
+
+def _told(seconds: int) -> str:
+    try:
+        return f"{EPOCH + dt.timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
+    except OverflowError:  # Spark has years beyond those of Python
+        return f"{seconds} s after 1970"
 
 
 def _numbers_of(index: int, measure: Measure, row: Row) -> Numbers:

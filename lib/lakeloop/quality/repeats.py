@@ -47,7 +47,8 @@ def count_repeats(
         if (keys := keys_of(rule)) is not None and keys not in wanted:
             wanted[keys] = F.when(counted[rule.name], hashed(keys[0]))
     # In the hash of a nested value a NULL is nothing, so that (1, NULL) would be (NULL, 1).
-    is_nested = any(isinstance(frame.schema[name].dataType, NESTED) for columns, _ in wanted for name in columns)
+    nested = {field.name.lower() for field in frame.schema if isinstance(field.dataType, NESTED)}
+    is_nested = any(name.lower() in nested for columns, _ in wanted for name in columns)
     if not wanted or is_nested:
         return None
     narrow = frame.select(*(column.alias(f"key_{at}") for at, column in enumerate(wanted.values())))
