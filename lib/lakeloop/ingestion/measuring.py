@@ -13,7 +13,15 @@ from lakeloop.lake.rule_states import States, states_before
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import Rule, measures_of
 from lakeloop.quality.judgement import DROPPED, VERDICT
-from lakeloop.quality.measurement import added, outlasts_batch, results_of, stretch_states, whole_parts, whole_states
+from lakeloop.quality.measurement import (
+    added,
+    needs_own_pass,
+    other_states,
+    outlasts_batch,
+    results_of,
+    whole_parts,
+    whole_states,
+)
 from lakeloop.quality.measures import Measure
 
 
@@ -51,7 +59,7 @@ class Measuring:
         numbers = self.observation.get
         if numbers["rows"] != written:
             return self.recorded()
-        return {**whole_states(self.rules, self.measures, numbers), **self._stretches()}
+        return {**whole_states(self.rules, self.measures, numbers), **self._others()}
 
     def recorded(self) -> States:
         """The numbers of the batch, from the record."""
@@ -59,7 +67,7 @@ class Measuring:
             return {}
         row = self._rows.agg(F.count(F.lit(1)), *whole_parts(self.rules, self.measures)).first()
         assert row is not None  # an aggregate without groups has one row
-        return {**whole_states(self.rules, self.measures, row.asDict()), **self._stretches()}
+        return {**whole_states(self.rules, self.measures, row.asDict()), **self._others()}
 
     def judged(self, own: States, rows: int) -> tuple[list[RuleResult], States]:
         """The results of the measured rules on a batch of that many rows, and the numbers for the next batch."""
@@ -72,7 +80,7 @@ class Measuring:
     def _rows(self) -> DataFrame:
         return self.lake.read(self.spec.record_table).where(F.col("_batch_id") == self.batch.batch_id)
 
-    def _stretches(self) -> States:
-        if all(rule.per is None for rule in self.rules):
+    def _others(self) -> States:
+        if not any(map(needs_own_pass, self.rules)):
             return {}
-        return stretch_states(self._rows.where(F.col(VERDICT) != DROPPED), self.rules, self.measures)
+        return other_states(self._rows.where(F.col(VERDICT) != DROPPED), self.rules, self.measures)

@@ -7,14 +7,15 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakeloop.core.documents import propose
 from lakeloop.lake.rule_results import RuleResult
 from lakeloop.quality.joined_rules import ReadTable
 from lakeloop.quality.judgement import DROPPED, REASONS, VERDICT, has_failed, judge
 from lakeloop.quality.measurement import (
     States,
     added,
+    other_states,
     results_of,
-    stretch_states,
     whole_parts,
     whole_states,
 )
@@ -38,8 +39,11 @@ class Checked:
         return tuple(result for result in self.results if not result.holds)
 
     def __getitem__(self, rule: str) -> RuleResult:
-        """The result of the rule of this name."""
-        return next(result for result in self.results if result.rule == rule)
+        """The result of the rule of this name. Raises KeyError where there is none."""
+        found = {result.rule: result for result in self.results}
+        if rule not in found:
+            raise KeyError(f"no rule '{rule}'; {propose(rule, list(found))}")
+        return found[rule]
 
 
 def check_rules(
@@ -68,12 +72,13 @@ def check_rules(
     numbers = row.asDict()
     states: States = {
         **whole_states(declared, measures, numbers),
-        **stretch_states(judged, declared, measures),
+        **other_states(judged if counted is None else judged.where(counted), declared, measures),
     }
-    if after is not None:
-        states = added(declared, measures, states, after.states)
+    before: States = {} if after is None else after.states
+    states = added(declared, measures, states, before)
     found = results_of(declared, measures, states, numbers["rows"])
-    return Checked(numbers["rows"], _in_order(declared, compiled, numbers, found), states)
+    so_far = {rule: {**before.get(rule, {}), **stretches} for rule, stretches in states.items()}
+    return Checked(numbers["rows"], _in_order(declared, compiled, numbers, found), so_far)
 
 
 def assert_rules_hold(

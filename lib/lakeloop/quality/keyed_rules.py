@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.quality.horizon import BATCH, Horizon
 from lakeloop.quality.named_columns import ColumnName, ColumnNames
-from lakeloop.quality.row_rules.columns import value_of
+from lakeloop.quality.row_rules.columns import try_cast, value_of
 
 
 class Marked(NamedTuple):
@@ -67,7 +67,7 @@ def is_unique(columns: ColumnNames, *, among: Among) -> Marked:
         count = F.count(F.when(among.counted, 1)).over(by_key)
         return Marked(count, _in_rows(columns, counts & (F.col(marker) > 1), marker, "one"))
     if isinstance(among.horizon, dt.timedelta):
-        time = F.unix_micros(value_of(str(among.event_time)).cast("timestamp"))
+        time = F.unix_micros(as_time(str(among.event_time)))
         distance = among.horizon // dt.timedelta(microseconds=1) - 1
         by_key, counts = by_key.orderBy(time).rangeBetween(-distance, distance), counts & time.isNotNull()
     first = F.min(F.when(counts, among.arrived)).over(by_key)
@@ -138,8 +138,18 @@ def has_no_gaps(
 
     What arrives late into a gap does not take the finding back from the row after it.
     """
-    beyond = among.counted & (value_of(column) > F.col(among.marker) + step)
+    beyond = among.counted & (value_of(column) > F.try_add(F.col(among.marker), F.lit(step)))
     return Marked(_largest_before(column, by, among), _after(column, beyond, f"at most {step} above", among.marker))
+
+
+def hashed(columns: Sequence[str]) -> Column:
+    """The key as 64 bits, NULL where a part of it is."""
+    return F.when(_present(columns), F.xxhash64(*map(value_of, columns)))
+
+
+def as_time(column: str) -> Column:
+    """The column as a timestamp, NULL where it is none."""
+    return try_cast(column, "timestamp")
 
 
 def _in_rows(columns: Sequence[str], violated: Column, marker: str, expected: str) -> Column:

@@ -19,6 +19,7 @@ from lakeloop.core.documents import Declaration, propose
 from lakeloop.core.durations import Duration, in_words
 from lakeloop.core.errors import TableError
 from lakeloop.core.run_record import now
+from lakeloop.quality.keyed_rules import as_time, hashed
 from lakeloop.quality.measures import (
     Bounds,
     Measure,
@@ -37,7 +38,11 @@ from lakeloop.quality.sql_conditions import Aggregate
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ReadTable = Callable[[str], DataFrame]
-Sketch = 0.01  # the relative standard deviation of `approx_count_distinct`
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+LATEST = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)  # a later time is as good as this one, which Python has
+EARLIEST = -62_135_596_800_000_000  # microseconds: the year 1
+ROUNDING = 1e-12  # of a sum of doubles, as a share of it
+SKETCH = 0.01  # the relative standard deviation of `approx_count_distinct`
 
 
 def row_count(min: int | None = None, max: int | None = None, *, looked_at: Column) -> Measure:
@@ -55,7 +60,7 @@ def null_ratio(column: ColumnName, max: Share, *, looked_at: Column) -> Measure:
 
 def empty_ratio(column: ColumnName, max: Share, *, looked_at: Column) -> Measure:
     """The share of rows whose text is NULL or has no visible character."""
-    blank = F.trim(F.coalesce(value_of(column).cast("string"), F.lit(""))) == ""
+    blank = ~F.coalesce(value_of(column).cast("string").rlike(r"(?U)\S"), F.lit(False))
     parts, bounds = {"n": counted(looked_at), "empty": counted(looked_at & blank)}, Bounds(max=max)
     return Measure(parts, lambda found: bounds.verdict(f"share of empty {column}", share_of(found, "empty")))
 
@@ -105,19 +110,24 @@ def quantile(
     high = number <= (math.inf if max is None else max)
     parts = {"n": Part(F.count(number)), "below": counted(low), "upto": counted(high)}
 
-    def judge(found: Mapping[str, Any]) -> Verdict:
-        below, upto = share_of(found, "below"), share_of(found, "upto")
-        if below is None or upto is None:
-            return Verdict()
-        if min is not None and below >= q and found["below"]:
-            text = f"{q:g} quantile of {column}: {below:.2%} of the numbers are below {shown(min)}"
-            return Verdict(below, f"{text}, expected less than {q:.2%}")
-        if max is not None and upto < q:
-            text = f"{q:g} quantile of {column}: {1 - upto:.2%} of the numbers are above {shown(max)}"
-            return Verdict(1 - upto, f"{text}, expected at most {1 - q:.2%}")
-        return Verdict()
+    return Measure(parts, lambda found: quantile_verdict(column, q, min, max, found))
 
-    return Measure(parts, judge)
+
+def quantile_verdict(column: str, q: float, min: float | None, max: float | None, found: Mapping[str, Any]) -> Verdict:
+    """The verdict on a quantile, of the numbers `below` the lower bound, `upto` the upper one, and of all `n`.
+
+    Of `q: 0` it is the smallest number. The value is the share of numbers on the wrong side; NULL where it holds.
+    """
+    below, upto = share_of(found, "below"), share_of(found, "upto")
+    if below is None or upto is None:
+        return Verdict()
+    if min is not None and found["below"] and below >= q:
+        text = f"{q:g} quantile of {column}: {below:.2%} of the numbers are below {shown(min)}"
+        return Verdict(below, f"{text}, expected less than {q:.2%}" if q else f"{text}, expected none")
+    if max is not None and (upto < q or not found["upto"]):
+        text = f"{q:g} quantile of {column}: {1 - upto:.2%} of the numbers are above {shown(max)}"
+        return Verdict(1 - upto, f"{text}, expected at most {1 - q:.2%}" if q else f"{text}, expected not all")
+    return Verdict()
 
 
 def distinct_count(
@@ -127,25 +137,27 @@ def distinct_count(
     *,
     looked_at: Column,
 ) -> Measure:
-    """How many different values there are, NULL apart; approximately, with a relative standard deviation of 1 %."""
-    values = value_of(columns[0]) if len(columns) == 1 else F.xxhash64(*map(value_of, columns))
-    bounds = Bounds(min, max)
-    distinct = Part(F.approx_count_distinct(F.when(looked_at, values), Sketch), how=None)
+    """How many different values there are; approximately, with a relative standard deviation of 1 %.
+
+    As in SQL, a NULL is no value, and of several columns a row with one in it does not count.
+    """
+    values, bounds = hashed(columns), Bounds(min, max)
+    distinct = Part(F.approx_count_distinct(F.when(looked_at, values), SKETCH), how=None)
     name = f"different {', '.join(columns)}"
     return Measure({"distinct": distinct}, lambda found: bounds.verdict(name, found["distinct"]))
 
 
 def is_fresh(column: ColumnName, within: Duration, *, looked_at: Column) -> Measure:
     """The latest time is not older than `within`, when it is judged. Rows without any time at all are not fresh."""
-    time = F.expr(f"try_cast({quoted(column)} AS timestamp)")
-    parts = {"latest": Part(F.max(F.when(looked_at, F.unix_micros(time))), "max"), "n": counted(looked_at)}
+    latest = F.max(F.when(looked_at, F.unix_micros(F.least(as_time(column), F.lit(LATEST)))))
+    parts = {"latest": Part(latest, "max"), "n": counted(looked_at)}
 
     def judge(found: Mapping[str, Any]) -> Verdict:
         if not found["n"]:
             return Verdict()
         if found["latest"] is None:
             return Verdict(None, f"latest {column}: found no time, expected one within {in_words(within)}")
-        latest = dt.datetime.fromtimestamp(found["latest"] / 1e6, dt.UTC)
+        latest = EPOCH + dt.timedelta(microseconds=max(found["latest"], EARLIEST))
         age = now() - latest
         if age <= within:
             return Verdict(age.total_seconds())
@@ -166,6 +178,7 @@ def total_matches(
 ) -> Measure:
     """The sum equals that of the column `other` (default: the same name) of another table, give or take `within`.
 
+    What the order of summing changes, the last of fifteen digits, is no difference.
     The other table is read as it is when the rule is compiled. Raises TableError when it or its column does not exist.
     """
     theirs, name = read_table(table), other or column
@@ -177,7 +190,7 @@ def total_matches(
 
     def judge(found: Mapping[str, Any]) -> Verdict:
         sum_here = float(found["sum"] or 0)
-        if abs(sum_here - expected) <= within:
+        if math.isclose(sum_here, expected, rel_tol=ROUNDING, abs_tol=within):
             return Verdict(sum_here)
         told = f"total of {column}: found {shown(sum_here)}, expected {shown(expected)} as {name} in {table}"
         return Verdict(sum_here, told + (f", give or take {shown(within)}" if within else ""))
@@ -198,10 +211,11 @@ def has_schema(
     from the schema, so no row is read, and where there is none it is judged all the same.
     """
     there = {field.name: field.dataType.simpleString() for field in frame.schema if not field.name.startswith("_")}
+    kinds = {name: "".join(kind.lower().split()) for name, kind in there.items()}
     wrong = [
         f"{name} is {there.get(name, 'not there')}, expected {kind}"
         for name, kind in columns.items()
-        if there.get(name) != " ".join(kind.lower().split())
+        if kinds.get(name) != "".join(kind.lower().split())
     ]
     if exactly and (more := [name for name in there if name not in columns]):
         wrong.append(f"{', '.join(more)} are not expected")
@@ -273,10 +287,12 @@ def is_like(
     return Measure(parts, judge)
 
 
-def measure(sql: Aggregate, min: float | None = None, max: float | None = None, *, looked_at: Column) -> Measure:
-    """Any aggregate in SQL, as `sum(paid) / sum(due)`, over the rows of one batch. NULL holds."""
+def measure(sql: Aggregate, min: float | None = None, max: float | None = None) -> Measure:
+    """Any aggregate in SQL, as `sum(paid) / sum(due)`, over the rows of one batch. NULL holds.
+
+    It takes a pass of its own over the rows that count, together with all others of its kind.
+    """
     bounds = Bounds(min, max)
-    del looked_at  # its rows are chosen by the aggregate's own filter, which the compiler adds
     parts = {"value": Part(F.expr(sql).cast("double"), how=None)}
     return Measure(parts, lambda found: bounds.verdict(sql, found["value"]))
 
@@ -287,7 +303,7 @@ def _number(column: ColumnName, looked_at: Column) -> Column:
 
 
 def _stability(found: Sequence[float], expected: Sequence[float], least: float) -> float:
-    pairs = [(max(p, least), max(q, least)) for p, q in zip(found, expected, strict=True) if p > 0 or q > 1e-9]
+    pairs = [(max(p, least), max(q, least)) for p, q in zip(found, expected, strict=True)]
     return sum((p - q) * math.log(p / q) for p, q in pairs)
 
 
@@ -308,6 +324,7 @@ DISTANCES: Mapping[str, Callable[[Sequence[float], Sequence[float], float], floa
     "ks": _cumulated,
     "variation": _variation,
 }
+OF_NUMBERS = ("mean", "stddev", "total", "smallest", "largest", "quantile", "total_matches")
 RULES = (
     row_count,
     null_ratio,

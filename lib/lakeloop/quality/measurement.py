@@ -4,17 +4,18 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from lakeloop.lake.rule_results import RuleResult
 from lakeloop.quality.horizon import BATCH
+from lakeloop.quality.keyed_rules import as_time
 from lakeloop.quality.measures import Measure, Numbers
-from lakeloop.quality.row_rules.columns import value_of
 from lakeloop.quality.rule import Rule
 
 WHOLE = ""  # in place of a stretch of time: all rows
 SHOWN = 3
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 States = Mapping[str, Mapping[str, Numbers]]
 
 
@@ -23,7 +24,7 @@ def whole_parts(rules: Sequence[Rule], measures: Mapping[str, Measure]) -> list[
     return [
         part.column.alias(_named(index, name))
         for index, rule in enumerate(rules)
-        if rule.name in measures and rule.per is None
+        if rule.name in measures and not needs_own_pass(rule)
         for name, part in measures[rule.name].parts.items()
     ]
 
@@ -33,8 +34,27 @@ def whole_states(rules: Sequence[Rule], measures: Mapping[str, Measure], found: 
     return {
         rule.name: {WHOLE: {name: found[_named(index, name)] for name in measures[rule.name].parts}}
         for index, rule in enumerate(rules)
-        if rule.name in measures and rule.per is None
+        if rule.name in measures and not needs_own_pass(rule)
     }
+
+
+def needs_own_pass(rule: Rule) -> bool:
+    """Whether its numbers are no aggregate of all rows that any other one can stand beside.
+
+    A stretch of time is a group, and an aggregate in SQL may be of distinct values, which are not watched in passing.
+    """
+    return rule.per is not None or rule.kind == "measure"
+
+
+def other_states(frame: DataFrame, rules: Sequence[Rule], measures: Mapping[str, Measure]) -> States:
+    """The numbers of rules that take passes of their own, over rows of which none was dropped."""
+    alone = [(index, rule) for index, rule in enumerate(rules) if rule.name in measures and rule.kind == "measure"]
+    states = dict(stretch_states(frame, rules, measures))
+    if alone:
+        row = frame.agg(*_parts_of(alone, measures)).first()
+        assert row is not None  # an aggregate without groups has one row
+        states |= {rule.name: {WHOLE: _numbers_of(index, measures[rule.name], row)} for index, rule in alone}
+    return states
 
 
 def stretch_states(frame: DataFrame, rules: Sequence[Rule], measures: Mapping[str, Measure]) -> States:
@@ -49,17 +69,31 @@ def stretch_states(frame: DataFrame, rules: Sequence[Rule], measures: Mapping[st
     states: dict[str, dict[str, Numbers]] = {rule.name: {} for some in together.values() for _, rule in some}
     for (event_time, per), some in together.items():
         seconds = int(per.total_seconds())
-        start = F.window(value_of(event_time).cast("timestamp"), f"{seconds} seconds").getField("start")
-        parts = [
-            part.column.alias(_named(index, name))
-            for index, rule in some
-            for name, part in measures[rule.name].parts.items()
-        ]
-        for row in frame.groupBy(F.date_format(start, "yyyy-MM-dd HH:mm:ss").alias("_start")).agg(*parts).collect():
+        start = F.unix_seconds(F.window(as_time(event_time), f"{seconds} seconds").getField("start")).alias("_start")
+        for row in frame.groupBy(start).agg(*_parts_of(some, measures)).collect():
+            stretch = _told(row["_start"])
             for index, rule in some:
-                numbers = {name: row[_named(index, name)] for name in measures[rule.name].parts}
-                states[rule.name][row["_start"]] = numbers
+                states[rule.name][stretch] = _numbers_of(index, measures[rule.name], row)
     return states
+
+
+def _parts_of(rules: Sequence[tuple[int, Rule]], measures: Mapping[str, Measure]) -> list[Column]:
+    return [
+        part.column.alias(_named(index, name))
+        for index, rule in rules
+        for name, part in measures[rule.name].parts.items()
+    ]
+
+
+def _told(seconds: int) -> str:
+    try:
+        return f"{EPOCH + dt.timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
+    except OverflowError:  # Spark has years beyond those of Python
+        return f"{seconds} s after 1970"
+
+
+def _numbers_of(index: int, measure: Measure, row: Row) -> Numbers:
+    return {name: row[_named(index, name)] for name in measure.parts}
 
 
 def added(rules: Sequence[Rule], measures: Mapping[str, Measure], states: States, before: States) -> States:

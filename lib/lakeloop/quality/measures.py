@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 Combining = Literal["sum", "min", "max"]
 Numbers = Mapping[str, Any]
+MILLION = 1_000_000
 _COMBINE: Mapping[Combining, Callable[[Any, Any], Any]] = {"sum": operator.add, "min": min, "max": max}
 
 
@@ -75,15 +76,21 @@ class Bounds:
 
     @property
     def in_words(self) -> str:
-        """As in `from 0 to 10` or `at least 1`."""
+        """As in `from 0 to 10` or `at least 1`; `a number` where both sides are open."""
+        if self.min is None and self.max is None:
+            return "a number"
         if self.min is None:
             return f"at most {shown(self.max)}"
         return f"at least {shown(self.min)}" if self.max is None else f"from {shown(self.min)} to {shown(self.max)}"
 
 
 def shown(number: float | int | None) -> str:
-    """A number as a person reads it."""
-    return f"{number:,}" if isinstance(number, int) else f"{number:.6g}"
+    """A number as a person reads it: six digits, or two decimals from a million on."""
+    if number is None or isinstance(number, int):
+        return "NULL" if number is None else f"{number:,}"
+    if MILLION <= abs(number) < MILLION * MILLION:
+        return f"{number:,.2f}".rstrip("0").rstrip(".")
+    return f"{number:.6g}"
 
 
 def counted(condition: Column) -> Part:

@@ -7,28 +7,25 @@ different keys share their 64 bits with a probability of n² / 2⁶⁵ among n r
 """
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from operator import and_
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, MapType, StructType
 
 from lakeloop.core import logs
 from lakeloop.lake.storage import filesystem
-from lakeloop.quality.keyed_rules import COUNTING
-from lakeloop.quality.row_rules.columns import value_of
+from lakeloop.quality.keyed_rules import COUNTING, hashed
 from lakeloop.quality.rule import Rule
-
-if TYPE_CHECKING:
-    pass
 
 log = logs.get(__name__)
 MOST_KEYS = 20_000_000
 MOST_FILES = 2_000
 MOST_REPEATED = 100_000
 COLUMNAR = (".parquet", ".orc")
+PLAIN = {"Project", "Filter", "Union", "CollectMetrics", "LogicalRelation", "LocalRelation"}  # what a plan may be of
+NESTED = (ArrayType, MapType, StructType)
 Keys = tuple[tuple[str, ...], str | None]  # the columns of a key, and the filter of its rules
 
 
@@ -49,9 +46,14 @@ def count_repeats(
     for rule in rules:
         if (keys := keys_of(rule)) is not None and keys not in wanted:
             wanted[keys] = F.when(counted[rule.name], hashed(keys[0]))
-    if not wanted or not _is_cheap(frame, len(wanted)):
+    # In the hash of a nested value a NULL is nothing, so that (1, NULL) would be (NULL, 1).
+    nested = {field.name.lower() for field in frame.schema if isinstance(field.dataType, NESTED)}
+    is_nested = any(name.lower() in nested for columns, _ in wanted for name in columns)
+    if not wanted or is_nested:
         return None
     narrow = frame.select(*(column.alias(f"key_{at}") for at, column in enumerate(wanted.values())))
+    if not _is_cheap(narrow, len(wanted)):
+        return None
     table = _to_arrow(narrow)
     found = {keys: _repeated(table.column(at)) for at, keys in enumerate(wanted)}
     return None if any(len(each) > MOST_REPEATED for each in found.values()) else found
@@ -68,14 +70,29 @@ def with_counts(frame: DataFrame, columns: Sequence[str], repeats: Sequence[tupl
     return frame.join(F.broadcast(known), hashed(columns) == F.col(name), "left").drop(name)
 
 
-def hashed(columns: Sequence[str]) -> Column:
-    """The key as 64 bits, NULL where a part of it is."""
-    is_whole = reduce(and_, (value_of(column).isNotNull() for column in columns))
-    return F.when(is_whole, F.xxhash64(*map(value_of, columns)))
+def _is_plain(frame: DataFrame) -> bool:
+    """Whether the frame is the rows of its files and no more of them, and the same ones whenever it is read.
+
+    What joins, explodes or samples rows is dear to run again, or has other rows then. A session of Spark Connect does
+    not show its plan.
+    """
+    java = getattr(frame, "_jdf", None)
+    if java is None:
+        return False
+    plan, names = java.queryExecution().optimizedPlan(), list[str]()
+    nodes = [plan]
+    while nodes:
+        node = nodes.pop()
+        names.append(node.nodeName())
+        children = node.children()
+        nodes += [children.apply(at) for at in range(children.size())]
+    return bool(plan.deterministic()) and set(names) <= PLAIN
 
 
 def _is_cheap(frame: DataFrame, times: int) -> bool:
     """Whether the rows lie in few enough columnar files that have few enough of them."""
+    if not _is_plain(frame):
+        return False
     files = frame.inputFiles()
     if not files or len(files) > MOST_FILES or not all(file.endswith(COLUMNAR) for file in files):
         return False

@@ -39,6 +39,7 @@ OPTIONS: Mapping[Family, tuple[str, ...]] = {
     "measured": (*ANY_RULE, "horizon", "per", "event_time"),
 }
 WITHIN_TIME = ("is_unique", "is_primary_key")
+OF_MEASURED: tuple[Severity, ...] = ("warn", "fail")
 TAKES_NO_FILTER = ("has_schema", "measure")
 
 
@@ -51,10 +52,11 @@ def _parsed_share(value: Any) -> Any:
     return value
 
 
+Percentage = Annotated[str, Field(pattern=r"^[0-9]{0,2}(\.[0-9]+)?%$")]
 Tolerance = Annotated[
     float,
     Field(ge=0, lt=1),
-    BeforeValidator(_parsed_share, json_schema_input_type=float | Annotated[str, Field(pattern=r"^[0-9.]+%$")]),
+    BeforeValidator(_parsed_share, json_schema_input_type=Annotated[float, Field(ge=0, lt=1)] | Percentage),
 ]
 
 
@@ -149,7 +151,9 @@ class Rule(Declaration):
             raise _wrong(f"{self.kind}: per needs event_time, the column that says which stretch a row belongs to")
         if self.event_time is not None and not lasts and self.per is None:
             raise _wrong(f"{self.kind}: event_time belongs to a horizon of time or to per, and neither is given")
-        if self.family == "measured" and self.severity not in ("warn", "fail"):
+        if self.kind == "is_like" and self.parameters["distance"] == "ks" and self.parameters["baseline"].shares:
+            raise _wrong("is_like: ks is for numbers, whose baseline has edges; of values take psi or variation")
+        if self.family == "measured" and self.severity not in OF_MEASURED:
             raise _wrong(f"{self.kind}: it is about no single row, so its severity is warn or fail")
         if self.kind in TAKES_NO_FILTER and self.filter is not None:
             raise _wrong(f"{self.kind}: takes no filter; in SQL an aggregate has its own, as sum(a) FILTER (WHERE b)")
@@ -183,7 +187,11 @@ class Rule(Declaration):
             definitions = whole.pop("$defs", {})
             first: JsonSchemaValue = next(iter(whole["properties"].values()))
             whole["properties"] |= {option: given[option] for option in OPTIONS[FAMILY_OF[kind]]}
-            short = [{"type": "string"}, *([first] if first.get("type") == "array" else [])]
+            if FAMILY_OF[kind] == "measured":
+                whole["properties"]["severity"] = given["severity"] | {"enum": list(OF_MEASURED), "default": "warn"}
+            # A mapping stands for the whole rule, never for its first parameter.
+            short = [{"type": "string"}, first] if first.get("type") == "array" else [first]
+            short = [each for each in short if each.get("type") != "object"]
             kinds[kind] = {"anyOf": [*short, _inlined(whole, definitions)], "description": inspect.getdoc(KINDS[kind])}
         one = {"minProperties": 1, "maxProperties": 1, "additionalProperties": False}
         return {"type": "object", "properties": kinds, **one}

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, BinaryType, DateType, MapType, StructType, TimestampNTZType, TimestampType
 
 from lakeloop.core.documents import Declaration
 from lakeloop.core.errors import TableError
@@ -21,11 +22,13 @@ from lakeloop.quality.contradictions import find_contradictions
 from lakeloop.quality.joined_rules import ReadTable
 from lakeloop.quality.judgement import Finding, judge
 from lakeloop.quality.keyed_rules import Among
+from lakeloop.quality.measured_rules import OF_NUMBERS
 from lakeloop.quality.measures import Measure
 from lakeloop.quality.repeats import count_repeats, keys_of, with_counts
 from lakeloop.quality.rule import KINDS, Rule
 from lakeloop.quality.sql_conditions import Condition
 
+NO_NUMBERS = (DateType, TimestampType, TimestampNTZType, BinaryType, ArrayType, MapType, StructType)
 NEEDING_ORDER = ("is_increasing", "has_no_gaps")
 
 
@@ -120,6 +123,7 @@ def compile_rules(
     rows without a `_position` arrived in the order of. With `may_reread` the keys of rows that lie in columnar files
     are read once more, which spares a shuffle. Raises TableError for a column that is missing.
     """
+    _require_own_names(declared)
     declared = [rule for rule in declared if rule.family != "measured"]
     for rule in declared:
         _require_columns(rule, frame)
@@ -158,6 +162,8 @@ def measures_of(
     measured = [rule for rule in declared if rule.family == "measured"]
     for rule in measured:
         _require_columns(rule, frame)
+        if rule.kind in OF_NUMBERS or (rule.kind == "is_like" and rule.parameters["baseline"].edges):
+            _require_number(rule, frame)
     counted = F.lit(True) if counted is None else counted
     looked_at = {rule.name: counted if (is_it := _filter(rule)) is None else counted & is_it for rule in measured}
     return {
@@ -210,7 +216,8 @@ def _with_keyed(
     for _, rule in keyed:
         of_rule = F.col(SOUND) if rule.is_causal else in_batch
         counts[rule.name] = of_rule if (is_it := _filter(rule)) is None else of_rule & is_it
-    repeats = count_repeats(frame, [rule for _, rule in keyed], counts) if may_reread and keyed else None
+    may_reread = may_reread and bool(keyed) and IS_NEW not in frame.columns  # earlier rows are read by windows anyway
+    repeats = count_repeats(frame, [rule for _, rule in keyed], counts) if may_reread else None
     windows: dict[str, Column] = {}
     for index, rule in keyed:
         marker = f"_rule_{index}"
@@ -237,11 +244,26 @@ def _sound(declared: Sequence[Rule], violations: Mapping[str, Column], sound: Co
     return reduce(operator.and_, (_where(rule, violations[rule.name]).isNull() for rule in severe), sound)
 
 
+def _require_own_names(declared: Sequence[Rule]) -> None:
+    names = [rule.name for rule in declared]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise TableError(f"two rules are called {', '.join(repeated)}; give one a `name`")
+
+
 def _require_columns(rule: Rule, frame: DataFrame) -> None:
     there = {name.lower() for name in frame.columns}
     for column in rule.reads:
         if column.lower() not in there:
             raise TableError(f"rule {rule.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
+
+
+def _require_number(rule: Rule, frame: DataFrame) -> None:
+    name = rule.parameters["column"].lower()
+    for field in frame.schema:
+        if field.name.lower() == name and isinstance(field.dataType, NO_NUMBERS):
+            raise TableError(
+                f"rule {rule.name}: {rule.kind} is of numbers, and {field.name} is {field.dataType.simpleString()}"
+            )
 
 
 def _made(rule: Rule, **given: Any) -> Any:
