@@ -47,8 +47,8 @@ def test_what_is_counted_is_what_rows_are_told(frame: DataFrame) -> None:
     assert checked.violated == checked.results
     assert checked["n_is_in_range"].share == pytest.approx(1 / 6)
     assert checked["k_is_unique"].columns == ("k",)
-    with pytest.raises(KeyError, match="no rule 'k_is_nul'; did you mean 'k_is_not_null'"):
-        checked["k_is_nul"]
+    with pytest.raises(KeyError, match="no rule 'k_is_not_nul'; did you mean 'k_is_not_null'"):
+        checked["k_is_not_nul"]
 
 
 def test_no_rules_and_no_rows(frame: DataFrame) -> None:

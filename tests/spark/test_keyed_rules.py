@@ -284,6 +284,10 @@ def test_an_order_can_be_said_and_must_be(spark: SparkSession) -> None:
             TableError, match=f"rule n_{kind}: it compares rows in the order of their arrival.*in_order_of"
         ):
             judge_rules(frame, rule({kind: "n"}))
+    with pytest.raises(TableError, match="rule t_has_no_gaps: has_no_gaps is of numbers, and t is string"):
+        judge_rules(frame, rule({"has_no_gaps": "t"}), in_order_of=["id"])
+    days = frame.selectExpr("id", "date_add(DATE'2026-01-01', id * id) AS d")
+    assert set(reasons(judge_rules(days, rule({"has_no_gaps": {"column": "d", "step": 3}}), in_order_of=["id"]))) == {3}
     # Nothing is above the largest number there is, and no sum overflows on the way to say so.
     assert reasons(judge_rules(frame, rule({"has_no_gaps": "n"}), in_order_of=["id"])) == {}
     downwards = frame.selectExpr("id", "n", "-id AS back")

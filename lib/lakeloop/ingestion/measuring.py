@@ -65,9 +65,9 @@ class Measuring:
         """The numbers of the batch, from the record."""
         if not self.rules:
             return {}
-        row = self._rows.agg(F.count(F.lit(1)), *whole_parts(self.rules, self.measures)).first()
-        assert row is not None  # an aggregate without groups has one row
-        return {**whole_states(self.rules, self.measures, row.asDict()), **self._others()}
+        parts = whole_parts(self.rules, self.measures)
+        row = self._rows.agg(*parts).first() if parts else None
+        return {**whole_states(self.rules, self.measures, row.asDict() if row else {}), **self._others()}
 
     def judged(self, own: States, rows: int) -> tuple[list[RuleResult], States]:
         """The results of the measured rules on a batch of that many rows, and the numbers for the next batch."""

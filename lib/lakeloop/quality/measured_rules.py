@@ -39,8 +39,8 @@ from lakeloop.quality.sql_conditions import Aggregate
 Share = Annotated[float, Field(ge=0, le=1)]
 ReadTable = Callable[[str], DataFrame]
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-LATEST = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)  # a later time is as good as this one, which Python has
-EARLIEST = -62_135_596_800_000_000  # microseconds: the year 1
+# Microseconds of the first and the last year that Python has; times of Spark beyond are as good as these.
+EARLIEST, LATEST = -62_135_596_800_000_000, 253_370_764_800_000_000
 ROUNDING = 1e-12  # of a sum of doubles, as a share of it
 SKETCH = 0.01  # the relative standard deviation of `approx_count_distinct`
 
@@ -149,15 +149,15 @@ def distinct_count(
 
 def is_fresh(column: ColumnName, within: Duration, *, looked_at: Column) -> Measure:
     """The latest time is not older than `within`, when it is judged. Rows without any time at all are not fresh."""
-    latest = F.max(F.when(looked_at, F.unix_micros(F.least(as_time(column), F.lit(LATEST)))))
-    parts = {"latest": Part(latest, "max"), "n": counted(looked_at)}
+    time = F.unix_micros(as_time(column))
+    parts = {"latest": Part(F.max(F.when(looked_at, time)), "max"), "n": counted(looked_at)}
 
     def judge(found: Mapping[str, Any]) -> Verdict:
         if not found["n"]:
             return Verdict()
         if found["latest"] is None:
             return Verdict(None, f"latest {column}: found no time, expected one within {in_words(within)}")
-        latest = EPOCH + dt.timedelta(microseconds=max(found["latest"], EARLIEST))
+        latest = EPOCH + dt.timedelta(microseconds=max(EARLIEST, min(found["latest"], LATEST)))
         age = now() - latest
         if age <= within:
             return Verdict(age.total_seconds())

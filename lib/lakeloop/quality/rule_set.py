@@ -13,7 +13,17 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BinaryType, DateType, MapType, StructType, TimestampNTZType, TimestampType
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DataType,
+    DateType,
+    MapType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+)
 
 from lakeloop.core.documents import Declaration
 from lakeloop.core.errors import TableError
@@ -29,6 +39,7 @@ from lakeloop.quality.rule import KINDS, Rule
 from lakeloop.quality.sql_conditions import Condition
 
 NO_NUMBERS = (DateType, TimestampType, TimestampNTZType, BinaryType, ArrayType, MapType, StructType)
+NOT_COUNTED_ON = (StringType, *NO_NUMBERS[1:])  # of a day the next one is a step
 NEEDING_ORDER = ("is_increasing", "has_no_gaps")
 
 
@@ -127,6 +138,8 @@ def compile_rules(
     declared = [rule for rule in declared if rule.family != "measured"]
     for rule in declared:
         _require_columns(rule, frame)
+        if rule.kind == "has_no_gaps":
+            _require_number(rule, frame, NOT_COUNTED_ON)
         if rule.kind in NEEDING_ORDER and POSITION not in frame.columns and not in_order_of:
             raise TableError(
                 f"rule {rule.name}: it compares rows in the order of their arrival, which these have no `{POSITION}` "
@@ -163,7 +176,7 @@ def measures_of(
     for rule in measured:
         _require_columns(rule, frame)
         if rule.kind in OF_NUMBERS or (rule.kind == "is_like" and rule.parameters["baseline"].edges):
-            _require_number(rule, frame)
+            _require_number(rule, frame, NO_NUMBERS)
     counted = F.lit(True) if counted is None else counted
     looked_at = {rule.name: counted if (is_it := _filter(rule)) is None else counted & is_it for rule in measured}
     return {
@@ -257,10 +270,10 @@ def _require_columns(rule: Rule, frame: DataFrame) -> None:
             raise TableError(f"rule {rule.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
 
 
-def _require_number(rule: Rule, frame: DataFrame) -> None:
+def _require_number(rule: Rule, frame: DataFrame, others: tuple[type[DataType], ...]) -> None:
     name = rule.parameters["column"].lower()
     for field in frame.schema:
-        if field.name.lower() == name and isinstance(field.dataType, NO_NUMBERS):
+        if field.name.lower() == name and isinstance(field.dataType, others):
             raise TableError(
                 f"rule {rule.name}: {rule.kind} is of numbers, and {field.name} is {field.dataType.simpleString()}"
             )
