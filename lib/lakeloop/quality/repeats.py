@@ -111,7 +111,7 @@ def _rows(files: Sequence[str]) -> int:
 
     rows = 0
     for file in files:
-        system, path = filesystem(re.sub(r"^file:/(?!/)", "file:///", unquote(file)))  # Delta writes one slash
+        system, path = filesystem(re.sub("^file:/+", "/", unquote(file)))  # Spark writes three slashes, Delta one
         kind = "orc" if file.endswith(".orc") else "parquet"
         rows += dataset.dataset(path, filesystem=system, format=kind).count_rows()
     return rows
