@@ -6,6 +6,7 @@ The driver holds at most `MOST_KEYS` of them; beyond that, and for rows that are
 different keys share their 64 bits with a probability of n² / 2⁶⁵ among n rows, 3e-8 of a million.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -110,7 +111,7 @@ def _rows(files: Sequence[str]) -> int:
 
     rows = 0
     for file in files:
-        system, path = filesystem(unquote(file))
+        system, path = filesystem(re.sub("^file:/+", "/", unquote(file)))  # Spark writes three slashes, Delta one
         kind = "orc" if file.endswith(".orc") else "parquet"
         rows += dataset.dataset(path, filesystem=system, format=kind).count_rows()
     return rows
