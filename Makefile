@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-demo bench-files bench-sources \
+.PHONY: help setup demo lint typecheck test test-all bench bench-anomalies bench-demo bench-files bench-sources \
 	drill-files drill-sources dist clean lock cluster kafka
 
 BIN := .venv/bin
@@ -42,6 +42,9 @@ drill-sources: $(READY) ## sources, servers, lines, writers and a cluster while 
 
 bench: $(READY) ## every benchmarks/bench_*.py
 	@set -e; for file in benchmarks/bench_*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)"; done
+
+bench-anomalies: $(READY) ## what learned anomalies find and cost, beside three standard deviations; half an hour
+	@$(BIN)/python -m benchmarks.bench_anomalies
 
 bench-demo: $(READY) ## the demo, timed
 	@$(BIN)/python -m benchmarks.bench_demo

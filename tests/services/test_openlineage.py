@@ -13,7 +13,8 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.spec import load_pipeline
-from lakeloop.lake.ledger import Ledger, RunEntry
+from lakeloop.lake.ledger import RunEntry
+from lakeloop.lake.rule_results import RuleResult, append_results
 from lakeloop.verbs.lineage import emit_lineage
 from tests.small_lake import write_lake
 
@@ -79,7 +80,8 @@ def emit(project: Project, *entries: RunEntry, **failures: SourceError) -> tuple
 
 
 def test_a_run_is_told_as_a_start_and_an_end(project: Project, receiver: Receiver) -> None:
-    Ledger(project.lake_root).record_rules(RUN, "people", 0, "v1", [("age_in_range", "error", 1), ("seen", "warn", 0)])
+    results = [RuleResult("age_in_range", "error", 1), RuleResult("seen", "warn", 0)]
+    append_results(project.lake_root, RUN, "people", 0, "v1", results)
     told = declare(project, f"{{url: '{receiver.url}', api_key: '${{secret:analyst}}', namespace: crm}}")
     assert emit(told, ENDED, RunEntry("visits", "silver.visits", "nothing_new", now())) == ()
     assert [(path, key) for path, key, _ in receiver.got] == [

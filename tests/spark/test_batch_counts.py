@@ -28,6 +28,7 @@ def test_a_batch_is_counted_by_origin_reason_and_outcome(lake: Lake) -> None:
         {"a.csv": RowCounts(4, 3, 1, 0), "b.csv": RowCounts(1, 0, 0, 1), "": RowCounts(1, 0, 1, 0)},
         {"late": 2, "empty": 2},
         {"_lookup_plan": {"matched": 3, "missing": 1}},
+        dropped_by={"dedupe": 1},
     )
     assert found.rows == RowCounts(6, 3, 2, 1)
     assert count_batch(lake.root, "bronze.orders", 3) == BatchCounts()

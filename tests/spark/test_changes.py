@@ -18,7 +18,7 @@ from lakeloop.lake.history import merge_history
 from lakeloop.lake.ledger import Batch, Plan
 from lakeloop.lake.merge import merge_latest
 from lakeloop.lake.tables import Commit, Lake
-from lakeloop.quality import Rule, findings_of, judge
+from lakeloop.quality import Rule, compile_rules, judge
 
 TABLE, HISTORY = "silver.t", "silver.h"
 START = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
@@ -281,7 +281,8 @@ def test_a_delete_is_judged_by_its_key_and_a_truncate_by_nothing(lake: Lake) -> 
     ]  # fmt: skip
     frame = lake.spark.createDataFrame(rows, f"_change {CHANGE_TYPE}, id int, v string")
     rules = [Rule.model_validate({"is_not_null": name}) for name in ("id", "v")]
-    checked, findings = findings_of(frame, rules, read_table=lake.read)
+    compiled = compile_rules(frame, rules, read_table=lake.read)
+    checked, findings = compiled.frame, compiled.findings
     judged = judge(checked, judged_where_said(findings, ["id"])).collect()
     assert [row["_verdict"] for row in judged] == ["quarantined", "good", "quarantined", "good", "good"]
 

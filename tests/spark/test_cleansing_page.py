@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.ingestion.transforms import BECAUSE, DROPPED, Conformed, Transform, conform
 from lakeloop.quality.judgement import judge
-from lakeloop.quality.rules import quoted, value_of
+from lakeloop.quality.row_rules.columns import quoted, value_of
 
 PAGE = Path(__file__).parents[2] / "docs/cleansing.md"
 Cells = list[list[str | None]]

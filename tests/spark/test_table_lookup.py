@@ -18,7 +18,7 @@ from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.history import merge_history
 from lakeloop.lake.tables import Commit, Lake
 from lakeloop.quality import Finding, judge
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 PLANS = "plan_id string, name string, monthly_fee int"
 

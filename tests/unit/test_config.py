@@ -143,7 +143,7 @@ def test_all_problems_are_told_at_once(conf: Path, monkeypatch: pytest.MonkeyPat
         "local/connections.yml:1: the environment variable LL_UNSET is not set",
         "the secret 'crm_password' has no value",
         "base/pipelines/lines.yml:1: pipeline:",
-        "base/pipelines/lines.yml:4: unknown rule 'is_nul'; did you mean 'is_in'?",
+        "base/pipelines/lines.yml:4: unknown rule 'is_nul'; did you mean 'is_null'?",
         "base/pipelines/lines.yml:5: sink.table:",
         "base/models/churn.yml:1:",
     ):

@@ -7,7 +7,7 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from lakeloop.core.errors import DamageError
-from lakeloop.lake.delta_log import LOG, data_files, list_log, named_files, said_of
+from lakeloop.lake.delta_log import HINT, LOG, PROBED, data_files, list_log, named_files, newest_version, said_of
 from lakeloop.lake.ops_tables import read_rows
 from lakeloop.lake.views import View, find_view, write_view
 
@@ -107,3 +107,16 @@ def test_a_torn_view_is_named(tmp_path: Path, text: str) -> None:
     (folder / "_view.json").write_text(text)
     with pytest.raises(DamageError, match=r"orders/_view\.json is damaged; run `lakeloop repair`"):
         find_view(str(folder))
+
+
+def test_the_newest_commit_is_found_without_a_list(table: Path) -> None:
+    assert newest_version(str(table)) == 3
+    commit(table, 0).unlink()  # as clean-up does before a checkpoint
+    assert newest_version(str(table)) == 3
+    (table / LOG / HINT).unlink()
+    assert newest_version(str(table)) == 3
+    assert newest_version(str(table.parent / "nothing")) == -1
+    for version in range(4, 4 + 2 * PROBED):
+        commit(table, version).write_text("{}")
+    (table / LOG / HINT).write_text('{"version": 1}')
+    assert newest_version(str(table)) == 3 + 2 * PROBED

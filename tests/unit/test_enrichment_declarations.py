@@ -13,6 +13,7 @@ from lakeloop.ingestion.enrichment.outcomes import OUTCOMES, MatchCount, shortfa
 from lakeloop.ingestion.enrichment.service import Service, open_services
 from lakeloop.ingestion.enrichment.spec import Enrichment
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
+from lakeloop.lake.rule_results import RuleResult
 from lakeloop.verbs import in_order, validate
 
 HEAD = """\
@@ -182,4 +183,4 @@ def test_the_share_of_matches_is_compared_exactly(tmp_path: Path, rows: dict[str
 def test_rows_that_are_left_alone_are_counted(tmp_path: Path) -> None:
     enrich: tuple[Enrichment, ...] = load(tmp_path, LOOKUP + "}", HTTP + ", missing: warn}").enrich
     found = [count(matched=1, missing=2), count("geo_api", missing=3, fell_back=4)]
-    assert unmarked(enrich, found) == (("plans_matches", "counted", 2),)
+    assert unmarked(enrich, found) == (RuleResult("plans_matches", "counted", 2),)

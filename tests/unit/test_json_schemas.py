@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from lakeloop.cli.app import app
 from lakeloop.core.documents import Document
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.quality.rule_set import KINDS
+from lakeloop.quality.rule import KINDS
 from lakeloop.verbs import json_schemas
 
 ROOT = Path(__file__).parents[2]

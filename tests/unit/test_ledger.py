@@ -7,8 +7,9 @@ from deltalake import DeltaTable
 
 from lakeloop.core.errors import ConcurrentRunError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.lake.ledger import BATCH_SCHEMA, BATCHES, RULE_RESULTS, Batch, History, Ledger, Outcome, Plan, RunEntry
+from lakeloop.lake.ledger import BATCH_SCHEMA, BATCHES, Batch, History, Ledger, Outcome, Plan, RunEntry
 from lakeloop.lake.ops_tables import append_rows
+from lakeloop.lake.rule_results import RULE_RESULTS, RuleResult, append_results
 
 RUN = RunContext("run", "test", run_id="r1", user="somebody")
 NOTHING = History(0, None, None, None)
@@ -133,13 +134,14 @@ def test_the_latest_runs_come_in_the_order_of_their_end(ledger: Ledger) -> None:
 
 
 def test_violations_are_recorded_per_rule_and_nothing_where_there_are_no_rules(ledger: Ledger) -> None:
-    ledger.record_rules(RUN, "p", 3, "abc", [])
+    append_results(ledger.root, RUN, "p", 3, "abc", [])
     assert not Path(ledger.root).exists()
-    ledger.record_rules(RUN, "p", 3, "abc", [("a_is_in", "warn", 0), ("a_is_unique", "error", 2)])
-    found = table(ledger, RULE_RESULTS).to_pyarrow_table().to_pylist()
+    key = RuleResult("a_is_unique", "error", 2, 8, "is_unique", ("a", "b"), owner="ann")
+    append_results(ledger.root, RUN, "p", 3, "abc", [RuleResult("a_is_in", "warn", 0), key])
+    found = table(ledger, RULE_RESULTS).to_pyarrow_table().drop_columns(["judged_at"]).to_pylist()
     assert {tuple(row.values()) for row in found} == {
-        ("r1", "p", 3, "abc", "a_is_in", "warn", 0),
-        ("r1", "p", 3, "abc", "a_is_unique", "error", 2),
+        ("r1", "p", 3, "abc", "a_is_in", "warn", 0, None, None, None, None, None, None),
+        ("r1", "p", 3, "abc", "a_is_unique", "error", 2, "is_unique", "a,b", 8, None, None, "ann"),
     }
 
 

@@ -14,6 +14,7 @@ from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.examples import Example, quarantined_examples
 from lakeloop.lake.ledger import Ledger, Outcome, RunEntry
 from lakeloop.lake.ops_tables import TIME, append_rows
+from lakeloop.lake.rule_results import RuleResult, append_results
 from lakeloop.monitoring.incidents import Event, OpenIncident, record_events
 from lakeloop.reports.health_sections import (
     Freshness,
@@ -161,7 +162,8 @@ def record(root: Path, run: RunContext, outcome: Outcome, batch_id: int | None, 
     ledger = Ledger(str(root))
     ledger.record(run, RunEntry("orders", "silver.orders", outcome, run.started_at, "", batch_id, counts))
     if batch_id is not None:
-        ledger.record_rules(run, "orders", batch_id, "v", [("id_is_not_null", "error", bad), ("other", "warn", 0)])
+        results = [RuleResult("id_is_not_null", "error", bad), RuleResult("other", "warn", 0)]
+        append_results(str(root), run, "orders", batch_id, "v", results)
 
 
 def test_the_page_of_a_run_is_read_from_what_the_run_left(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from lakeloop.core.documents import Document
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.quality import Rule, rules_version
-from lakeloop.quality.rule_set import KINDS
+from lakeloop.quality.rule import KINDS
 
 
 def rule(value: Any) -> Rule:
@@ -29,7 +29,12 @@ def refusal(value: Any) -> str:
     [
         ({"is_not_null": "a"}, "a_is_not_null", ("a",), {"column": "a"}),
         ({"is_not_blank": {"column": "a"}}, "a_is_not_blank", ("a",), {"column": "a"}),
-        ({"is_in_range": {"column": "a", "min": 0}}, "a_is_in_range", ("a",), {"column": "a", "min": 0, "max": None}),
+        (
+            {"is_in_range": {"column": "a", "min": 0}},
+            "a_is_in_range",
+            ("a",),
+            {"column": "a", "min": 0, "max": None, "above": None, "below": None},
+        ),
         ({"is_unique": "a"}, "a_is_unique", ("a",), {"columns": ["a"]}),
         ({"is_unique": ["a", "b"]}, "a_b_is_unique", ("a", "b"), {"columns": ["a", "b"]}),
         (
@@ -82,7 +87,7 @@ def test_only_references_reads_another_table() -> None:
         ({"is_not_null": None}, "is_not_null: column: Input should be a valid string"),
         ({"is_not_null": ["a", "b"]}, "is_not_null: column: Input should be a valid string"),
         ({"is_in_range": {"min": 0}}, "is_in_range: column: Field required"),
-        ({"is_in_range": {"column": "a", "min": "low"}}, "is_in_range: min: Input should be a valid number"),
+        ({"is_in_range": {"column": "a", "min": "low"}}, "is_in_range: min: a number is needed here"),
         ({"matches": "a"}, "matches: pattern: Field required"),
         ({"is_in": {"column": "a", "values": "x"}}, "is_in: values: Input should be a valid list"),
         ({"is_unique": []}, "is_unique: columns: List should have at least 1 item"),
@@ -104,7 +109,7 @@ def test_a_wrong_rule_is_refused(declared: Any, message: str) -> None:
 
 
 def test_an_unknown_key_proposes_parameters_and_options_alike() -> None:
-    allowed = "Allowed: column, description, filter, max, min, name, owner, severity"
+    allowed = "Allowed: above, at_most, below, column, description, filter, max, min, name, owner, severity, tags"
     assert refusal({"is_in_range": {"column": "a", "mni": 0}}) == (
         f"unknown key of is_in_range 'mni'; did you mean 'min'? {allowed}"
     )
@@ -113,9 +118,9 @@ def test_an_unknown_key_proposes_parameters_and_options_alike() -> None:
     )
 
 
-def test_a_severity_is_one_of_three() -> None:
+def test_a_severity_is_one_of_four() -> None:
     assert refusal({"is_not_null": {"column": "a", "severity": "fatal"}}) == (
-        "Input should be 'error', 'warn' or 'fail'"
+        "Input should be 'error', 'warn', 'drop' or 'fail'"
     )
 
 
@@ -152,4 +157,4 @@ def test_the_version_is_the_same_for_the_same_rules() -> None:
     assert rules_version([rule(BASE)]) == rules_version([rule(reordered)])
     assert rules_version([rule({"is_not_null": "a"})]) == rules_version([rule({"is_not_null": {"column": "a"}})])
     assert rules_version([]) != rules_version([rule(BASE)])
-    assert len(rules_version([rule({"is_in": {"column": "a", "values": [dt.date(2026, 1, 1), 1.5, None]}})])) == 12
+    assert len(rules_version([rule({"is_in": {"column": "a", "values": [dt.date(2026, 1, 1), 1.5, True]}})])) == 12

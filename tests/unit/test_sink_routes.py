@@ -12,7 +12,6 @@ from lakeloop.catalog import load_catalog
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, StreamError
 from lakeloop.core.run_record import RowCounts, RunContext, now
-from lakeloop.ingestion.conditions import condition_columns
 from lakeloop.ingestion.soundness import require_agreement
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
@@ -20,6 +19,7 @@ from lakeloop.lake.open_tables import open_table, table_names
 from lakeloop.lake.plain_values import column_values
 from lakeloop.lake.select import Reach, select
 from lakeloop.lake.views import View, find_view, write_view
+from lakeloop.quality.sql_conditions import columns_of
 from lakeloop.serving.pages import Place, count_rows, read_page
 from lakeloop.serving.policies import load_policies
 from lakeloop.verbs.pipelines import dependencies
@@ -154,8 +154,8 @@ def test_changes_have_one_table_with_all_columns(tmp_path: Path) -> None:
 
 
 def test_columns_of_a_condition() -> None:
-    said = "payload.kind RLIKE 'x' AND exists(items, i -> i.price > 1) OR `a b` <=> NULL -- why\n"
-    assert condition_columns(said) == ("a b", "items", "payload")
+    said = "payload.kind RLIKE 'x' AND exists(items, i -> i.price > 1) OR `a b` <=> NULL"
+    assert columns_of(said) == ("a b", "items", "payload")
 
 
 def test_two_pipelines_do_not_write_one_table_and_readers_wait_for_each_route(project: Project) -> None:

@@ -35,8 +35,9 @@ from lakeloop.catalog.datasets import Catalog, DataSet
 from lakeloop.catalog.lineage import ALL, Field, Flow
 from lakeloop.core.errors import DeliveryError
 from lakeloop.core.run_record import now
-from lakeloop.lake.ledger import RULE_RESULTS, RunEntry
+from lakeloop.lake.ledger import RunEntry
 from lakeloop.lake.ops_tables import read_rows
+from lakeloop.lake.rule_results import RULE_RESULTS
 
 PRODUCER = f"https://pypi.org/project/lakeloop/{__version__}"
 

@@ -12,6 +12,8 @@ from lakeloop.cli import (
     catalog,
     models,
     pipelines,
+    profiling,
+    quality,
     quarantine,
     repairing,
     schemas,
@@ -33,10 +35,12 @@ for command in (
     models.train,
     models.score,
     pipelines.runs,
+    quality.quality,
     alerts.incidents,
     schemas.schema,
     schemas.json_schema,
     access.query,
+    profiling.profile,
     access.retain,
     repairing.repair,
 ):
@@ -44,6 +48,7 @@ for command in (
 app.add_typer(access.serve, name="serve")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(profiling.contract, name="contract")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(streams.app, name="stream")
 

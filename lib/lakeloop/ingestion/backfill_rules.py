@@ -1,7 +1,8 @@
 """Which pipelines a part can be read again of, told from their declarations."""
 
 from lakeloop.core.errors import StreamError
-from lakeloop.ingestion.source_specs import CdcSource, JdbcSource, JoinSource, QuerySource, RestSource, TablesSource
+from lakeloop.ingestion.reach_rules import comes_whole
+from lakeloop.ingestion.source_specs import CdcSource, JoinSource, TablesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import Dedupe
 
@@ -27,8 +28,13 @@ def require_backfillable(spec: PipelineSpec) -> None:
             f"{name} follows tables of a lake, which have all their rows: `lakeloop stream reset {name}` lets it begin "
             "anew"
         )
-    if spec.sink.is_replaced or _is_whole(source):
+    if spec.sink.is_replaced or comes_whole(source):
         raise StreamError(f"each run of {name} reads all of its source again; `lakeloop run {name}` does what you want")
+    if causal := [rule.name for rule in spec.rules if rule.is_causal]:
+        raise StreamError(
+            f"{name}: the rule {causal[0]} compares rows with all that came before, and what is read again did; "
+            "give it `horizon: batch`, read again, and give it its horizon back then"
+        )
     if growing := growing_tables(spec):
         verb = "only grows" if len(growing) == 1 else "only grow"
         raise StreamError(
@@ -42,9 +48,3 @@ def require_backfillable(spec: PipelineSpec) -> None:
             f"declare one, or read everything anew in its order: `lakeloop stream reset {name}`, then `lakeloop run "
             f"{name}`"
         )
-
-
-def _is_whole(source: object) -> bool:
-    if isinstance(source, JdbcSource):
-        return source.incremental is None
-    return isinstance(source, QuerySource) or (isinstance(source, RestSource) and source.is_whole)

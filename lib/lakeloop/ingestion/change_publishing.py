@@ -18,7 +18,7 @@ from lakeloop.lake.ledger import Batch
 from lakeloop.lake.merge import merge_latest
 from lakeloop.lake.tables import Lake, data_columns
 from lakeloop.quality.judgement import GOOD, QUARANTINED, VERDICT
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 RECORD, GONE, TIME = "_record", "_gone_now", "effective_time"
 

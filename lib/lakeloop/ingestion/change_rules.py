@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 from lakeloop.ingestion.sink_spec import Sink
 from lakeloop.ingestion.transforms import Dedupe, Survive, Transform
 from lakeloop.quality import Rule
+from lakeloop.quality.keyed_rules import COUNTING
 
 
 def refuse_sink_of_changes(sink: Sink) -> None:
@@ -31,6 +32,6 @@ def refuse_one_per_key(transforms: Sequence[Transform], rules: Sequence[Rule]) -
         raise PydanticCustomError("transforms", "dedupe: several changes of a key are no duplicates; leave it out")
     if any(isinstance(transform.step, Survive) for transform in transforms):
         raise PydanticCustomError("transforms", "survive: several changes of a key are no rows of several sources")
-    if counting := [rule.kind for rule in rules if rule.kind in ("is_unique", "occurs_at_most")]:
+    if counting := [rule.kind for rule in rules if rule.kind in COUNTING]:
         text = f"{counting[0]}: a key may change several times in a batch; a constraint of the source counts its rows"
         raise PydanticCustomError("rules", "{text}", {"text": text})

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from lakeloop.ingestion.transforms import Conformed, Transform
 from lakeloop.ingestion.transforms.columns import Rename, Split
 from lakeloop.quality import Finding
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 CHANGE = "_change"
 CHANGE_TYPE = "struct<operation:string,lsn:bigint,sequence:bigint,committed_at:timestamp>"

@@ -20,6 +20,7 @@ from lakeloop.core.errors import (
 )
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.core.spark_failures import SPARK_FAILURES, said
+from lakeloop.ingestion.batch_profile import profile_batch
 from lakeloop.ingestion.disk_full import explain_full_disk
 from lakeloop.ingestion.events import EventSender
 from lakeloop.ingestion.http.service import Service
@@ -30,6 +31,8 @@ from lakeloop.ingestion.soundness import require_agreement, require_sound_logs
 from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, MovingSource, SiftingSource, Source
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.ledger import Batch, Ledger, Outcome, RunEntry
+from lakeloop.lake.rule_results import RuleResult, append_results
+from lakeloop.lake.rule_states import append_states
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import rules_version
 
@@ -89,11 +92,14 @@ class Pipeline:
                 self.source.release(batch.plan)
             raise error from problem
         told = ", ".join(f"{rows:,} to {table}" for table, rows in judged.by_route.items())
-        message = "; ".join([batch.plan.failure or batch.plan.summary, *([told] if told else []), *judged.notes])
+        notes = (*judged.notes, *profile_batch(self.lake.root, self.spec, batch, judged.counts))
+        message = "; ".join([batch.plan.failure or batch.plan.summary, *([told] if told else []), *notes])
         entry = RunEntry(name, table, "succeeded", started_at, message, batch.batch_id, judged.counts, judged.by_route)
         try:
-            found = [*judged.results, *((rule, severity, rows) for rule, severity, rows in batch.plan.violations)]
-            ledger.record_rules(run, name, batch.batch_id, rules_version(self.spec.all_rules), found)
+            found = [*judged.results, *(RuleResult(*each) for each in batch.plan.violations)]
+            owned = [result.owned_by(self.spec.owner) for result in found]
+            append_states(self.lake.root, name, batch.batch_id, judged.states)
+            append_results(self.lake.root, run, name, batch.batch_id, rules_version(self.spec.all_rules), owned)
             ledger.record(run, entry)
         except DiskFullError as problem:
             raise self._explained(problem, batch) from problem

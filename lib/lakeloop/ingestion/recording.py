@@ -1,8 +1,10 @@
 """Bronze: every row of a batch, conformed, enriched and judged, written in one pass and then counted."""
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
@@ -27,6 +29,7 @@ from lakeloop.ingestion.enrichment.outcomes import (
     unmarked,
 )
 from lakeloop.ingestion.http.service import Service
+from lakeloop.ingestion.measuring import Measuring
 from lakeloop.ingestion.publishing import is_published, require_routes_of
 from lakeloop.ingestion.routing import no_route, routed
 from lakeloop.ingestion.sources.line_parsers import rescued_as_json
@@ -52,28 +55,31 @@ from lakeloop.ingestion.transforms import (
 )
 from lakeloop.lake.batch_counts import BatchCounts, count_batch
 from lakeloop.lake.ledger import Batch
+from lakeloop.lake.rule_results import RuleResult
+from lakeloop.lake.rule_states import States
 from lakeloop.lake.tables import Lake, data_columns
 from lakeloop.lake.views import ROUTE
-from lakeloop.quality import Finding, findings_of, judge, rules_version
-from lakeloop.quality.judgement import GOOD, REASONS, VERDICT, VERDICTS, has_failed
+from lakeloop.quality import Finding, Rule, compile_rules, judge, rules_version
+from lakeloop.quality.judgement import GOOD, QUARANTINED, REASONS, VERDICT, VERDICTS, has_failed
 
 STATS_COLUMNS = 30
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What one batch came to: its row counts and, per finding, (rule, severity, rows); how its look-ups fared.
+    """What one batch came to: its row counts, what each finding and rule came to, and how its look-ups fared.
 
     `by_origin` has the rows that were written, by the origin in their position, `by_route` the good ones by their table
-    where there are several.
+    where there are several. `states` are the numbers of measured rules that the next batch is added to.
     """
 
     counts: RowCounts
-    results: tuple[tuple[str, str, int], ...] = ()
+    results: tuple[RuleResult, ...] = ()
     matches: tuple[MatchCount, ...] = ()
     notes: tuple[str, ...] = ()
     by_origin: Mapping[str, RowCounts] = field(default_factory=dict)
     by_route: Mapping[str, int] = field(default_factory=dict)
+    states: States = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,8 @@ class Recorder:
         frame = extract.frame if observed is None else extract.frame.observe(observed, counted)
         known = None if self.spec.sink.is_replaced else self.lake.schema(self.spec.record_table)
         enriched, verdicts, findings = self._judged(extract, frame, known, batch)
+        measuring = Measuring.of(self.lake, self.spec, batch, verdicts)
+        verdicts = measuring.watching(verdicts)
         self.lake.write(
             self.spec.record_table,
             verdicts.select(
@@ -129,7 +137,8 @@ class Recorder:
             if read != found.rows.read:  # a task that ran again, as after the loss of an executor, was observed twice
                 read = self.source.read(batch.plan).frame.count()
         severities = {finding.name: finding.severity for finding in findings}
-        return self._summed(read, found, severities, enriched.notes)
+        measured = measuring.judged(measuring.observed(committed.rows), _looked_at(found, severities))
+        return self._summed(read, found, severities, batch, measured, enriched.notes)
 
     def rehearse(self, extract: Extract, batch: Batch) -> Judged:
         """What a batch of these rows would come to, without writing anything."""
@@ -139,11 +148,17 @@ class Recorder:
         failures = [F.count(F.when(has_failed(i), 1)).alias(f"finding_{i}") for i in range(len(findings))]
         numbers = verdicts.agg(*by_verdict, *failures, *measures(self.spec.enrich)).first()
         assert numbers is not None
-        results = tuple((f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings))
+        results = tuple(RuleResult(f.name, f.severity, numbers[f"finding_{i}"]) for i, f in enumerate(findings))
         outcomes = numbers.asDict(recursive=True)
         matches = match_counts(self.spec.enrich, outcomes)
         counts = RowCounts(extract.frame.count(), *(numbers[name] for name in VERDICTS))
         return Judged(counts, results + unmarked(self.spec.enrich, matches), matches, enriched.notes)
+
+    def verdicts(self, extract: Extract, batch: Batch) -> DataFrame:
+        """What `rehearse` counts: `_position`, `_verdict` and `_reasons` of each row."""
+        known = self.lake.schema(self.spec.record_table)
+        _, verdicts, _ = self._judged(extract, extract.frame, known, batch)
+        return verdicts.select(POSITION, VERDICT, REASONS)
 
     def find(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
@@ -166,13 +181,16 @@ class Recorder:
         severities = {reason: known.get(reason, "error") for reason in found.by_reason}
         is_told = published or self._goes_row_by_row
         read = found.rows.read if is_told else self.source.read(batch.plan).frame.count()
-        return self._summed(read, found, severities)
+        measuring = Measuring.of(self.lake, self.spec, batch, self.lake.read(self.spec.record_table))
+        measured = measuring.judged(measuring.recorded(), _looked_at(found, severities))
+        return self._summed(read, found, severities, batch, measured)
 
     def accept(self, batch: Batch, judged: Judged) -> None:
         """Take the batch back out of bronze and raise when it does not add up, fails a rule or matches too little."""
         counts, spec = judged.counts, self.spec
-        results = (*judged.results, *batch.plan.violations)
-        failed = [f"{rule} ({rows:,} rows)" for rule, severity, rows in results if severity == "fail" and rows]
+        results = (*judged.results, *(RuleResult(*found) for found in batch.plan.violations))
+        tolerated = {rule.name: rule.at_most for rule in spec.rules_of(batch.plan.kind) if rule.at_most is not None}
+        failed = [text for each in results if (text := _stops(each, tolerated.get(each.rule)))]
         failed = [f"{', '.join(failed)} violated"] if failed else []
         if short := shortfalls(spec.enrich, judged.matches):
             failed += [*short, *judged.notes]
@@ -211,32 +229,61 @@ class Recorder:
     def _judged(
         self, extract: Extract, observed: DataFrame, known: StructType | None, batch: Batch
     ) -> tuple[Enriched, DataFrame, list[Finding]]:
-        """The enriched rows, the same with their verdicts, and all findings that the verdicts come from."""
+        """The enriched rows, the same with their verdicts, and all findings that the verdicts come from.
+
+        Rules with a horizon compare with the rows of earlier batches that are good or were quarantined by such rules
+        alone; in a replay only with good ones, since a row that is judged again must not meet itself.
+        """
         enriched = self._enriched(extract, observed, known, batch)
         conformed = enriched.rows
         dropped = conformed.is_dropped
         unrouted, unwanted = no_route(self.spec)
         rules = self.spec.rules_of(batch.plan.kind)
-        checked, findings = findings_of(
-            routed(conformed.frame, self.spec), rules, read_table=self.lake.read, counted=~dropped
-        )
-        findings = [*conformed.findings, *unrouted, *findings]
+        before = [*conformed.findings, *unrouted]
+        sound = reduce(operator.and_, (f.violation.isNull() for f in before if f.severity != "warn"), ~dropped)
+        compiled = compile_rules(
+            routed(conformed.frame, self.spec), rules,
+            read_table=self.lake.read, counted=~dropped, sound=sound, earlier=self._earlier(rules, batch),
+            may_reread=not self.spec.enrich and is_by_row(self.spec.transforms),
+        )  # fmt: skip
+        checked, findings = compiled.frame, [*before, *compiled.findings]
         if CHANGE in checked.columns:
             findings = judged_where_said(findings, self.spec.targets[0].keys)
         because = F.col(BECAUSE) if BECAUSE in checked.columns else None
         judged = judge(checked, findings, dropped=dropped, because=because, unwanted=unwanted, of_bad=[ORIGINAL])
         return enriched, judged, findings
 
+    def _earlier(self, rules: Sequence[Rule], batch: Batch) -> DataFrame | None:
+        causal = [rule.name for rule in rules if rule.is_causal]
+        if not causal or not self.lake.exists(self.spec.record_table):
+            return None
+        good = F.col(VERDICT) == GOOD
+        by_these = (F.col(VERDICT) == QUARANTINED) & F.forall(REASONS, lambda reason: reason["rule"].isin(causal))
+        counts = good if batch.plan.kind == "replay" else good | by_these
+        return self.lake.read(self.spec.record_table).where((F.col("_batch_id") < batch.batch_id) & counts)
+
     def _summed(
-        self, read: int, found: BatchCounts, severities: Mapping[str, str], notes: tuple[str, ...] = ()
+        self,
+        read: int,
+        found: BatchCounts,
+        severities: Mapping[str, str],
+        batch: Batch,
+        measured: tuple[Sequence[RuleResult], States],
+        notes: tuple[str, ...] = (),
     ) -> Judged:
         rows = found.rows
         there = [each for each in self.spec.enrich if outcome_column(each.name) in found.outcomes]
         matches = match_counts(there, found.outcomes)
-        results = tuple((name, severity, found.by_reason.get(name, 0)) for name, severity in severities.items())
+        looked_at = _looked_at(found, severities)
+        declared = {rule.name: rule for rule in self.spec.rules_of(batch.plan.kind)}
+        results = tuple(
+            _result(name, severity, found, looked_at, declared.get(name)) for name, severity in severities.items()
+        )
+        results += tuple(measured[0])
         counts = RowCounts(read, rows.good, rows.quarantined, rows.dropped)
         by_route = {table: found.by_route.get(table, 0) for table in self.spec.tables if self.spec.sink.routes}
-        return Judged(counts, results + unmarked(there, matches), matches, notes, found.by_origin, by_route)
+        results += unmarked(there, matches)
+        return Judged(counts, results, matches, notes, found.by_origin, by_route, measured[1])
 
     def _conformed(self, rows: Conformed, known: StructType | None, batch: Batch) -> Conformed:
         def recorded() -> DataFrame | None:
@@ -256,6 +303,31 @@ class Recorder:
         rows, enrichments = self._conformed(Conformed(observed, extract.findings), known, batch), self.spec.enrich
         ahead = self._conformed(Conformed(extract.frame, extract.findings), known, batch) if enrichments else rows
         return enrich(rows, ahead, enrichments, lake=self.lake, services=self.services, known=known)
+
+
+def _looked_at(found: BatchCounts, severities: Mapping[str, str]) -> int:
+    """How many rows rules looked at: all but those that were dropped before, which no rule is the reason for."""
+    return found.rows.read - sum(rows for reason, rows in found.dropped_by.items() if reason not in severities)
+
+
+def _result(name: str, severity: str, found: BatchCounts, rows: int, rule: Rule | None) -> RuleResult:
+    violations = found.by_reason.get(name, 0) + found.dropped_by.get(name, 0)
+    if rule is None:
+        return RuleResult(name, severity, violations, rows)
+    return RuleResult(name, severity, violations, rows, rule.kind, rule.columns, owner=rule.owner)
+
+
+def _stops(result: RuleResult, at_most: float | None) -> str | None:
+    """What to say where a result stops the run: a rule that must not be violated, or one that is too often."""
+    if not result.violations or (result.severity != "fail" and at_most is None):
+        return None
+    if at_most is not None:
+        if result.share <= at_most:
+            return None
+        return (
+            f"{result.rule} ({result.violations:,} of {result.rows:,} rows, at most {at_most * 100:g}% are tolerated)"
+        )
+    return f"{result.rule} ({result.message or f'{result.violations:,} rows'})"
 
 
 def _kept(batch: Batch) -> list[str]:

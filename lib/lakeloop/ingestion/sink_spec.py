@@ -6,12 +6,12 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration, propose
-from lakeloop.ingestion.conditions import Condition, condition_columns
 from lakeloop.ingestion.event_spec import Events
 from lakeloop.ingestion.field_names import FieldNames
 from lakeloop.ingestion.table_spec import TableReference
 from lakeloop.lake.tables import REFERENCE
 from lakeloop.lake.views import View
+from lakeloop.quality.sql_conditions import Condition, columns_of
 
 NO_ROUTE = "no_route"  # the reason of a row that no route takes
 EVERY_ROW = "true"
@@ -64,7 +64,7 @@ class Target(Standing):
     @property
     def looks_at(self) -> tuple[str, ...]:
         """The columns that decide whether it takes a row."""
-        return () if self.where is None else condition_columns(self.where)
+        return () if self.where is None else columns_of(self.where)
 
     def view(self, record_table: str, accepted: int) -> View:
         """What it shows where it only grows, once the batches up to `accepted` have been accepted."""

@@ -13,6 +13,7 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.change_rules import refuse_one_per_key, refuse_sink_of_changes
 from lakeloop.ingestion.enrichment.spec import Enrichments
 from lakeloop.ingestion.field_names import FieldName
+from lakeloop.ingestion.reach_rules import refuse_unsaid_reach
 from lakeloop.ingestion.sink_spec import Sink, Target
 from lakeloop.ingestion.source_specs import (
     CdcSource,
@@ -25,8 +26,9 @@ from lakeloop.ingestion.source_specs import (
 )
 from lakeloop.ingestion.table_spec import ColumnSpec, Keep, Tag, refuse_unkeepable
 from lakeloop.ingestion.transforms import Dedupe, Survive, Transform
+from lakeloop.ingestion.watch_spec import WatchOver
 from lakeloop.lake.views import ROUTE
-from lakeloop.quality import Rule
+from lakeloop.quality import Rule, Rules
 
 
 class Retry(Declaration):
@@ -55,15 +57,24 @@ class PipelineSpec(Declaration):
     retry: Retry | None = Field(default=None, description="For `lakeloop run`; a watcher tries at its next turn anyway")
     transforms: tuple[Transform, ...] = ()
     enrich: Enrichments = ()
-    rules: tuple[Rule, ...] = ()
+    rules: Rules = ()
     sink: Sink
     columns: dict[FieldName, ColumnSpec] = Field(default_factory=dict)
     keep: Keep | None = None
+    watch_over: WatchOver | None = Field(default=None, description="Numbers of each batch that are held to their past")
 
     @model_validator(mode="after")
     def _keeps_what_it_can(self) -> Self:
         if self.keep:
             refuse_unkeepable(self.keep, {target.mode for target in self.sink.targets})
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_no_personal_values(self) -> Self:
+        private = [name for name in (self.watch_over.columns if self.watch_over else ()) if name in self.pii_columns]
+        if private:
+            text = f"{private[0]} is personal data, whose values would stand in ops; leave it out, NULLs count anyway"
+            raise PydanticCustomError("watch_over", "{text}", {"text": text})
         return self
 
     @field_validator("sink")
@@ -79,6 +90,11 @@ class PipelineSpec(Declaration):
     def _takes_every_change(self) -> Self:
         if has_changes(self.source):
             refuse_one_per_key(self.transforms, self.rules)
+        return self
+
+    @model_validator(mode="after")
+    def _compares_as_far_as_is_said(self) -> Self:
+        refuse_unsaid_reach(self.rules, self.source, self.sink)
         return self
 
     @model_validator(mode="after")

@@ -16,14 +16,15 @@ from lakeloop.lake.views import ROUTE
 class BatchCounts:
     """Rows of a batch by origin, by the reasons they have, and, per hidden column of outcomes, by outcome.
 
-    A row without an origin counts under the empty one, a row of two reasons under both; the reasons of dropped rows do
-    not count. `by_route` has good rows alone, and is empty where the record is that of one table.
+    A row without an origin counts under the empty one, a row of two reasons under both; those of dropped rows are in
+    `dropped_by`. `by_route` has good rows alone, and is empty where the record is that of one table.
     """
 
     by_origin: Mapping[str, RowCounts] = field(default_factory=dict)
     by_reason: Mapping[str, int] = field(default_factory=dict)
     outcomes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     by_route: Mapping[str | None, int] = field(default_factory=dict)
+    dropped_by: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> RowCounts:
@@ -49,9 +50,11 @@ def count_batch(root: str, record_table: str, batch_id: int, outcomes: Sequence[
     for origin, verdict, rows in grouped("coalesce(_position['origin'], '') AS origin, _verdict"):
         counted = RowCounts(rows, **{verdict: rows})
         by_origin[origin] = by_origin.get(origin, RowCounts()) + counted
-    reasons = "(SELECT _batch_id, unnest(_reasons) AS reason FROM record WHERE _verdict <> 'dropped')"
-    by_reason = dict(grouped("reason['rule'] AS rule", reasons))
+    reasons = "(SELECT _batch_id, unnest(_reasons) AS reason, _verdict = 'dropped' AS is_dropped FROM record)"
+    found = grouped("reason['rule'] AS rule, is_dropped", reasons)
+    by_reason = {rule: rows for rule, is_dropped, rows in found if not is_dropped}
+    dropped_by = {rule: rows for rule, is_dropped, rows in found if is_dropped}
     by_outcome = {name: {value: rows for value, rows in grouped(f'"{name}"') if value is not None} for name in there}
     good = f"(SELECT _batch_id, {ROUTE} FROM record WHERE _verdict = 'good')"
     by_route = dict(grouped(ROUTE, good)) if ROUTE in columns else {}
-    return BatchCounts(by_origin, by_reason, by_outcome, by_route)
+    return BatchCounts(by_origin, by_reason, by_outcome, by_route, dropped_by)

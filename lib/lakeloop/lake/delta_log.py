@@ -21,6 +21,7 @@ COMMIT = re.compile(r"(\d{20})\.json")
 CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.(\d{10})\.(\d{10}))?(?:\.[0-9a-f-]{36})?\.(?:parquet|json)")
 CHECKSUM = re.compile(r"(\d{20})\.crc")
 HINT = "_last_checkpoint"
+PROBED = 16  # commits that are asked for at a time
 Actions = list[dict[str, Any]]
 
 
@@ -114,6 +115,26 @@ def list_log(folder: str) -> DeltaLog:
         elif found := CHECKSUM.fullmatch(info.base_name):
             checksums[int(found[1])] = info.base_name
     return DeltaLog(folder, commits, checkpoints, checksums, has_hint)
+
+
+def newest_version(folder: str) -> int:
+    """The newest commit of a sound log, -1 where there is none.
+
+    Looked for from the last checkpoint on: of a table that is written each second a list of the log is long.
+    """
+    try:
+        newest = int(json.loads(read_bytes(f"{folder}/{LOG}/{HINT}"))["version"])
+    except (FileNotFoundError, ValueError, KeyError):
+        newest = -1
+    while True:
+        system, log = filesystem(f"{folder}/{LOG}")
+        ahead = [f"{log}/{version:020d}.json" for version in range(newest + 1, newest + 1 + PROBED)]
+        there = [info.type is fs.FileType.File for info in system.get_file_info(ahead)]
+        if not all(there):
+            found = newest + there.index(False)
+            # Without a hint, the first commits may be gone.
+            return found if found >= 0 else max(list_log(folder).commits, default=-1)
+        newest += PROBED
 
 
 def data_files(folder: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ a kill changes nothing that was committed. The next batch is planned only when t
 import datetime as dt
 import json
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Literal
@@ -34,9 +34,8 @@ from lakeloop.lake.tables import Commit
 
 BATCHES = "ops.batches"
 RUNS = "ops.runs"
-RULE_RESULTS = "ops.rule_results"
-MESSAGES_LOST = "messages_lost"  # in `ops.rule_results`: what was gone before it was read, and goes on as declared
-REPLAY, BACKFILL = "quarantine replay", "backfill"  # the verbs of runs that bring no new data
+MESSAGES_LOST = "messages_lost"  # a result of a source: what was gone before it was read, and goes on as declared
+REPLAY, FIX, BACKFILL = "quarantine replay", "quarantine fix", "backfill"  # the verbs of runs that bring no new data
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new", "paused"]
 
@@ -49,10 +48,6 @@ RUN_SCHEMA = pa.schema({
     "outcome": pa.string(), "rows_read": pa.int64(), "rows_good": pa.int64(), "rows_quarantined": pa.int64(),
     "rows_dropped": pa.int64(), "started_at": TIME, "ended_at": TIME, "message": pa.string(),
     "environment": pa.string(), "user": pa.string(),
-})  # fmt: skip
-RULE_RESULT_SCHEMA = pa.schema({
-    "run_id": pa.string(), "pipeline": pa.string(), "batch_id": pa.int64(), "rules_version": pa.string(),
-    "rule": pa.string(), "severity": pa.string(), "violations": pa.int64(),
 })  # fmt: skip
 
 
@@ -136,7 +131,7 @@ class RunEntry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Reads and writes `ops.batches`, `ops.runs` and `ops.rule_results`: a few rows at a time, so without Spark.
+    """Reads and writes `ops.batches` and `ops.runs`: a few rows at a time, so without Spark.
 
     `root` is the lake's folder or URI; an object store's credentials come from the environment.
     """
@@ -221,14 +216,6 @@ class Ledger:
             entry.started_at, now(), entry.message, run.environment, run.user,
         )  # fmt: skip
         append_rows(self.root, RUNS, [row], RUN_SCHEMA)
-
-    def record_rules(
-        self, run: RunContext, pipeline: str, batch_id: int, version: str, results: Sequence[tuple[str, str, int]]
-    ) -> None:
-        """Append the violations of each rule in a batch as (rule, severity, rows)."""
-        rows = [(run.run_id, pipeline, batch_id, version, *result) for result in results]
-        if rows:
-            append_rows(self.root, RULE_RESULTS, rows, RULE_RESULT_SCHEMA)
 
     def runs(self, last: int) -> list[dict[str, Any]]:
         """The latest entries of `ops.runs`, oldest of them first."""

@@ -96,14 +96,16 @@ def append_against(table: DeltaTable, rows: Sequence[tuple[Any, ...]], schema: p
     return True
 
 
-def created(root: str, table: str, schema: pa.Schema) -> str:
-    """Where a table is, which exists from now on."""
+def created(root: str, table: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> str:
+    """Where a table is, which exists from now on; `partition_by` counts where it did not exist before."""
     uri = uri_of(root, table)
     if not has_table(root, table):
         if "://" not in uri:
             Path(uri).mkdir(parents=True, exist_ok=True)
         with suppress(CommitFailedError), storage_explained(uri):  # another run was first
-            DeltaTable.create(uri, schema, mode="ignore", configuration=SETTINGS)
+            DeltaTable.create(
+                uri, schema, mode="ignore", configuration=SETTINGS, partition_by=list(partition_by) or None
+            )
     return uri
 
 

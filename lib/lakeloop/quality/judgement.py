@@ -9,7 +9,7 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-Severity = Literal["error", "warn", "fail"]
+Severity = Literal["error", "warn", "drop", "fail"]
 COUNTED = "counted"  # in place of a severity: what is declared to be no defect and is told all the same
 
 VERDICTS = GOOD, QUARANTINED, DROPPED = "good", "quarantined", "dropped"
@@ -22,8 +22,9 @@ BITS = 62
 class Finding:
     """A possible defect of a row: `violation` is the message where it has it and NULL where not.
 
-    `error` and `fail` quarantine the row, `warn` only marks it. A `blocking` finding silences later ones that look at
-    its `columns` (all of them when it has none), so that one defect gives one reason.
+    `error` and `fail` quarantine the row, `drop` drops one that nothing quarantines, `warn` only marks it. A `blocking`
+    finding silences later ones that look at its `columns` (all of them when it has none), so that one defect gives one
+    reason.
     """
 
     name: str
@@ -57,10 +58,7 @@ def judge(
         name: F.when(is_dropped, nothing).otherwise(word) if dropped is not None else word
         for name, word in words.items()
     })  # fmt: skip
-    severe = [0] * len(words)
-    for index, finding in enumerate(findings):
-        severe[index // BITS] |= (finding.severity != "warn") << index % BITS
-    bad = _any(F.col(name).bitwiseAND(F.lit(mask)) != 0 for name, mask in zip(words, severe, strict=True) if mask)
+    bad, unwelcome = _has_any(findings, ("error", "fail")), _has_any(findings, ("drop",))
     any_bit = _any(F.col(name) != 0 for name in words)
     texts = [
         F.when(has_failed(index), F.struct(F.lit(finding.name).alias("rule"), finding.violation.alias("message")))
@@ -68,13 +66,15 @@ def judge(
     ]
     reasons = F.array_compact(F.array(*texts)) if texts else F.array()
     why = reason("dedupe", F.lit("another row of this key was kept")) if because is None else because
-    verdict, is_kept = F.when(is_dropped, DROPPED).when(bad, QUARANTINED), is_dropped | bad
+    verdict = F.when(is_dropped, DROPPED).when(bad, QUARANTINED).when(unwelcome, DROPPED)
+    is_kept = is_dropped | bad | unwelcome
     if unwanted is not None:
         verdict, is_kept = verdict.when(unwanted.isNotNull(), DROPPED), is_kept | unwanted.isNotNull()
         why = F.when(is_dropped, why).otherwise(unwanted)
     verdict = verdict.otherwise(GOOD)
     gone = F.array(why).cast(REASON_TYPE)
-    messages = F.when(F.col(VERDICT) == DROPPED, gone).when(any_bit, reasons.cast(REASON_TYPE))
+    is_gone = (F.col(VERDICT) == DROPPED) & ~unwelcome  # what a rule drops has the rule's message
+    messages = F.when(is_gone, gone).when(any_bit, reasons.cast(REASON_TYPE))
     cleared = {name: F.when(is_kept, F.col(name)) for name in of_bad}
     # Messages are made of the verdict, so that Spark leaves them to the projection that its user selects last.
     return frame.withColumns({VERDICT: verdict, **cleared}).withColumn(REASONS, messages)
@@ -96,6 +96,15 @@ def split(judged: DataFrame) -> tuple[DataFrame, DataFrame]:
     bits = [name for name in judged.columns if name.startswith(f"{FAILED}_")]
     good = judged.where(F.col(VERDICT) == GOOD).drop(VERDICT, REASONS, *bits)
     return good, judged.where(F.col(VERDICT) == QUARANTINED).drop(VERDICT, *bits)
+
+
+def _has_any(findings: Sequence[Finding], severities: Sequence[Severity]) -> Column:
+    """Whether a finding of one of these severities was violated."""
+    masks: dict[str, int] = {}
+    for index, finding in enumerate(findings):
+        word, bit = divmod(index, BITS)
+        masks[f"{FAILED}_{word}"] = masks.get(f"{FAILED}_{word}", 0) | (finding.severity in severities) << bit
+    return _any(F.col(name).bitwiseAND(F.lit(mask)) != 0 for name, mask in masks.items() if mask)
 
 
 def _any(conditions: Iterable[Column]) -> Column:

@@ -8,8 +8,9 @@ from lakeloop.core.run_record import RowCounts
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.examples import quarantined_examples
-from lakeloop.lake.ledger import RULE_RESULTS, RUNS, RunEntry
+from lakeloop.lake.ledger import RUNS, RunEntry
 from lakeloop.lake.ops_tables import has_table, read_rows
+from lakeloop.lake.rule_results import RULE_RESULTS
 from lakeloop.monitoring.incidents import open_incidents
 from lakeloop.quality.arrivals import RunEnd, judge_arrival
 from lakeloop.reports.data_sections import reasons_section, rows_section

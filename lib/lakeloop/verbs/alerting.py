@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from deltalake.exceptions import DeltaError
 
@@ -14,18 +15,19 @@ from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.source_specs.cdc import CdcSource, size_in_words
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.lake.ledger import BACKFILL, REPLAY, RULE_RESULTS, RUNS
+from lakeloop.lake.ledger import BACKFILL, FIX, REPLAY, RUNS
 from lakeloop.lake.ops_tables import read_rows
+from lakeloop.lake.rule_results import RULE_RESULTS, RuleResult
 from lakeloop.lake.slot_states import last_state
 from lakeloop.monitoring.causes import PipelineRun
 from lakeloop.monitoring.delivery import Outbox
 from lakeloop.monitoring.incidents import Event, OpenIncident, open_incidents, record_events
 from lakeloop.monitoring.messages import Message, Notice, one_line
-from lakeloop.monitoring.routing import events_of, send_all
+from lakeloop.monitoring.routing import Due, events_of, send_all
 from lakeloop.monitoring.spec import AlertsSpec, load_alerts
 from lakeloop.quality import COUNTED
-from lakeloop.quality import Severity as RuleSeverity
 from lakeloop.quality.arrivals import Arrival, RunEnd, judge_arrival
+from lakeloop.verbs.anomalies import with_anomalies
 
 log = logs.get(__name__)
 
@@ -48,9 +50,18 @@ def alert(
     with _noted(notes, "Earlier incidents cannot be read, so all count as new", context):
         before = open_incidents(project.lake_root)
     runs = [PipelineRun(name, error) for name, error in failures.items()]
+    published: list[dict[str, Any]] = []
     with _noted(notes, "The ledger cannot be read, so only failures were looked at", context):
-        runs = _ended(project.lake_root, specs, failures, context)
+        here = [("run_id", "=", context.run_id), ("outcome", "=", "succeeded")]
+        published = read_rows(project.lake_root, RUNS, here)
+        runs = _ended(project.lake_root, specs, failures, published, context)
+    with _noted(notes, "Learned numbers cannot be read, so no anomaly was looked for", context):
+        runs, followed = with_anomalies(project, specs, runs, before, published)
+        notes += followed
     due = [item for run in runs for item in events_of(run, before, alerts.rules, context, moment)]
+    if context.is_polling:  # a watcher looks each second, and a silence that goes on is no news
+        brought = {entry["name"] for entry in published}
+        due = [item for item in due if item.event.pipeline in brought or not _is_old_anomaly(item)]
     events = send_all(due, {spec.pipeline: spec.owner for spec in specs}, context, outbox.send)
     with _noted(notes, "The incidents of this run are not on record", context):
         record_events(project.lake_root, events)
@@ -84,7 +95,7 @@ def arrival_of(root: str, spec: PipelineSpec) -> Arrival | None:
     """Whether the rows of a pipeline are overdue now; None where nothing is expected of its source."""
     if not isinstance(spec.source, FilesSource) or spec.source.expect is None:
         return None
-    rows = read_rows(root, RUNS, [("name", "=", spec.pipeline), ("verb", "not in", [REPLAY, BACKFILL])])
+    rows = read_rows(root, RUNS, [("name", "=", spec.pipeline), ("verb", "not in", [REPLAY, FIX, BACKFILL])])
     ends = [RunEnd(row["outcome"], row["rows_read"], row["started_at"], row["ended_at"]) for row in rows]
     return judge_arrival(spec.source.expect, ends, now())
 
@@ -103,28 +114,37 @@ def large_slot_of(root: str, spec: PipelineSpec) -> str | None:
 
 
 def _ended(
-    root: str, specs: Sequence[PipelineSpec], failures: Mapping[str, LakeloopError], context: RunContext
+    root: str,
+    specs: Sequence[PipelineSpec],
+    failures: Mapping[str, LakeloopError],
+    entries: Sequence[Mapping[str, Any]],
+    context: RunContext,
 ) -> list[PipelineRun]:
-    here = [("run_id", "=", context.run_id)]
     published = {
         row["name"]: RowCounts(*(row[f"rows_{name}"] for name in ("read", "good", "quarantined", "dropped")))
-        for row in read_rows(root, RUNS, [*here, ("outcome", "=", "succeeded")])
+        for row in entries
     }
-    violations: dict[str, list[tuple[str, RuleSeverity, int]]] = defaultdict(list)
-    for row in read_rows(root, RULE_RESULTS, here) if published else []:
+    results: dict[str, list[RuleResult]] = defaultdict(list)
+    for row in read_rows(root, RULE_RESULTS, [("run_id", "=", context.run_id)]) if published else []:
         if row["severity"] != COUNTED:
-            violations[row["pipeline"]].append((row["rule"], row["severity"], row["violations"]))
+            said = {name: row[name] for name in ("rule", "severity", "violations", "message", "owner")}
+            results[row["pipeline"]].append(RuleResult(**said))
     return [
         PipelineRun(
             name,
             failures.get(name),
             published.get(name),
-            violations[name],
+            results[name],
             arrival_of(root, spec),
             large_slot_of(root, spec),
+            owner=spec.owner,
         )
         for name, spec in ((spec.pipeline, spec) for spec in specs)
     ]
+
+
+def _is_old_anomaly(item: Due) -> bool:
+    return item.event.kind == "anomaly" and item.event.state == "repeated" and not item.channels
 
 
 def _summary(events: Sequence[Event]) -> str:

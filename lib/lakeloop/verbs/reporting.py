@@ -6,12 +6,12 @@ from deltalake.exceptions import DeltaError
 
 from lakeloop.core import logs
 from lakeloop.core.config import Project
-from lakeloop.core.errors import DamageError, LakeloopError
+from lakeloop.core.errors import DamageError
 from lakeloop.core.run_record import RunContext, now
-from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.reports.page import render_page, write_page
 from lakeloop.reports.run_report import run_sections
+from lakeloop.verbs.declared import declared
 from lakeloop.verbs.pipelines import RunSummary
 
 log = logs.get(__name__)
@@ -40,14 +40,3 @@ def report_run(project: Project, context: RunContext, summary: RunSummary) -> st
     link = page if "://" in page else Path(page).as_uri()
     log.info("report written", run_id=context.run_id, report=link)
     return f"Report: {link}"
-
-
-def declared(project: Project) -> list[PipelineSpec]:
-    """The pipelines of a project; one whose declaration is wrong is left out and logged, since it need not have run."""
-    specs = []
-    for name in project.names("pipelines"):
-        try:
-            specs.append(load_pipeline(project, name))
-        except LakeloopError as error:
-            log.warning("pipeline left out of the report", pipeline=name, error=str(error))
-    return specs

@@ -33,7 +33,7 @@ from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.transforms import Conformed, strict_cast, uncastable
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import Finding
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 log = logs.get(__name__)
 KEYS_PER_COMMIT = 500  # what a kill makes us ask again

@@ -11,8 +11,9 @@ from lakeloop.core.errors import TableError
 from lakeloop.ingestion.changes import CHANGE, is_removal
 from lakeloop.ingestion.enrichment.spec import Enrichment
 from lakeloop.ingestion.transforms import DROPPED, Conformed
+from lakeloop.lake.rule_results import RuleResult
 from lakeloop.quality import COUNTED, Finding
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 MATCHED, STALE, MISSING, FELL_BACK = "matched", "stale", "missing", "fell_back"
 OUTCOMES = (MATCHED, STALE, MISSING, FELL_BACK)
@@ -87,11 +88,11 @@ def match_counts(
     return tuple(MatchCount(name, {outcome: rows.get(outcome, 0) for outcome in OUTCOMES}) for name, rows in found)
 
 
-def unmarked(enrichments: Sequence[Enrichment], counts: Sequence[MatchCount]) -> tuple[tuple[str, str, int], ...]:
-    """What no finding counts, as (rule, severity, rows): the rows without a match that `missing: null` leaves alone."""
+def unmarked(enrichments: Sequence[Enrichment], counts: Sequence[MatchCount]) -> tuple[RuleResult, ...]:
+    """What no finding counts: the rows without a match that `missing: null` leaves alone."""
     by_name = {count.name: count for count in counts}
     return tuple(
-        (f"{each.name}_matches", COUNTED, by_name[each.name].rows[MISSING])
+        RuleResult(f"{each.name}_matches", COUNTED, by_name[each.name].rows[MISSING])
         for each in enrichments
         if each.declared.missing is None and each.name in by_name
     )

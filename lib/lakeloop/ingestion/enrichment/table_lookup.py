@@ -22,7 +22,7 @@ from lakeloop.ingestion.enrichment.spec import TableLookup
 from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.history import VERSION_COLUMNS
 from lakeloop.lake.tables import Lake
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 log = logs.get(__name__)
 COMPARABLE: tuple[type[DataType] | tuple[type[DataType], ...], ...] = (IntegralType, (DateType, TimestampType))

@@ -16,7 +16,7 @@ from lakeloop.ingestion.source_specs.files import CsvFormat
 from lakeloop.ingestion.sources.headers import CORRUPT, match_names
 from lakeloop.ingestion.sources.protocol import ORIGINAL, POSITION, RESCUED
 from lakeloop.quality import Finding
-from lakeloop.quality.rules import quoted
+from lakeloop.quality.row_rules.columns import quoted
 
 TEXT, MALFORMED, MISSING = "_text", "_malformed", "_missing"
 UTF_8_ERROR = "the text is not valid UTF-8"

@@ -13,7 +13,7 @@ from pyspark.sql.types import DataType, NumericType
 from lakeloop.ingestion.transforms.allowed import SqlType
 from lakeloop.ingestion.transforms.conformed import Conformed, Conversion, article, unexpected
 from lakeloop.quality import Finding
-from lakeloop.quality.rules import quoted, value_of
+from lakeloop.quality.row_rules.columns import quoted, value_of
 
 NUMBER = re.compile(r"^(tinyint|smallint|int|bigint|float|double|decimal\(.*\))$")
 

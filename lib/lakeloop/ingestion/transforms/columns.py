@@ -11,7 +11,7 @@ from lakeloop.core.errors import TableError
 from lakeloop.ingestion.field_names import FieldName, FieldNames
 from lakeloop.ingestion.transforms.allowed import one_of
 from lakeloop.ingestion.transforms.conformed import Conformed, unexpected
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 Otherwise = Literal["keep", "null", "quarantine"]
 

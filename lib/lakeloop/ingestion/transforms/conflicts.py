@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.ingestion.transforms.conformed import Conformed, text_of
 from lakeloop.quality import Finding
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 # array of (column, array of (source, value)) on a row that others were merged into; NULL where no sources disagree
 CONFLICTS = "_conflicts"

@@ -14,7 +14,7 @@ from lakeloop.core.documents import propose
 from lakeloop.core.errors import TableError
 from lakeloop.quality import Finding
 from lakeloop.quality.judgement import reason
-from lakeloop.quality.rules import quoted, value_of
+from lakeloop.quality.row_rules.columns import quoted, value_of
 
 DROPPED = "_dropped"  # boolean: another row stands for this one
 BECAUSE = "_dropped_because"  # struct of rule and message: the reason of a dropped row

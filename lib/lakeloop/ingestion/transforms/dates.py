@@ -13,7 +13,7 @@ from pyspark.sql.types import DataType, DateType, TimestampType
 from lakeloop.core.documents import Declaration, propose
 from lakeloop.ingestion.transforms.allowed import distinct, one_of
 from lakeloop.ingestion.transforms.conformed import Conformed, Conversion, article
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 PARTS = (
     *("yyyy", "yy", "MMMM", "MMM", "MM", "M", "dd", "d"),

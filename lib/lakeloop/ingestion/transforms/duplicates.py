@@ -12,7 +12,7 @@ from lakeloop.core.errors import TableError
 from lakeloop.ingestion.transforms.allowed import Columns, one_of
 from lakeloop.ingestion.transforms.casting import strict_cast
 from lakeloop.ingestion.transforms.conformed import Conformed
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 IN_TABLE = "a row of this key is in the table already"
 IN_BATCH = "another row of this key was kept"

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from lakeloop.ingestion.transforms import statistics
 from lakeloop.ingestion.transforms.conformed import Conformed
 from lakeloop.ingestion.transforms.statistics import Figure
-from lakeloop.quality.rules import quoted, value_of
+from lakeloop.quality.row_rules.columns import quoted, value_of
 
 
 def figure_of_group(conformed: Conformed, figure: Figure, by: Sequence[str]) -> tuple[Conformed, Column]:

@@ -17,7 +17,7 @@ from lakeloop.ingestion.transforms.allowed import Columns
 from lakeloop.ingestion.transforms.conformed import Conformed
 from lakeloop.ingestion.transforms.groups import figure_of_group, last_value
 from lakeloop.ingestion.transforms.statistics import Figure, Take
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 FIGURES: Mapping[str, Take | None] = {"mean": statistics.mean, "median": statistics.median, "mode": None}
 

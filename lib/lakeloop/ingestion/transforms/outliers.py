@@ -16,7 +16,7 @@ from lakeloop.ingestion.transforms import statistics
 from lakeloop.ingestion.transforms.allowed import one_of
 from lakeloop.ingestion.transforms.conformed import Conformed, unexpected
 from lakeloop.ingestion.transforms.statistics import Figure, Take
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 Method = Literal["iqr", "zscore", "mad"]
 Action = Literal["flag", "clip", "quarantine"]

@@ -13,7 +13,7 @@ from lakeloop.core.documents import Declaration
 from lakeloop.ingestion.transforms.allowed import NumberType, distinct
 from lakeloop.ingestion.transforms.casting import strict_cast
 from lakeloop.ingestion.transforms.conformed import Conformed, Conversion, article
-from lakeloop.quality.rules import quoted, value_of
+from lakeloop.quality.row_rules.columns import quoted, value_of
 
 MINUS = "-−"
 BLANKS = "[ \u00a0\u2009\u202f]"

@@ -13,7 +13,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 
 from lakeloop.ingestion.transforms.allowed import distinct, one_of
 from lakeloop.ingestion.transforms.conformed import Conformed
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 Kind = Literal["mojibake", "control_characters", "html_entities", "quotes"]
 Kinds = Annotated[list[Annotated[Kind, one_of(Kind, "repair")]], Field(min_length=1), AfterValidator(distinct)]

@@ -17,7 +17,7 @@ from lakeloop.core.errors import TableError
 from lakeloop.ingestion.transforms.allowed import Columns
 from lakeloop.ingestion.transforms.conflicts import with_conflicts
 from lakeloop.ingestion.transforms.conformed import Conformed, text_of
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 ONE_WAY = "a value is chosen in one way: longest, most_common, {prefer: [crm, shop]} or {latest_by: updated_at}, alone"
 

@@ -12,7 +12,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from lakeloop.core.documents import Declaration
 from lakeloop.ingestion.transforms.allowed import Columns, one_of
 from lakeloop.ingestion.transforms.conformed import Conformed
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 WHITE_SPACE = (
     " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"

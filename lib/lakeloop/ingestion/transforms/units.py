@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from lakeloop.core.documents import Declaration, unknown_key
 from lakeloop.ingestion.transforms.conformed import Conformed, Conversion
 from lakeloop.ingestion.transforms.quantities import BLANKS, Separator, one_among
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 
 def _factor(value: float) -> float:

@@ -18,7 +18,7 @@ from lakeloop.ingestion.sources.line_parsers import MALFORMED, MISSING
 from lakeloop.ingestion.sources.protocol import AS_JSON, ORIGINAL, POSITION, RESCUED
 from lakeloop.lake.storage import filesystem, literal_path
 from lakeloop.lake.storage_failures import storage_explained
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 ROWS_AT_ONCE = 5_000
 ROWS_PER_FILE = 500_000

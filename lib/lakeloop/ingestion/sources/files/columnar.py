@@ -11,7 +11,7 @@ from lakeloop.ingestion.sources.headers import match_names
 from lakeloop.ingestion.sources.line_parsers import MALFORMED, MISSING
 from lakeloop.ingestion.sources.protocol import AS_JSON, ORIGINAL, POSITION, RESCUED
 from lakeloop.lake.storage import literal_path
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 
 def read_columns(

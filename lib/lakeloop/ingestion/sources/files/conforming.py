@@ -15,7 +15,7 @@ from lakeloop.ingestion.sources.protocol import RESCUED, Extract
 from lakeloop.ingestion.transforms.casting import strict_cast
 from lakeloop.ingestion.transforms.conformed import article, convert_columns, text_of, unexpected
 from lakeloop.quality import Finding, Severity
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 UNKNOWN = "_unknown"  # array<string>: the undeclared columns of a row
 SEVERITY: dict[Mode, Severity] = {"freeze": "error", "rescue": "warn", "fail": "fail", "evolve": "error"}

@@ -16,7 +16,7 @@ from lakeloop.ingestion.sources.protocol import require_names
 from lakeloop.ingestion.transforms import convert_columns, strict_cast
 from lakeloop.ingestion.transforms.conformed import article, unexpected
 from lakeloop.quality import Finding
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 RENAME = "give it another name by `query: SELECT … AS …`"

@@ -14,7 +14,7 @@ from pyspark.sql.types import BinaryType
 
 from lakeloop.ingestion.sources.protocol import FINGERPRINT
 from lakeloop.lake.tables import Lake
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 NTH, TAKEN = "_nth", "_taken"
 IS_NEW = f"{NTH} > coalesce({TAKEN}, 0)"

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.ingestion.source_specs.join import Origin, SideName
 from lakeloop.ingestion.sources.joins.watermark import Arrived, Progress, Reach
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 TIME, PARTNERS = "_time", "_partners"
 # Of pairs: the right row's time; and when the time of the left row was up, where the watermark had passed that before.

@@ -29,7 +29,7 @@ from lakeloop.ingestion.sources.protocol import Progress as Say
 from lakeloop.lake.increments import BATCH, Mark, added, has_moved, mark_of
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.tables import Lake
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 
 @dataclass(frozen=True)

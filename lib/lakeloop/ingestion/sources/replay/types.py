@@ -8,7 +8,7 @@ from pyspark.sql.types import ArrayType, BinaryType, MapType, StructType
 from lakeloop.ingestion.conform_types import keep_known_types
 from lakeloop.ingestion.sources.protocol import Extract
 from lakeloop.ingestion.transforms import Conformed, Transform, declared_types, uncastable
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 
 def typed(extract: Extract, known: StructType | None, transforms: Sequence[Transform]) -> Extract:

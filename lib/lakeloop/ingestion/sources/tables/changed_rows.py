@@ -12,7 +12,7 @@ from lakeloop.ingestion.sources.tables.commit_order import CommitOrder
 from lakeloop.lake.increments import BATCH, BEFORE, DELETED, ORIGIN
 from lakeloop.lake.increments import CHANGE_TYPE as HOW
 from lakeloop.quality import Finding
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 PLACE, REPEATS = "_place", "_repeats"
 

@@ -37,7 +37,7 @@ from lakeloop.lake.increments import (
 from lakeloop.lake.ledger import Plan
 from lakeloop.lake.tables import Lake
 from lakeloop.lake.version_range import FEED_ON, VersionRange, committed_at
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 MISSING = ("FileNotFoundException", "DELTA_FILE_NOT_FOUND", "DELTA_CHANGE_DATA_FILE_NOT_FOUND")
 Columns = Mapping[str, UnitedColumn]

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import SourceError
 from lakeloop.ingestion.sources.protocol import require_names
-from lakeloop.quality.rules import value_of
+from lakeloop.quality.row_rules.columns import value_of
 
 NESTED = ("array<", "map<", "struct<", "binary")
 BY_WIDTH = ("int", "bigint", "float", "double")  # what a cast is proposed to, of two numbers the wider
