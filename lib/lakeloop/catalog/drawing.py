@@ -182,8 +182,9 @@ def _relations(spec: PipelineSpec, target: Target) -> Iterator[Relation]:
     if target.keys:
         yield Relation("key", target.keys)
     for rule in spec.rules:
-        if rule.table and set(rule.columns) <= set(target.shown(list(rule.columns))):
-            yield Relation("references", rule.columns, rule.table, tuple(rule.parameters.get("keys") or rule.columns))
+        if rule.kind == "references" and set(rule.columns) <= set(target.shown(list(rule.columns))):
+            keys = rule.parameters["keys"] or rule.columns
+            yield Relation("references", rule.columns, rule.parameters["table"], tuple(keys))
     for each in spec.enrich:
         if each.lookup:
             yield Relation("looks up", tuple(each.lookup.on), each.lookup.table, tuple(each.lookup.on.values()))

@@ -219,8 +219,8 @@ class Rule(Declaration):
 
     @property
     def is_by_row(self) -> bool:
-        """Whether the rule looks at each row by itself."""
-        return self.family == "row"
+        """Whether it is judged without grouping or joining rows: of each by itself, or of numbers of all."""
+        return self.family in ("row", "measured")
 
     @property
     def reach(self) -> Horizon:
