@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from lakeloop.core.config import Project
 from lakeloop.core.documents import Document
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.quality import Rule, rules_version
 from lakeloop.quality.rule import KINDS
+from lakeloop.verbs import validate
 
 
 def rule(value: Any) -> Rule:
@@ -158,3 +160,24 @@ def test_the_version_is_the_same_for_the_same_rules() -> None:
     assert rules_version([rule({"is_not_null": "a"})]) == rules_version([rule({"is_not_null": {"column": "a"}})])
     assert rules_version([]) != rules_version([rule(BASE)])
     assert len(rules_version([rule({"is_in": {"column": "a", "values": [dt.date(2026, 1, 1), 1.5, True]}})])) == 12
+
+
+def test_a_column_that_no_row_will_have_is_told_where_the_source_says_what_arrives(tmp_path: Path) -> None:
+    (tmp_path / "conf/base/pipelines").mkdir(parents=True)
+    (tmp_path / "conf/local").mkdir()
+    (tmp_path / "conf/base/platform.yml").write_text(f"lake: {tmp_path}/lake\n")
+    (tmp_path / "conf/base/connections.yml").write_text(f"drop: {{files: {{path: {tmp_path}}}}}\n")
+    file = tmp_path / "conf/base/pipelines/p.yml"
+    file.write_text(
+        "pipeline: p\ndescription: d\nsource: {files: drop, formats: {csv: {}}, fields: [id, amount]}\n"
+        "transforms:\n  - rename: {amount: paid}\nsink: {table: silver.p}\n"
+        "rules:\n  - is_not_null: ID\n  - is_in_range: {column: paid, min: 0}\n  - is_not_null: amount\n"
+        "  - when:\n      condition: paid > 0\n      rules:\n        - is_not_null: id\n"
+        "        - is_not_null: {column: paid, filter: \"country = 'DE'\"}\n"
+    )
+    assert validate(Project(tmp_path / "conf", "local"), secrets=False) == [
+        f"{file}:10: rule amount_is_not_null: no column 'amount' arrives or is made; declare it in the source, or name "
+        "another one. Allowed: id, paid",
+        f"{file}:15: rule paid_is_not_null: no column 'country' arrives or is made; declare it in the source, or name "
+        "another one. Allowed: id, paid",
+    ]

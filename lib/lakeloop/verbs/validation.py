@@ -17,6 +17,7 @@ from lakeloop.monitoring.spec import load_alerts
 from lakeloop.serving.access_spec import load_access, load_keys, masking_secret
 from lakeloop.serving.policies import access_problems
 from lakeloop.verbs.pipelines import in_order
+from lakeloop.verbs.rule_columns import rule_column_problems
 
 Check = Callable[[], object]
 
@@ -38,6 +39,7 @@ def validate(project: Project, *, secrets: bool = True) -> list[str]:
     if not problems:  # what follows looks at several declarations at once
         passes(lambda: in_order(project, project.names("pipelines")))
         passes(lambda: problems.extend(join_problems(project)))
+        passes(lambda: problems.extend(rule_column_problems(project)))
         passes(lambda: problems.extend(access_problems(project, load_access(project))))
     return list(dict.fromkeys(problems))
 
