@@ -17,9 +17,11 @@ from lakeloop.core.config import Project
 from lakeloop.core.run_record import RowCounts
 from lakeloop.ingestion.batch_profile import profile_batch
 from lakeloop.ingestion.spec import load_pipeline
-from lakeloop.lake.batch_profiles import append_numbers, past_batches
-from lakeloop.lake.ledger import RULE_RESULT_SCHEMA, RULE_RESULTS, RUN_SCHEMA, RUNS, Batch, Plan
+from lakeloop.lake.batch_profiles import past_batches
+from lakeloop.lake.ledger import RUN_SCHEMA, RUNS, Batch, Plan
 from lakeloop.lake.ops_tables import append_rows
+from lakeloop.lake.rule_results import RULE_RESULT_SCHEMA, RULE_RESULTS
+from lakeloop.lake.table_profiles import append_numbers
 from lakeloop.lake.tables import Commit
 
 FOUR = "{means: [n0, n1], shares: [s0, s1]}"

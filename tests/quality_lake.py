@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from lakeloop.core.config import Project
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers
-from lakeloop.lake.ledger import RULE_RESULT_SCHEMA, RULE_RESULTS, RUN_SCHEMA, RUNS
+from lakeloop.lake.batch_profiles import BatchNumbers
+from lakeloop.lake.ledger import RUN_SCHEMA, RUNS
+from lakeloop.lake.rule_results import RULE_RESULT_SCHEMA, RULE_RESULTS
+from lakeloop.lake.table_profiles import append_numbers
 from lakeloop.monitoring.incidents import Event, record_events
 from lakeloop.quality.batch_anomalies import READ, ROWS, WAIT, judge_numbers, with_bands
 from tests.small_lake import OWN, append
@@ -61,16 +63,10 @@ source: {files: drop, formats: {csv: {}}, fields: [page]}
 sink: {table: silver.visits}
 """,
 }
-# What the ledger will hold of a rule beyond what it holds today.
-MORE = [
-    ("kind", pa.string()), ("columns", pa.string()), ("rows", pa.int64()), ("value", pa.float64()),
-    ("message", pa.string()), ("owner", pa.string()), ("judged_at", pa.timestamp("us", tz="UTC")),
-]  # fmt: skip
-OLD_RESULTS = [(field.name, field.type) for field in RULE_RESULT_SCHEMA]
 
 
-def write_quality_lake(folder: Path, now: dt.datetime, *, new_columns: bool = True) -> Project:
-    """The lake and its configuration; `new_columns`: whether rule results say what a rule looked at."""
+def write_quality_lake(folder: Path, now: dt.datetime) -> Project:
+    """The lake and its configuration."""
     base = folder / "conf/base"
     for part in ("conf/base/pipelines", "conf/local", "drop"):
         (folder / part).mkdir(parents=True)
@@ -78,7 +74,7 @@ def write_quality_lake(folder: Path, now: dt.datetime, *, new_columns: bool = Tr
     (base / "connections.yml").write_text(f"drop: {{files: {{path: {folder}/drop}}}}\n")
     for name, text in PIPELINES.items():
         (base / f"pipelines/{name}.yml").write_text(text)
-    _Past(str(folder / "lake"), now, random.Random(7)).write(new_columns=new_columns)
+    _Past(str(folder / "lake"), now, random.Random(7)).write()
     return Project(folder / "conf", "local")
 
 
@@ -88,7 +84,7 @@ class _Past:
         self.runs: list[tuple[Any, ...]] = []
         self.results: list[tuple[Any, ...]] = []
 
-    def write(self, *, new_columns: bool) -> None:
+    def write(self) -> None:
         orders = self._orders()
         for day in range(DAYS):
             read, _, at, bad = orders[day]
@@ -115,8 +111,7 @@ class _Past:
         said = "shop: the folder /drop/payments is out of reach"
         self._run("payments", None, "failed", (0, 0, 0, 0), self.now - dt.timedelta(minutes=5), said)
         append(self.root, RUNS, [(field.name, field.type) for field in RUN_SCHEMA], self.runs)
-        width = len(OLD_RESULTS) + (len(MORE) if new_columns else 0)
-        append(self.root, RULE_RESULTS, [*OLD_RESULTS, *MORE][:width], [row[:width] for row in self.results])
+        append(self.root, RULE_RESULTS, [(field.name, field.type) for field in RULE_RESULT_SCHEMA], self.results)
         self._numbers(orders)
         self._bronze()
         opened = self.now - dt.timedelta(hours=3)

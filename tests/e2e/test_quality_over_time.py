@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.batch_profiles import append_numbers
+from lakeloop.lake.table_profiles import append_numbers
 
 ROOT = Path(__file__).parents[2]
 ORDERS = """

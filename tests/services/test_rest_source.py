@@ -20,11 +20,12 @@ from lakeloop.ingestion.pipeline import Pipeline
 from lakeloop.ingestion.source_specs import RestSource
 from lakeloop.ingestion.sources.backfill import Asked as Range
 from lakeloop.ingestion.sources.backfill import Backfill
-from lakeloop.ingestion.sources.replay import ReplayReader, Replays, WithReplays
+from lakeloop.ingestion.sources.replay import Edits, ReplayReader, Replays, WithReplays
 from lakeloop.ingestion.sources.rest import RestReader
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.ingestion.transforms import read_as_text
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
+from lakeloop.lake.quarantine import Chosen
 from lakeloop.lake.schema_versions import SchemaVersions
 from lakeloop.lake.tables import Lake
 from tests.loopback_api import Asked, LoopbackApi, Reply
@@ -75,8 +76,8 @@ class Meters:
         source = source or WithReplays(self.reader(api), ReplayReader(self.lake, self.spec))
         return Pipeline(self.spec, source, lake or self.lake).run(RunContext("run", "test"), lambda text: None)
 
-    def replay(self, api: UsageApi | LoopbackApi) -> RunEntry:
-        replays = ReplayReader(self.lake, self.spec, Replays())
+    def replay(self, api: UsageApi | LoopbackApi, asked: Replays | None = None) -> RunEntry:
+        replays = ReplayReader(self.lake, self.spec, asked or Replays())
         source = WithReplays(self.reader(api), replays, is_asked=True)
         return Pipeline(self.spec, source, self.lake).run(RunContext("replay", "test"), lambda text: None)
 
@@ -340,6 +341,20 @@ def test_quarantined_records_are_replayed_as_they_are_declared_today(spark: Spar
         mended = Meters(spark, tmp_path, source, {"rules": [{"is_not_null": "city"}]})
         assert mended.replay(api).counts == RowCounts(read=1, good=1)
     assert mended.rows("id", "city") == [("1", "Ulm"), ("2", "Bonn")]
+
+
+def test_quarantined_records_are_corrected(spark: SparkSession, tmp_path: Path) -> None:
+    source = {"fields": {"id": "id", "city": "address.city"}, "incremental": None}
+    meters = Meters(spark, tmp_path, source, {"rules": [{"is_not_null": "city"}]})
+    records = [{"id": 1, "address": {"city": None}}, {"id": 2, "address": {"city": "Bonn"}}, "torn"]
+    with LoopbackApi(of(records)) as api:
+        assert meters.run(api).counts == RowCounts(read=3, good=1, quarantined=2)
+        fix = Replays(Chosen(rule="city_is_not_null"), "by the map", fix=Edits({"city": "Ulm"}))
+        assert meters.replay(api, fix).counts == RowCounts(read=1, good=1)
+        whole = Edits({"_original": '{"id": 3, "address": {"city": "Köln"}}'})
+        assert meters.replay(api, Replays(Chosen(), "by phone", fix=whole)).counts == RowCounts(read=1, good=1)
+        assert meters.replay(api, fix).outcome == "nothing_new"
+    assert meters.rows("id", "city") == [("1", "Ulm"), ("2", "Bonn"), ("3", "Köln")]
 
 
 class Regions:

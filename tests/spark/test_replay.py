@@ -23,7 +23,8 @@ from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.file_catalog import FileCatalog
 from lakeloop.lake.ledger import Plan, RunEntry
 from lakeloop.lake.ops_tables import read_rows
-from lakeloop.lake.quarantine import QUARANTINE, Chosen, Quarantine
+from lakeloop.lake.quarantine import Chosen, Quarantine
+from lakeloop.lake.quarantine_decisions import QUARANTINE
 from lakeloop.lake.tables import Commit, Lake
 from lakeloop.lake.views import View
 

@@ -13,7 +13,8 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.batch_profiles import append_numbers, past_batches
+from lakeloop.lake.batch_profiles import past_batches
+from lakeloop.lake.table_profiles import append_numbers
 from lakeloop.monitoring.incidents import open_incidents
 
 ORDERS = """

@@ -11,7 +11,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, SecretMissingError
 from lakeloop.ingestion.sources.opening import open_source
 from lakeloop.ingestion.sources.query import QueryReader
-from lakeloop.ingestion.sources.replay.reader import WithReplays
+from lakeloop.ingestion.sources.replay import WithReplays
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.tables import Lake
 from lakeloop.serving.access_spec import Keys, KeySpec, load_access, load_keys

@@ -5,14 +5,16 @@ import math
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, SourceError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers, forget_batches, past_batches
+from lakeloop.lake.batch_profiles import BatchNumbers, forget_batches, past_batches
 from lakeloop.lake.ops_tables import read_rows
+from lakeloop.lake.table_profiles import append_numbers
 from lakeloop.monitoring.causes import Anomaly, PipelineRun, causes_of, is_gone
 from lakeloop.monitoring.incidents import Event, OpenIncident
 from lakeloop.monitoring.spec import AlertRule, AlertsSpec
@@ -196,6 +198,7 @@ def test_of_a_batch_measured_twice_the_last_numbers_count(tmp_path: Path) -> Non
         append_numbers(root, [("t.t", "p", 7, None, at, None, "rows", None, value)])
     append_numbers(root, [("t.t", "p", None, 3, MONDAY, "c", "rows", None, 9.0)])  # of the whole table
     append_numbers(root, [("t.t", "q", 7, None, MONDAY, None, "rows", None, 5.0)])
+    assert DeltaTable(f"{root}/ops/table_profiles").metadata().partition_columns == ["pipeline"]
     found = past_batches(root, ["p", "unknown"])
     assert list(found) == ["p"]
     assert (found["p"].batch_ids, found["p"].ended_at, found["p"].values) == ((7,), (MONDAY + DAY,), {ROWS: [2.0]})

@@ -100,15 +100,15 @@ def test_a_recovery_is_told_only_to_those_who_heard_of_the_cause_and_asked() -> 
 
 def test_fifty_failing_rules_of_a_batch_are_one_message() -> None:
     watch = Watch(rules({"kinds": ["rule_violated", "rows_quarantined"]}))
-    violations = [(f"rule_{number:02}", "error", 1) for number in range(50)]
-    run = PipelineRun("p", counts=RowCounts(100, 50, 50, 0), violations=violations)
+    results = [RuleResult(f"rule_{number:02}", "error", 1) for number in range(50)]
+    run = PipelineRun("p", counts=RowCounts(100, 50, 50, 0), results=results)
     assert len(watch.run(run)) == 51
     (message,) = [message for _, _, message in watch.sent]
     assert message.subject == "[Lakeloop test] p: 51 problems"
     assert "rule violated: rule_00: 1 rows" in message.as_text()
     assert "and 31 more: lakeloop incidents" in message.as_text()
     assert "owner crm-team" in message.as_text()
-    watch.run(replace(run, violations=[*violations, ("rule_new", "error", 1)]))
+    watch.run(replace(run, results=[*results, RuleResult("rule_new", "error", 1)]))
     assert watch.told()[1:] == [(1, "duty", ["rule violated"])]
 
 
@@ -145,7 +145,7 @@ def test_another_error_is_another_cause_and_the_end_of_the_run_resolves_both() -
 
 
 def test_bad_rows_are_incidents_only_where_a_rule_asks_and_end_with_a_better_batch() -> None:
-    bad = PipelineRun("p", counts=RowCounts(100, 98, 2, 0), violations=[("r", "warn", 2)])
+    bad = PipelineRun("p", counts=RowCounts(100, 98, 2, 0), results=[RuleResult("r", "warn", 2)])
     assert Watch(rules({"kinds": ["run_failed"]})).run(bad) == []
     watch = Watch(rules({"kinds": ["rows_quarantined"], "over": "1%"}))
     assert watch.run(bad) == [("opened", "rows_quarantined")]
@@ -214,9 +214,22 @@ def test_a_text_in_a_message_is_one_printable_line(text: str, shown: str) -> Non
     assert one_line(text) == shown
 
 
+def test_a_rule_of_alerts_may_be_for_some_owners(tmp_path: Path) -> None:
+    results = [RuleResult("r", "warn", 1, owner="ann"), RuleResult("s", "warn", 1, message="rows: found 0")]
+    causes = causes_of(PipelineRun("p", BROKEN, GOOD, results, owner="shop"), START)
+    assert [(cause.kind, cause.owner, cause.message) for cause in causes[1:]] == [
+        ("rule_violated", "ann", "r: 1 rows"),
+        ("rule_violated", "shop", "s: rows: found 0"),
+    ]
+    declared = {"kinds": ["rule_violated", "run_failed"], "channels": ["duty"]}
+    for owners, concerned in (["ann"], [False, True, False]), (["shop", "x"], [True, False, True]), ([], [True] * 3):
+        rule = AlertRule.model_validate({**declared, "owners": owners})
+        assert [rule.concerns(cause) for cause in causes] == concerned
+
+
 @pytest.mark.parametrize("severity", ["error", "fail", "warn"])
 def test_a_violated_rule_is_as_severe_as_it_is_declared(severity: str) -> None:
-    run = PipelineRun("p", counts=GOOD, violations=[("r", severity, 1), ("s", severity, 0)])  # type: ignore[list-item]
+    run = PipelineRun("p", counts=GOOD, results=[RuleResult("r", severity, 1), RuleResult("s", severity, 0)])
     assert [cause.severity for cause in causes_of(run, START)] == ["warn" if severity == "warn" else "error"]
 
 

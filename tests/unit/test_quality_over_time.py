@@ -13,7 +13,7 @@ from lakeloop.cli.quality import sparkline
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RowCounts, now
-from lakeloop.lake.rule_history import PastBatch, RuleResult, rule_histories
+from lakeloop.lake.rule_history import PastBatch, PastResult, rule_histories
 from lakeloop.reports.page import Section, render_page
 from lakeloop.reports.quality_report import quality_sections
 from lakeloop.reports.table_quality import SHOWN_BATCHES, share_of
@@ -25,12 +25,6 @@ runner = CliRunner()
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return write_quality_lake(tmp_path_factory.mktemp("quality"), now())
-
-
-@pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The same of a ledger whose rule results have no columns but those of before."""
-    return write_quality_lake(tmp_path_factory.mktemp("old"), now(), new_columns=False)
 
 
 def test_every_table_has_a_state_and_a_reason_for_it(project: Project) -> None:
@@ -64,21 +58,11 @@ def test_rules_are_told_most_violated_first_with_their_owners(project: Project) 
     assert len(by_name["country_is_in"].points) == SHOWN_BATCHES
 
 
-def test_results_without_the_newer_columns_are_read_all_the_same(old: Project) -> None:
-    (orders,) = verbs.quality(old, ["orders"])
-    country = next(rule for rule in orders.rules if rule.name == "country_is_in")
-    assert (country.latest.kind, country.latest.columns, country.latest.rows) == (None, None, None)
-    assert country.shares[-1] == 300 / orders.last.counts.read  # type: ignore[union-attr]
-    assert country.owner == "masterdata"  # from the declaration
-    json.dumps([table.state for table in verbs.quality(old)])
-    assert "country_is_in" in runner.invoke(app, ["quality", "orders", "--conf-dir", str(old.folder)]).output
-
-
 def test_a_share_is_of_the_rows_that_the_rule_looked_at() -> None:
     batch = PastBatch(0, "r", now(), RowCounts(100, 90, 10, 0))
-    assert share_of(RuleResult(0, "r", "a", "error", 5), batch) == 0.05
-    assert share_of(RuleResult(0, "r", "a", "error", 5, rows=20), batch) == 0.25
-    assert share_of(RuleResult(0, "r", "a", "warn", 1, rows=0), batch) == 0.0
+    assert share_of(PastResult(0, "r", "a", "error", 5), batch) == 0.05
+    assert share_of(PastResult(0, "r", "a", "error", 5, rows=20), batch) == 0.25
+    assert share_of(PastResult(0, "r", "a", "warn", 1, rows=0), batch) == 0.0
 
 
 def test_only_the_latest_batches_of_the_asked_pipelines_are_held(project: Project) -> None:
@@ -92,7 +76,7 @@ def test_only_the_latest_batches_of_the_asked_pipelines_are_held(project: Projec
 
 def test_a_table_downstream_names_whose_incident_it_follows(tmp_path: Path) -> None:
     project = write_quality_lake(tmp_path, now())
-    from lakeloop.lake.batch_profiles import append_numbers
+    from lakeloop.lake.table_profiles import append_numbers
 
     last = now() - dt.timedelta(hours=1)
     numbers = (("rows", 10.0), ("rows_low", 700.0), ("rows_high", 1300.0), ("rows_score", -40.0))

@@ -19,6 +19,7 @@ from lakeloop import verbs
 from lakeloop.cli import app
 from lakeloop.core import run_record
 from lakeloop.core.config import Project
+from lakeloop.core.errors import TableError
 from lakeloop.core.run_record import RowCounts, RunContext
 from lakeloop.ingestion.source_specs.files import (
     CsvFormat,
@@ -34,13 +35,14 @@ from lakeloop.lake.audit import audit_entries
 from lakeloop.lake.file_catalog import FileCatalog, FileEntry
 from lakeloop.lake.ledger import Ledger, Plan
 from lakeloop.lake.ops_tables import read_rows
-from lakeloop.lake.quarantine import QUARANTINE, Chosen, Quarantine, row_id, row_id_sql
+from lakeloop.lake.quarantine import Chosen, Quarantine, row_id, row_id_sql
+from lakeloop.lake.quarantine_decisions import QUARANTINE
 from lakeloop.verbs import lakes
 from tests.small_lake import NEW, OLD, OWN, append, write_lake
 
 RUN = RunContext("quarantine discard", "test", run_id="r9", user="steward")
 PLACE = pa.struct([("origin", pa.string()), ("record", pa.int64())])
-ROW = [*OWN, ("_position", PLACE), ("k", pa.string())]
+ROW = [*OWN, ("_position", PLACE), ("_rules_version", pa.string()), ("k", pa.string())]
 Reasons = list[dict[str, str]]
 MISSING: Reasons = [{"rule": "k_is_not_null", "message": "k: found NULL"}]
 BOTH: Reasons = [*MISSING, {"rule": "k_is_short", "message": "k is long"}]
@@ -49,7 +51,7 @@ BOTH: Reasons = [*MISSING, {"rule": "k_is_short", "message": "k is long"}]
 def row(
     batch: int, origin: str, record: int | None, original: str | None, reasons: Reasons = MISSING, at: Any = OLD
 ) -> tuple[Any, ...]:
-    return (batch, "r", at, "quarantined", reasons, original, None, {"origin": origin, "record": record}, None)
+    return (batch, "r", at, "quarantined", reasons, original, None, {"origin": origin, "record": record}, "v1", None)
 
 
 # The third and the fourth are alike; the sixth differs from the first by its batch alone.
@@ -66,7 +68,7 @@ ROWS = [
 @pytest.fixture
 def root(tmp_path: Path) -> str:
     root = str(tmp_path / "lake")
-    good = (0, "r", OLD, "good", None, None, None, {"origin": "/d/a.csv", "record": 4}, "k")
+    good = (0, "r", OLD, "good", None, None, None, {"origin": "/d/a.csv", "record": 4}, "v1", "k")
     append(root, "bronze.orders", ROW, [*ROWS, good], partition_by=["_verdict"])
     return root
 
@@ -226,8 +228,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     person = [*ROW[:-1], ("person_id", pa.string())]
     evil = [{"rule": "seconds_is_castable", "message": "seconds: found \x1b[2J[red]x, expected a double"}]
     bad = [
-        (5, "r1", NEW, "quarantined", evil, "=cmd()\x1b[2J,[bold]x", None, {"origin": "=/d/v.csv", "record": 2}, "a"),
-        (5, "r1", NEW, "quarantined", MISSING, None, None, {"origin": "crm.t", "record": None}, "b"),
+        (
+            5,
+            "r1",
+            NEW,
+            "quarantined",
+            evil,
+            "=cmd()\x1b[2J,[bold]x",
+            None,
+            {"origin": "=/d/v.csv", "record": 2},
+            "v1",
+            "a",
+        ),
+        (5, "r1", NEW, "quarantined", MISSING, None, None, {"origin": "crm.t", "record": None}, "v1", "b"),
     ]
     for name in ("visits", "people"):
         folder = Path(project.lake_root) / "bronze" / name
@@ -266,9 +279,18 @@ def test_show_escapes_what_terminals_and_spreadsheets_would_obey(project: Projec
     assert "  =cmd()\\x1b[2J,[bold]x" in shown
     assert "=/d/v.csv:2 · batch 5 · 2026-05-01 00:00 UTC" in shown
     header, first, second = csv.reader(io.StringIO(lakeloop(project, "show", "visits", "--format", "csv").stdout))
-    assert header == ["batch_id", "origin", "record", "came_in", "reasons", "original"]
-    assert (first[1], first[5]) == ("'=/d/v.csv", "'=cmd()\\x1b[2J,[bold]x")
-    assert second == ["5", "crm.t", "", "2026-05-01T00:00:00+00:00", "k_is_not_null: k: found NULL", ""]
+    assert header == [
+        "_row", "_shown", "_batch_id", "_origin", "_record", "_came_in", "_rules_version", "_reasons",
+        "person_id", "page", "seconds", "_original",
+    ]  # fmt: skip
+    one, two = (dict(zip(header, cells, strict=True)) for cells in (first, second))
+    assert (one["_row"], one["_origin"], one["_original"]) == (
+        row_id(5, "=/d/v.csv", 2, "=cmd()\x1b[2J,[bold]x"), "'=/d/v.csv", "'=cmd()\\x1b[2J,[bold]x"
+    )  # fmt: skip
+    assert (two["_batch_id"], two["_record"], two["_reasons"], two["_original"]) == (
+        "5", "", "k_is_not_null: k: found NULL", ""
+    )  # fmt: skip
+    assert two["_came_in"] == "2026-05-01T00:00:00+00:00"
     rows = json.loads(lakeloop(project, "show", "visits", "--format", "json").stdout)
     assert [(one["origin"], one["reasons"], one["original"]) for one in rows][1] == ("crm.t", MISSING, None)
     cut = lakeloop(project, "show", "visits", "--limit", 1)
@@ -335,6 +357,43 @@ def test_a_refused_file_is_read_again_or_closed(project: Project) -> None:
     assert {(one["outcome"], one["reason"], one["user"], one["sha256"]) for one in decided} == {
         ("forgotten", "sent anew", "stranger", "h"), ("discarded", "an empty upload", "stranger", "h")
     }  # fmt: skip
+
+
+def test_one_row_is_chosen_by_the_first_digits_of_its_id(project: Project) -> None:
+    mine = row_id(5, "crm.t", None, None)
+    shown = lakeloop(project, "show", "visits", "--row", mine[:12]).stdout
+    assert f"crm.t · batch 5 · 2026-05-01 00:00 UTC · row {mine[:12]}" in shown
+    assert "judged by rule set v1" in shown
+    assert "=cmd()" not in shown
+    for wrong, said in (
+        ("xyz", "'xyz' is no row of visits: an id is 4 to 64 of the digits 0-9 and a-f"),
+        ("000000000000", "no row 000000000000 of visits was ever quarantined"),
+    ):
+        result = lakeloop(project, "show", "visits", "--row", wrong)
+        assert (result.exit_code, said in result.stdout) == (1, True), result.stdout
+    assert (
+        "1 rows of visits are closed"
+        in lakeloop(project, "discard", "visits", "--row", mine[:8], "--reason-text", "a test system").stdout
+    )
+    assert lakeloop(project, "list", "visits").stdout.split()[:4] == ["visits", "1", "open", "rows"]
+
+
+def test_digits_that_begin_two_ids_choose_none(root: str) -> None:
+    """Rows are added until two ids begin alike in four digits, as some 300 of them do."""
+    numbers = range(2000)
+    ids: dict[str, str] = {}
+    twins = next(
+        (ids[key], one)
+        for one in (row_id(7, "/d/many", number, "x") for number in numbers)
+        if (key := one[:4]) in ids or ids.update({key: one})
+    )
+    append(
+        root, "bronze.orders", ROW, [row(7, "/d/many", number, "x") for number in numbers], partition_by=["_verdict"]
+    )
+    quarantine = Quarantine(root, "orders")
+    with pytest.raises(TableError, match=f"several rows of orders begin with {twins[0][:4]}: .*; give more digits"):
+        quarantine.find(twins[0][:4])
+    assert quarantine.find(twins[0]) == twins[0]
 
 
 def test_a_pipeline_that_is_not_there_is_named(project: Project) -> None:

@@ -15,7 +15,8 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.audit import audit_entries
 from lakeloop.lake.ledger import Ledger, Plan
-from lakeloop.lake.quarantine import append_decisions, decisions, row_id
+from lakeloop.lake.quarantine import row_id
+from lakeloop.lake.quarantine_decisions import append_decisions, decisions
 from lakeloop.verbs.retention import Retained
 from tests.small_lake import NEW, OLD, OWN, TIME, add_visits, append, write_lake
 

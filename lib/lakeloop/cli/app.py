@@ -12,6 +12,7 @@ from lakeloop.cli import (
     catalog,
     models,
     pipelines,
+    profiling,
     quality,
     quarantine,
     repairing,
@@ -39,6 +40,7 @@ for command in (
     schemas.schema,
     schemas.json_schema,
     access.query,
+    profiling.profile,
     access.retain,
     repairing.repair,
 ):
@@ -46,6 +48,7 @@ for command in (
 app.add_typer(access.serve, name="serve")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(profiling.contract, name="contract")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(streams.app, name="stream")
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lakeloop import verbs
-from lakeloop.cli.quarantine import visible
+from lakeloop.cli.quarantine_rows import visible
 from lakeloop.cli.terminal import ConfDir, Env, Names, console, explained, start
 from lakeloop.core.config import Project
 from lakeloop.core.durations import in_words

@@ -1,28 +1,29 @@
-"""`lakeloop quarantine list`, `show`, `replay` and `discard`."""
+"""`lakeloop quarantine`: what is open, and decisions on it; `fix` and `history` are in `quarantine_fixing`."""
 
-import re
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from lakeloop import verbs
-from lakeloop.cli.result_rows import Format, LimitedRows, Row, write_rows
-from lakeloop.cli.terminal import (
-    ConfDir,
-    Env,
-    Names,
-    console,
-    entries_table,
-    explained,
-    plain_table,
-    progress_bar,
-    start,
+from lakeloop.cli.quarantine_fixing import fix, history, print_replayed
+from lakeloop.cli.quarantine_rows import (
+    FirstRows,
+    Origin,
+    Pii,
+    RowId,
+    Rule,
+    Why,
+    print_row,
+    visible,
+    write_csv,
+    write_json,
 )
+from lakeloop.cli.result_rows import Format
+from lakeloop.cli.terminal import ConfDir, Env, Names, console, explained, plain_table, progress_bar, start
 from lakeloop.core.config import Project
 from lakeloop.core.durations import in_words
 from lakeloop.core.errors import ConfigError
@@ -34,14 +35,7 @@ from lakeloop.lake.quarantine import Chosen
 app = typer.Typer(
     help="Rows and files that were not good: see them, bring them back, close them.", no_args_is_help=True
 )
-COLUMNS = ("batch_id", "origin", "record", "came_in", "reasons", "original")
-# Control characters move a terminal's cursor and colours, and marks of direction turn a text around.
-UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-Rule = Annotated[str | None, typer.Option("--reason", help="Only rows with this reason, by the name of its rule")]
-Origin = Annotated[str | None, typer.Option(help="Only rows of this file or table, as `show` names it")]
 File = Annotated[str | None, typer.Option("--file", help="A refused file, whole path or its end, instead of rows")]
-Why = Annotated[str, typer.Option("--reason-text", help="Why, kept with the decision")]
 
 
 @app.command("list")
@@ -73,22 +67,25 @@ def show(
     name: str,
     reason: Rule = None,
     origin: Origin = None,
+    row: RowId = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Rows to show at most")] = 20,
-    form: Annotated[Format, typer.Option("--format", help="table is for eyes")] = "table",
-    pii: Annotated[bool, typer.Option("--pii", help="Show personal data, if access.yml lets you")] = False,
+    form: Annotated[Format, typer.Option("--format", help="table is for eyes, csv to be edited and fixed")] = "table",
+    pii: Pii = False,
     conf_dir: ConfDir = Path("conf"),
     env: Env = "local",
 ) -> None:
     """Show open rows: where they stood, what is wrong with them, and their text; starts no Spark."""
     with explained():
-        context, chosen = RunContext("quarantine show", env), Chosen(reason, origin)
-        batches = verbs.quarantined_rows(Project(conf_dir, env), name, chosen, context, limit=limit, pii=pii)
-        rows = LimitedRows(batches, limit)
+        project, context = Project(conf_dir, env), RunContext("quarantine show", env)
+        chosen = Chosen(reason, origin, row)
+        rows = FirstRows(verbs.quarantined_rows(project, name, chosen, context, limit=limit, pii=pii), limit)
         if form == "table":
-            for row in rows:
-                _print_row(*row)
+            for each in rows:
+                print_row(each, whole=row is not None)
+        elif form == "csv":
+            write_csv(sys.stdout, verbs.columns_of_rows(project, name, chosen, limit=limit), rows)
         else:
-            write_rows(sys.stdout, COLUMNS, rows if form == "json" else _flat(rows), form, raw=False)
+            write_json(sys.stdout, rows)
         if rows.was_cut:
             said = f"{rows.shown:,} rows shown, and there are more: give a greater --limit"
             Console(stderr=True).print(said, style="yellow", soft_wrap=True)
@@ -101,6 +98,7 @@ def replay(
     name: str,
     reason: Rule = None,
     origin: Origin = None,
+    row: RowId = None,
     file: File = None,
     why: Why = "",
     again: Annotated[
@@ -114,22 +112,16 @@ def replay(
     with explained():
         project, context = Project(conf_dir, env), start(REPLAY, conf_dir, env)
         if file is not None:
-            _refuse_both(reason, origin)
+            _refuse_both(reason, origin, row)
             if dry_run:
                 raise ConfigError("--dry-run counts rows, and a refused file has none yet; leave one of the two out")
             path = verbs.settle_file(project, name, file, "forgotten", why, context)
             console.print(f"{visible(path)} counts as new · next: lakeloop run {name}", soft_wrap=True)
             return
-        asked = Replays(Chosen(reason, origin), why, again)
+        asked = Replays(Chosen(reason, origin, row), why, again)
         with progress_bar() as progress:
             done = verbs.replay(project, name, asked, context, dry_run=dry_run, progress=progress)
-        console.print(entries_table(done.entries))
-        for rule, rows in done.by_rule:
-            console.print(f"  {escape(rule)}: {rows:,} rows", soft_wrap=True)
-        for note in done.notes:
-            console.print(escape(note), style="yellow", soft_wrap=True)
-        would = "would stay" if dry_run else "are"
-        console.print(f"{done.still_open:,} rows {would} open · lakeloop quarantine show {name}", soft_wrap=True)
+        print_replayed(name, done, dry_run=dry_run)
 
 
 @app.command()
@@ -138,6 +130,7 @@ def discard(
     why: Why = "",
     reason: Rule = None,
     origin: Origin = None,
+    row: RowId = None,
     file: File = None,
     everything: Annotated[bool, typer.Option("--all", help="All open rows of the pipeline")] = False,
     conf_dir: ConfDir = Path("conf"),
@@ -147,44 +140,23 @@ def discard(
     with explained():
         project, context = Project(conf_dir, env), start("quarantine discard", conf_dir, env)
         if file is not None:
-            _refuse_both(reason, origin)
+            _refuse_both(reason, origin, row)
             path = verbs.settle_file(project, name, file, "discarded", why, context)
             console.print(f"{visible(path)} is closed.", soft_wrap=True)
             return
-        if everything == (reason is not None or origin is not None):
-            raise ConfigError("say which rows: --reason, --origin or both, a --file, or --all of the pipeline")
-        rows = verbs.discard(project, name, Chosen(reason, origin), why, context)
+        chosen = Chosen(reason, origin, row)
+        if everything == (chosen != Chosen()):
+            raise ConfigError("say which rows: --reason, --origin, --row, a --file, or --all of the pipeline")
+        rows = verbs.discard(project, name, chosen, why, context)
         console.print(f"{rows:,} rows of {name} are closed and stay in bronze.", soft_wrap=True)
 
 
-def visible(text: str) -> str:
-    """A text that no terminal takes for commands, nor Rich for markup."""
-    return escape(_seen(text))
+app.command()(fix)
+app.command()(history)
 
 
-def _seen(text: str) -> str:
-    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def _print_row(
-    batch_id: int, origin: str | None, record: int | None, came_in: Any, reasons: Any, original: Any
-) -> None:
-    place = f"{origin}:{record}" if record is not None else f"{origin}"
-    console.print(f"[bold]{visible(place)}[/bold] · batch {batch_id} · {came_in:%Y-%m-%d %H:%M} UTC", soft_wrap=True)
-    for one in reasons or ():
-        console.print(f"  [yellow]{visible(one['rule'])}[/yellow]: {visible(one['message'] or '')}", soft_wrap=True)
-    console.print(
-        "  [dim]NULL[/dim]" if original is None else f"  {visible(original)}", soft_wrap=True, highlight=False
-    )
-
-
-def _flat(rows: Iterable[Row]) -> Iterator[Row]:
-    for batch_id, origin, record, came_in, reasons, original in rows:
-        said = "; ".join(f"{one['rule']}: {one['message']}" for one in reasons or ())
-        texts = [None if text is None else _seen(text) for text in (origin, said, original)]
-        yield batch_id, texts[0], record, came_in, texts[1], texts[2]
-
-
-def _refuse_both(reason: str | None, origin: str | None) -> None:
-    if reason is not None or origin is not None:
-        raise ConfigError("--file is about a file as a whole, --reason and --origin are about rows; name one of them")
+def _refuse_both(*of_rows: str | None) -> None:
+    if any(each is not None for each in of_rows):
+        raise ConfigError(
+            "--file is about a file as a whole, --reason, --origin and --row are about rows; name one of them"
+        )

@@ -7,9 +7,10 @@ from lakeloop.core.errors import LakeloopError
 from lakeloop.core.run_record import RowCounts, now
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.batch_measures import Number, measure_batch
-from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers, forget_batches, past_batches
+from lakeloop.lake.batch_profiles import BatchNumbers, forget_batches, past_batches
 from lakeloop.lake.ledger import Batch
 from lakeloop.lake.ops_tables import UNREADABLE
+from lakeloop.lake.table_profiles import append_numbers
 from lakeloop.quality.batch_anomalies import READ, ROWS, WAIT, completed, judge_numbers, last_rows_at, with_bands
 
 log = logs.get(__name__)

@@ -154,6 +154,12 @@ class Recorder:
         counts = RowCounts(extract.frame.count(), *(numbers[name] for name in VERDICTS))
         return Judged(counts, results + unmarked(self.spec.enrich, matches), matches, enriched.notes)
 
+    def verdicts(self, extract: Extract, batch: Batch) -> DataFrame:
+        """What `rehearse` counts: `_position`, `_verdict` and `_reasons` of each row."""
+        known = self.lake.schema(self.spec.record_table)
+        _, verdicts, _ = self._judged(extract, extract.frame, known, batch)
+        return verdicts.select(POSITION, VERDICT, REASONS)
+
     def find(self, batch: Batch) -> Judged | None:
         """The counts of a batch whose bronze commit an interrupted run had made already; None if it had not.
 

@@ -22,7 +22,8 @@ from lakeloop.ingestion.sink_spec import Target
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.open_tables import open_table, table_names
 from lakeloop.lake.ops_tables import has_table, uri_of
-from lakeloop.lake.quarantine import QUARANTINE, row_id_sql
+from lakeloop.lake.quarantine import Quarantine, row_id_sql
+from lakeloop.lake.quarantine_decisions import QUARANTINE
 from lakeloop.lake.select import quoted
 from lakeloop.lake.storage import filesystem
 from lakeloop.lake.table_turns import in_turn
@@ -33,13 +34,14 @@ INTERVAL = re.compile(r"(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?"
 
 @dataclass(frozen=True)
 class Due:
-    """Rows or files of one table that may go: how many, and in words why."""
+    """Rows or files of one table that may go: how many, and in words why; `cells` of decisions made `before`."""
 
     table: str
-    kind: Literal["rows", "files"]
+    kind: Literal["rows", "files", "cells"]
     found: int
     why: str
     rule: RowRule | None = None
+    before: dt.datetime | None = None
 
 
 def due(root: str, spec: PipelineSpec, now: dt.datetime) -> Iterator[Due]:
@@ -60,11 +62,22 @@ def due(root: str, spec: PipelineSpec, now: dt.datetime) -> Iterator[Due]:
     if spec.record_table in tables:
         for rule in record_rules(root, spec, spec.keep, now):
             yield Due(spec.record_table, "rows", _count(root, spec, spec.record_table, rule), rule.words, rule)
+        yield from _cells_due(root, spec, now)
     for name in tables:
         table = open_table(root, name).delta
         files = _still_there(table, table.vacuum(dry_run=True, full=True, keep_versions=_latest(table, spec)))
         kept = f" and that none of the latest {spec.keep.versions} versions has" if spec.keep.versions else ""
         yield Due(name, "files", len(files), f"files that no row has been in for {_days(file_age(table))}{kept}")
+
+
+def _cells_due(root: str, spec: PipelineSpec, now: dt.datetime) -> Iterator[Due]:
+    """What decisions quote of rows, which goes as the rows do."""
+    if spec.keep is None or spec.keep.days is None:
+        return
+    before = now - dt.timedelta(days=spec.keep.days)
+    if found := sum(batch.num_rows for batch in Quarantine(root, spec.pipeline).old_cells(before)):
+        why = f"corrected cells of decisions made before {before:%Y-%m-%d %H:%M}"
+        yield Due(QUARANTINE, "cells", found, why, before=before)
 
 
 def remove(root: str, spec: PipelineSpec, what: Due) -> int:
@@ -82,6 +95,8 @@ def remove(root: str, spec: PipelineSpec, what: Due) -> int:
 
 def _remove(root: str, spec: PipelineSpec, what: Due) -> int:
     table, said = open_table(root, what.table).delta, CommitProperties(custom_metadata={"userMetadata": what.why})
+    if what.before is not None:
+        return Quarantine(root, spec.pipeline).forget_cells(what.before, said)
     if what.rule is None:
         kept = _latest(table, spec)
         table.vacuum(dry_run=False, full=True, keep_versions=kept, commit_properties=said)

@@ -13,7 +13,7 @@ from lakeloop.ingestion.table_spec import Keep
 from lakeloop.lake.ledger import Ledger
 from lakeloop.lake.open_tables import OpenTable
 from lakeloop.lake.ops_tables import has_table
-from lakeloop.lake.quarantine import QUARANTINE
+from lakeloop.lake.quarantine_decisions import QUARANTINE
 from lakeloop.lake.select import quoted
 from lakeloop.lake.views import ROUTE
 

@@ -19,7 +19,7 @@ from lakeloop.lake.delta_log import data_files, list_log
 from lakeloop.lake.file_catalog import FILES
 from lakeloop.lake.ledger import BATCHES, RUNS, History, Ledger
 from lakeloop.lake.ops_tables import UNREADABLE, files_of_table, read_rows, unreadable, uri_of
-from lakeloop.lake.quarantine import QUARANTINE, has_replayed
+from lakeloop.lake.quarantine_decisions import QUARANTINE, has_replayed
 from lakeloop.lake.schema_versions import SCHEMAS, SchemaVersions
 from lakeloop.lake.stream_decisions import STREAMS
 from lakeloop.lake.views import ROUTE, View, find_view

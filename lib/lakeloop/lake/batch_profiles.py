@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from lakeloop.core import logs
 from lakeloop.lake.batch_measures import Number
-from lakeloop.lake.ops_tables import UNREADABLE, append_rows, created, files_of_table, has_table, unreadable, uri_of
+from lakeloop.lake.ops_tables import UNREADABLE, files_of_table, has_table, unreadable, uri_of
 from lakeloop.lake.plain_values import column_values
-from lakeloop.lake.table_profiles import SCHEMA, TABLE_PROFILES
+from lakeloop.lake.table_profiles import TABLE_PROFILES
 
 log = logs.get(__name__)
 Floats = NDArray[np.float64]
@@ -62,13 +62,6 @@ class BatchNumbers:
         """The values of a number, or of its band or score; all NaN where there is none."""
         own = number._replace(metric=number.metric + suffix)
         return self.values.get(own) or [float("nan")] * len(self.batch_ids)
-
-
-def append_numbers(root: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Append numbers, in the order of the columns of `ops.table_profiles`, in one commit, if there are any."""
-    if rows:
-        created(root, TABLE_PROFILES, SCHEMA, ["pipeline"])  # each is read by itself, however many there are
-        append_rows(root, TABLE_PROFILES, rows, SCHEMA)
 
 
 def past_batches(

@@ -35,7 +35,7 @@ from lakeloop.lake.tables import Commit
 BATCHES = "ops.batches"
 RUNS = "ops.runs"
 MESSAGES_LOST = "messages_lost"  # a result of a source: what was gone before it was read, and goes on as declared
-REPLAY, BACKFILL = "quarantine replay", "backfill"  # the verbs of runs that bring no new data
+REPLAY, FIX, BACKFILL = "quarantine replay", "quarantine fix", "backfill"  # the verbs of runs that bring no new data
 
 Outcome = Literal["succeeded", "failed", "withdrawn", "nothing_new", "paused"]
 

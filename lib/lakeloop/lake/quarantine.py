@@ -4,42 +4,37 @@ A row has no key of its own, so its id is made of its batch, its place and its t
 (a table of a database has no line numbers) share an id and every decision, which says how many rows it stands for.
 """
 
+import datetime as dt
 import hashlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import DeltaTable, QueryBuilder, write_deltalake
+from deltalake import CommitProperties, DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
-from lakeloop.core.run_record import RunContext, now
-from lakeloop.lake.ops_tables import TIME, created, files_of_table, has_table, uri_of
+from lakeloop.core.errors import ConfigError, TableError
+from lakeloop.core.run_record import RunContext
+from lakeloop.lake.ops_tables import has_table, uri_of
+from lakeloop.lake.quarantine_decisions import PERSONAL, QUARANTINE, append_decisions, decisions
 from lakeloop.lake.select import MEMORY, SPILL, Reach, Selected, explained
 
-QUARANTINE = "ops.quarantine"
-# `root_batch_id` is the batch that the row first came in with: its plan knows the header of the row's file.
-# `judged_by` tells the declaration that a replay judged by, so that the same one need not judge the row again.
-DECISION_SCHEMA = pa.schema({
-    "pipeline": pa.string(), "row_id": pa.string(), "batch_id": pa.int64(), "origin": pa.string(),
-    "record": pa.int64(), "rows": pa.int64(), "status": pa.string(), "why": pa.string(), "user": pa.string(),
-    "run_id": pa.string(), "at": TIME, "replayed_to": pa.int64(), "new_row_id": pa.string(),
-    "root_batch_id": pa.int64(), "judged_by": pa.string(),
-})  # fmt: skip
-
-Status = Literal["replayed", "discarded"]
+DIGITS, SHORTEST, SHOWN = 64, 4, 12  # of an id: all, to find a row by, and shown to people
+IS_ID = re.compile(f"[0-9a-f]{{{SHORTEST},{DIGITS}}}")
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which open rows: those with a reason of this rule, and those of this origin; None takes all.
+    """Which open rows: those with a reason of this rule, those of this origin, that whose id begins so; None: all.
 
     An origin that is a packed file takes what was inside of it. Equal rows are chosen together.
     """
 
     rule: str | None = None
     origin: str | None = None
+    row: str | None = None
 
 
 def row_id(batch_id: int, origin: str | None, record: int | None, original: str | None) -> str:
@@ -78,27 +73,63 @@ class Quarantine:
         """Open rows by rule, most first: `rule`, `rows`, `since`. A row of two reasons counts under both."""
         reasons = "SELECT unnest(_reasons) AS reason, _ingested_at FROM open_rows"
         grouped = f"SELECT reason['rule'] AS rule, count(*) AS rows, min(_ingested_at) AS since FROM ({reasons})"
-        return self._rows(f"{grouped} GROUP BY 1 ORDER BY rows DESC, rule")
+        return self.rows(f"{grouped} GROUP BY 1 ORDER BY rows DESC, rule")
 
     def count(self, chosen: Chosen) -> int:
         """How many rows are open."""
-        found = self._rows(f"SELECT count(*) AS rows FROM open_rows{_where(chosen)}")
+        found = self.rows(f"SELECT count(*) AS rows FROM open_rows{_where(chosen)}")
         return int(found[0]["rows"]) if found else 0
 
     def open_rows(self, chosen: Chosen, limit: int) -> Iterator[pa.RecordBatch]:
-        """The first open rows, oldest batch first."""
+        """The first open rows, oldest batch first, with the batch each first came in with and its corrections so far.
+
+        `corrections` is as in `ops.quarantine`, NULL for a row that nobody has corrected.
+        """
         columns = (
-            "_batch_id AS batch_id, _position['origin'] AS origin, _position['record'] AS record, "
-            "_ingested_at AS came_in, _reasons AS reasons, _original AS original"
+            "row_id, _batch_id AS batch_id, _position['origin'] AS origin, _position['record'] AS record, "
+            "_ingested_at AS came_in, _rules_version AS rules_version, _reasons AS reasons, _original AS original"
         )
-        return self._select(
-            f"SELECT {columns} FROM open_rows{_where(chosen)} ORDER BY batch_id, origin, record LIMIT {int(limit)}"
-        )
+        rows = f"SELECT {columns} FROM open_rows{_where(chosen)}"
+        if self.has_decisions:
+            mine = f"FROM decided WHERE pipeline = {literal(self.pipeline)} AND new_row_id IS NOT NULL"
+            earlier = (
+                "SELECT new_row_id, min(root_batch_id) AS root_batch_id, first_value(corrections) AS corrections "
+                f"{mine} GROUP BY new_row_id"
+            )
+            rows = (
+                "SELECT o.*, coalesce(earlier.root_batch_id, o.batch_id) AS root_batch_id, earlier.corrections "
+                f"FROM ({rows}) AS o LEFT JOIN ({earlier}) AS earlier ON o.row_id = earlier.new_row_id"
+            )
+        else:
+            rows = f"SELECT *, batch_id AS root_batch_id, NULL AS corrections FROM ({rows})"
+        return self.select(f"SELECT * FROM ({rows}) ORDER BY batch_id, origin, record LIMIT {int(limit)}")
+
+    def find(self, beginning: str) -> str:
+        """The whole id of the row that was ever quarantined and whose id begins so.
+
+        Raises ConfigError for what begins no id, TableError where no row has such an id or several have.
+        """
+        if not IS_ID.fullmatch(beginning):
+            raise ConfigError(
+                f"'{beginning}' is no row of {self.pipeline}: an id is {SHORTEST} to {DIGITS} of the digits 0-9 and "
+                f"a-f; `lakeloop quarantine show {self.pipeline}` names each"
+            )
+        begins = f"starts_with(row_id, {literal(beginning)})"
+        found = self.rows(f"SELECT DISTINCT row_id FROM ever WHERE {begins} ORDER BY row_id LIMIT 4")
+        if not found:
+            raise TableError(
+                f"no row {beginning} of {self.pipeline} was ever quarantined; `lakeloop quarantine show "
+                f"{self.pipeline}` has the open ones, `history {self.pipeline}` what became of others"
+            )
+        if len(found) > 1:
+            said = ", ".join(str(row["row_id"])[: len(beginning) + 6] for row in found[:3])
+            raise TableError(f"several rows of {self.pipeline} begin with {beginning}: {said}; give more digits")
+        return str(found[0]["row_id"])
 
     def discard(self, chosen: Chosen, run: RunContext, why: str) -> int:
         """Close open rows by decision, in one commit, and give how many; the rows stay in bronze."""
         rows = self.count(chosen)
-        found = self._select(
+        found = self.select(
             "SELECT row_id, min(_batch_id) AS batch_id, min(_position['origin']) AS origin, "
             f"min(_position['record']) AS record, count(*) AS rows FROM open_rows{_where(chosen)} GROUP BY row_id"
         )
@@ -106,10 +137,43 @@ class Quarantine:
             append_decisions(self.root, (decisions(batch, self.pipeline, "discarded", run, why) for batch in found))
         return rows
 
-    def _rows(self, sql: str) -> list[dict[str, Any]]:
-        return [row for batch in self._select(sql) for row in batch.to_pylist()]
+    def old_cells(self, before: dt.datetime) -> Iterator[pa.RecordBatch]:
+        """`row_id` of decisions made before a time whose cells no open row needs any more."""
+        if not self.has_decisions:
+            return iter(())
+        return self.select(
+            f"SELECT row_id FROM decided WHERE {self._old(before)} "
+            "AND (changes IS NOT NULL OR corrections IS NOT NULL) "
+            "AND (new_row_id IS NULL OR new_row_id NOT IN (SELECT row_id FROM open_rows))"
+        )
 
-    def _select(self, sql: str) -> Iterator[pa.RecordBatch]:
+    def forget_cells(self, before: dt.datetime, said: CommitProperties) -> int:
+        """Take these cells out of the decisions, which stay; gives how many decisions had some."""
+        batches = list(self.old_cells(before))
+        if not any(batch.num_rows for batch in batches):
+            return 0
+        same = f"kept.row_id = old.row_id AND {self._old(before, 'kept.')}"
+        merge = DeltaTable(uri_of(self.root, QUARANTINE)).merge(
+            pa.Table.from_batches(batches), same, source_alias="old", target_alias="kept", commit_properties=said
+        )
+        gone = merge.when_matched_update(dict.fromkeys(PERSONAL, "NULL")).execute()
+        return int(gone["num_target_rows_updated"])
+
+    def _old(self, before: dt.datetime, table: str = "") -> str:
+        at = f"arrow_cast('{before.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%S.%f}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+        return f"{table}pipeline = {literal(self.pipeline)} AND {table}at < {at}"
+
+    @property
+    def has_decisions(self) -> bool:
+        """Whether anything was ever decided, of any pipeline; without it, no SQL can name `decided`."""
+        return has_table(self.root, QUARANTINE)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """What `select` gives, of few rows."""
+        return [row for batch in self.select(sql) for row in batch.to_pylist()]
+
+    def select(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """A SELECT over `record`, `quarantined`, `open_rows`, `ever` (all ids) and, where there is any, `decided`."""
         if not has_table(self.root, self.record_table):
             return iter(())
         builder = QueryBuilder()
@@ -118,62 +182,41 @@ class Quarantine:
         is_open = "_verdict = 'quarantined'"
         if self.open_batch is not None:
             is_open += f" AND _batch_id <> {int(self.open_batch)}"
-        rows = f"SELECT *, {row_id_sql()} AS row_id FROM record WHERE {is_open}"
+        quarantined = rows = f"SELECT *, {row_id_sql()} AS row_id FROM record WHERE {is_open}"
+        ever = f"SELECT row_id FROM ({rows})"
         try:
             builder.register("record", DeltaTable(uri_of(self.root, self.record_table)))
-            if has_table(self.root, QUARANTINE):
+            if self.has_decisions:
                 builder.register("decided", DeltaTable(uri_of(self.root, QUARANTINE)))
-                mine = f"SELECT decided.row_id AS closed_id FROM decided WHERE pipeline = {_literal(self.pipeline)}"
+                is_mine = f"pipeline = {literal(self.pipeline)}"
+                ever += f" UNION SELECT row_id FROM decided WHERE {is_mine}"
+                ever += f" UNION SELECT new_row_id FROM decided WHERE {is_mine} AND new_row_id IS NOT NULL"
+                mine = f"SELECT decided.row_id AS closed_id FROM decided WHERE {is_mine}"
                 # From the right: the side on the left is held in memory, and the rows carry their texts.
                 rows = f"SELECT * FROM ({mine}) RIGHT ANTI JOIN ({rows}) ON closed_id = row_id"
             # Asked for here and not when the first row is: a writer that is fed by it could not start another engine.
-            reader = pa.RecordBatchReader.from_stream(builder.execute(f"WITH open_rows AS ({rows}) {sql}"))
+            named = f"WITH quarantined AS ({quarantined}), open_rows AS ({rows}), ever AS ({ever})"
+            reader = pa.RecordBatchReader.from_stream(builder.execute(f"{named} {sql}"))
             return Selected(reader, Reach({})).batches()
         except DeltaError as error:
             raise explained(error, Reach({})) from error
-
-
-def append_decisions(root: str, batches: Iterable[pa.RecordBatch]) -> None:
-    """Append decisions, all in one commit."""
-    reader = pa.RecordBatchReader.from_batches(DECISION_SCHEMA, iter(batches))
-    write_deltalake(created(root, QUARANTINE, DECISION_SCHEMA), reader, mode="append")
-
-
-def has_replayed(root: str, pipeline: str, batch_id: int) -> bool:
-    """Whether the decisions of a replay are on record."""
-    if not has_table(root, QUARANTINE):
-        return False
-    is_mine = (pc.field("pipeline") == pipeline) & (pc.field("replayed_to") == batch_id)
-    rows = DeltaTable(uri_of(root, QUARANTINE)).to_pyarrow_dataset(filesystem=files_of_table(root, QUARANTINE))
-    return bool(rows.scanner(filter=is_mine, columns=["row_id"]).head(1).num_rows)
-
-
-def decisions(
-    rows: pa.RecordBatch, pipeline: str, status: Status, run: RunContext, why: str, **columns: pa.Array | Any
-) -> pa.RecordBatch:
-    """Decisions on rows of `row_id`, `batch_id`, `origin`, `record` and `rows`; `columns` are values or arrays."""
-    said = {"pipeline": pipeline, "status": status, "why": why, "user": run.user, "run_id": run.run_id, "at": now()}
-    given = said | {name: rows.column(name) for name in rows.schema.names} | columns
-    arrays = []
-    for column in DECISION_SCHEMA:
-        value = given.get(column.name)
-        same = value if isinstance(value, pa.Array) else pa.array([value] * rows.num_rows, column.type)
-        arrays.append(same.cast(column.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=DECISION_SCHEMA)
 
 
 def _where(chosen: Chosen) -> str:
     conditions = []
     if chosen.rule is not None:
         reasons = "SELECT row_id AS chosen_id, unnest(_reasons) AS reason FROM open_rows"
-        same = f"reason['rule'] = {_literal(chosen.rule)}"
+        same = f"reason['rule'] = {literal(chosen.rule)}"
         conditions.append(f"row_id IN (SELECT chosen_id FROM ({reasons}) WHERE {same})")
     if chosen.origin is not None:
         place = "_position['origin']"
-        inside = f"starts_with({place}, {_literal(chosen.origin + '!/')})"
-        conditions.append(f"({place} = {_literal(chosen.origin)} OR {inside})")
+        inside = f"starts_with({place}, {literal(chosen.origin + '!/')})"
+        conditions.append(f"({place} = {literal(chosen.origin)} OR {inside})")
+    if chosen.row is not None:
+        conditions.append(f"starts_with(row_id, {literal(chosen.row)})")
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text in SQL."""
     return "'" + text.replace("'", "''") + "'"

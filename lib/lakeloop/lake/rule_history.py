@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakeloop.core.run_record import RowCounts
-from lakeloop.lake.ledger import BACKFILL, REPLAY, RULE_RESULTS, RUNS, Outcome
+from lakeloop.lake.ledger import BACKFILL, FIX, REPLAY, RUNS, Outcome
 from lakeloop.lake.ops_tables import UNREADABLE, files_of_table, has_table, read_columns, unreadable, uri_of
 from lakeloop.lake.plain_values import column_values
+from lakeloop.lake.rule_results import RULE_RESULTS
 
 RUN_COLUMNS = [
     "run_id", "verb", "name", "batch_id", "outcome", "rows_read", "rows_good", "rows_quarantined", "rows_dropped",
@@ -47,10 +48,10 @@ class LastRun:
 
 
 @dataclass(frozen=True)
-class RuleResult:
+class PastResult:
     """A rule in one batch. `rows` is how many it looked at; `value` and `message` are those of a measured rule.
 
-    What the ledger does not say, or did not say yet, is None.
+    What the ledger does not say is None.
     """
 
     batch_id: int
@@ -72,7 +73,7 @@ class RuleHistory:
 
     batches: tuple[PastBatch, ...] = ()
     last_run: LastRun | None = None
-    results: tuple[RuleResult, ...] = ()
+    results: tuple[PastResult, ...] = ()
 
 
 def rule_histories(root: str, pipelines: Sequence[str], most: int) -> dict[str, RuleHistory]:
@@ -83,7 +84,7 @@ def rule_histories(root: str, pipelines: Sequence[str], most: int) -> dict[str, 
     runs = read_columns(root, RUNS, [("name", "in", list(pipelines))], RUN_COLUMNS) if pipelines else None
     if runs is None:
         return {name: RuleHistory() for name in pipelines}
-    brings_nothing_new = pc.is_in(runs["verb"], pa.array([REPLAY, BACKFILL]))
+    brings_nothing_new = pc.is_in(runs["verb"], pa.array([REPLAY, FIX, BACKFILL]))
     runs = runs.filter(pc.invert(brings_nothing_new)).sort_by("ended_at")
     batches: dict[str, tuple[PastBatch, ...]] = {}
     last: dict[str, LastRun | None] = {}
@@ -98,8 +99,8 @@ def rule_histories(root: str, pipelines: Sequence[str], most: int) -> dict[str, 
     return {name: RuleHistory(batches[name], last[name], tuple(results[name])) for name in pipelines}
 
 
-def _results(root: str, batches: dict[str, tuple[PastBatch, ...]]) -> dict[str, list[RuleResult]]:
-    found: dict[str, list[RuleResult]] = defaultdict(list)
+def _results(root: str, batches: dict[str, tuple[PastBatch, ...]]) -> dict[str, list[PastResult]]:
+    found: dict[str, list[PastResult]] = defaultdict(list)
     asked = {name: of_name for name, of_name in batches.items() if of_name}
     if not asked or not has_table(root, RULE_RESULTS):
         return found
@@ -113,8 +114,7 @@ def _results(root: str, batches: dict[str, tuple[PastBatch, ...]]) -> dict[str, 
     try:
         delta, files = DeltaTable(uri_of(root, RULE_RESULTS)), files_of_table(root, RULE_RESULTS)
         rows = delta.to_pyarrow_dataset(filesystem=files)
-        there = [name for name in RESULT_COLUMNS if name in rows.schema.names]
-        table = rows.to_table(columns=there, filter=wanted)
+        table = rows.to_table(columns=list(RESULT_COLUMNS), filter=wanted)
     except UNREADABLE as error:
         raise unreadable(RULE_RESULTS, error) from error
     known: Collection[tuple[str, int, str]] = {
@@ -123,7 +123,7 @@ def _results(root: str, batches: dict[str, tuple[PastBatch, ...]]) -> dict[str, 
     for row in table.to_pylist():
         pipeline = row.pop("pipeline")
         if (pipeline, row["batch_id"], row["run_id"]) in known:
-            found[pipeline].append(RuleResult(**row))
+            found[pipeline].append(PastResult(**row))
     return found
 
 

@@ -2,14 +2,14 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lakeloop.core.durations import in_words
 from lakeloop.core.errors import AccountingError, FormatError, LakeloopError, RuleFailedError
 from lakeloop.core.run_record import RowCounts
 from lakeloop.lake.ledger import MESSAGES_LOST
+from lakeloop.lake.rule_results import RuleResult
 from lakeloop.monitoring.incidents import Cause, Event, Kind
-from lakeloop.quality import Severity as RuleSeverity
 from lakeloop.quality.arrivals import Arrival
 from lakeloop.quality.batch_anomalies import Signal
 
@@ -41,18 +41,19 @@ class Anomaly:
 class PipelineRun:
     """How a pipeline ended in a run.
 
-    `counts` are those of the batch that was published, None where none was. `violations` are (rule, severity, rows) of
-    that batch. `arrival` is None where nothing is expected, `large_slot` a sentence on a slot that retains too much,
-    `anomaly` is None where nothing can be said, as without a new batch.
+    `counts` are those of the batch that was published, None where none was, and `results` those of its rules. `arrival`
+    is None where nothing is expected, `large_slot` a sentence on a slot that retains too much, `anomaly` is None where
+    nothing can be said, as without a new batch.
     """
 
     pipeline: str
     error: LakeloopError | None = None
     counts: RowCounts | None = None
-    violations: Sequence[tuple[str, RuleSeverity, int]] = ()
+    results: Sequence[RuleResult] = ()
     arrival: Arrival | None = None
     large_slot: str | None = None
     anomaly: Anomaly | None = None
+    owner: str | None = None
 
 
 def causes_of(run: PipelineRun, now: dt.datetime) -> list[Cause]:
@@ -68,18 +69,25 @@ def causes_of(run: PipelineRun, now: dt.datetime) -> list[Cause]:
         text = f"{counts.quarantined:,} of {counts.read:,} rows are quarantined ({share})"
         causes.append(Cause("rows_quarantined", run.pipeline, "warn", text, counts=counts))
     causes += [
-        Cause("rule_violated", run.pipeline, "warn" if severity == "warn" else "error", f"{rule}: {rows:,} rows", rule)
-        for rule, severity, rows in run.violations
-        if rows and rule != MESSAGES_LOST
+        Cause(
+            "rule_violated",
+            run.pipeline,
+            "error" if each.severity in {"error", "fail"} else "warn",
+            f"{each.rule}: {each.message or f'{each.violations:,} rows'}",
+            each.rule,
+            owner=each.owner,
+        )
+        for each in run.results
+        if each.violations and each.rule != MESSAGES_LOST
     ]
-    if lost := sum(rows for rule, _, rows in run.violations if rule == MESSAGES_LOST):
+    if lost := sum(each.violations for each in run.results if each.rule == MESSAGES_LOST):
         text = f"at least {lost:,} messages were gone before they were read; `lakeloop runs` says which"
         causes.append(Cause("messages_lost", run.pipeline, "error", text))
     # Of a failure, of rows that are declared overdue, or of another table's incident, an anomaly is but the effect.
     is_effect = run.error is not None or any(cause.kind in {"file_late", "file_missing"} for cause in causes)
     if run.anomaly is not None and run.anomaly.signals and not run.anomaly.follows and not is_effect:
         causes.append(Cause("anomaly", run.pipeline, "warn", run.anomaly.said))
-    return causes
+    return [replace(cause, owner=cause.owner or run.owner) for cause in causes]
 
 
 def is_gone(incident: Event, run: PipelineRun) -> bool:

@@ -43,7 +43,10 @@ SCHEMA = pa.schema({
 
 @dataclass(frozen=True)
 class Cause:
-    """Something wrong with a pipeline, as one run showed it. `detail` tells apart causes of one kind."""
+    """Something wrong with a pipeline, as one run showed it. `detail` tells apart causes of one kind.
+
+    `owner` is that of the rule where it has one, else of the pipeline.
+    """
 
     kind: Kind
     pipeline: str
@@ -51,6 +54,7 @@ class Cause:
     message: str
     detail: str = ""
     counts: RowCounts = field(default_factory=RowCounts)
+    owner: str | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -123,6 +123,9 @@ class AlertRule(Declaration):
     kinds: tuple[Kind, ...] = Field(min_length=1)
     channels: tuple[str, ...] = Field(min_length=1)
     pipelines: tuple[str, ...] = Field(default=(), description="None named: all")
+    owners: tuple[str, ...] = Field(
+        default=(), description="Whose: the owner of a violated rule, else of the pipeline; none named: everybody's"
+    )
     min_severity: Severity = "warn"
     over: Annotated[Threshold, BeforeValidator(_threshold, json_schema_input_type=int | str)] = Field(
         default=Threshold(rows=0), description="For rows_quarantined: alert beyond this many rows, or this share"
@@ -142,6 +145,7 @@ class AlertRule(Declaration):
         return (
             cause.kind in self.kinds
             and self.covers(cause.pipeline)
+            and (not self.owners or cause.owner in self.owners)
             and (cause.severity == "error" or self.min_severity == "warn")
             and (cause.kind != "rows_quarantined" or self.over.is_exceeded(cause.counts))
             and (cause.kind != "rule_violated" or not self.violated or cause.detail in self.violated)

@@ -10,7 +10,7 @@ from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.sources.files.reader import entries_of
 from lakeloop.lake.file_catalog import FILE_SCHEMA, FILES, FileCatalog
 from lakeloop.lake.ops_tables import append_rows, read_rows
-from lakeloop.lake.quarantine import DECISION_SCHEMA, QUARANTINE, append_decisions, has_replayed
+from lakeloop.lake.quarantine_decisions import DECISION_SCHEMA, QUARANTINE, append_decisions, has_replayed
 from lakeloop.lake.schema_versions import SCHEMAS, SchemaVersion, SchemaVersions
 from lakeloop.repair.ailment import Ailment, Bench
 from lakeloop.repair.facts import Facts, Row

@@ -14,7 +14,7 @@ from lakeloop.lake.delta_log import list_log
 from lakeloop.lake.file_catalog import FILE_SCHEMA, FILES
 from lakeloop.lake.ledger import Ledger, RunEntry
 from lakeloop.lake.ops_tables import append_rows, read_rows, uri_of
-from lakeloop.lake.quarantine import QUARANTINE
+from lakeloop.lake.quarantine_decisions import CAME_BACK, QUARANTINE
 from lakeloop.lake.storage import filesystem
 from lakeloop.lake.tables import Commit
 from lakeloop.repair.ailment import Ailment, Bench, batches_in_words
@@ -132,7 +132,7 @@ def _obstacle(bench: Bench, facts: Facts, batch_id: int, lacking: set[int]) -> s
         return None
     if plan.kind == "replay":
         return "It was a replay, whose decisions stand; restore the table from a backup"
-    mine = [("pipeline", "=", spec.pipeline), ("batch_id", "=", batch_id), ("status", "=", "replayed")]
+    mine = [("pipeline", "=", spec.pipeline), ("batch_id", "=", batch_id), ("status", "in", CAME_BACK)]
     if read_rows(bench.root, QUARANTINE, mine, ["row_id"]):
         return "Rows of it have been replayed since and would come twice; restore the table from a backup"
     if not isinstance(spec.source, FilesSource):

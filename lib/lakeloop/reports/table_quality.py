@@ -10,7 +10,7 @@ from lakeloop.ingestion.batch_profile import watched_table
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.lake.batch_profiles import BatchNumbers, past_batches
-from lakeloop.lake.rule_history import PastBatch, RuleHistory, RuleResult, rule_histories
+from lakeloop.lake.rule_history import PastBatch, PastResult, RuleHistory, rule_histories
 from lakeloop.monitoring.incidents import OpenIncident, open_incidents
 from lakeloop.quality import COUNTED
 from lakeloop.quality.arrivals import RunEnd, judge_arrival
@@ -24,8 +24,8 @@ State = Literal["no_data", "good", "watch", "failing"]
 class RuleTrend:
     """One rule over the latest batches, oldest first, with the batch of each result."""
 
-    latest: RuleResult
-    points: tuple[tuple[PastBatch, RuleResult], ...]
+    latest: PastResult
+    points: tuple[tuple[PastBatch, PastResult], ...]
     owner: str | None = None
 
     @property
@@ -44,7 +44,7 @@ class RuleTrend:
         return sum(result.violations for _, result in self.points)
 
 
-def share_of(result: RuleResult, batch: PastBatch) -> float:
+def share_of(result: PastResult, batch: PastBatch) -> float:
     """The violations as a share of the rows that the rule looked at: those read, where that is not on record."""
     rows = batch.counts.read if result.rows is None else result.rows
     return min(result.violations / rows, 1.0) if rows else 0.0
@@ -96,7 +96,7 @@ class TableQuality:
             return ()
         batches = {(batch.batch_id, batch.run_id): batch for batch in self.history.batches}
         owners = {rule.name: rule.owner for rule in self.spec.all_rules}
-        by_rule: dict[str, dict[int, tuple[PastBatch, RuleResult]]] = {}
+        by_rule: dict[str, dict[int, tuple[PastBatch, PastResult]]] = {}
         for result in self.history.results:
             batch = batches[result.batch_id, result.run_id]
             if result.severity != COUNTED:

@@ -10,6 +10,7 @@ from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.ingestion.transforms import CONFLICTS
 from lakeloop.lake.masks import Mask
+from lakeloop.lake.quarantine_decisions import PERSONAL, QUARANTINE
 from lakeloop.lake.select import Masks
 from lakeloop.serving.access_spec import AccessSpec
 
@@ -50,6 +51,10 @@ def load_policies(project: Project) -> dict[str, Policy]:
             found[target.table] = Policy(spec.description, spec.owner, spec.columns, masks, left_out)
         record = f"Every row that came in for {spec.said_tables}, with its verdict and its reasons"
         found[spec.record_table] = Policy(record, spec.owner, spec.columns, of_record, (CONFLICTS,))
+    if any(policy.masks for policy in found.values()):
+        # One table has the decisions of all pipelines, and corrected cells quote their rows.
+        said = "Decisions on quarantined rows: replayed, fixed or discarded, by whom and why"
+        found[QUARANTINE] = Policy(said, masks=dict.fromkeys(PERSONAL, "redact"))
     return found
 
 

@@ -10,21 +10,26 @@ from lakeloop.serving.policies import pii_warnings
 from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
 from lakeloop.verbs.backfilling import backfill
+from lakeloop.verbs.contracts import export_contract, import_contract
 from lakeloop.verbs.json_schemas import json_schemas, write_json_schemas
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
+from lakeloop.verbs.profiling import Asked as ProfileAsked
+from lakeloop.verbs.profiling import Profiled, profile
 from lakeloop.verbs.quality import mark_batch, quality, report_quality
 from lakeloop.verbs.quarantine import (
     OpenQuarantine,
-    Replayed,
+    columns_of_rows,
     discard,
+    history_of_pipeline,
+    history_of_row,
     open_quarantine,
     quarantined_rows,
-    replay,
     settle_file,
 )
 from lakeloop.verbs.repairing import Repaired, repair
+from lakeloop.verbs.replaying import Foreseen, Replayed, fix, replay
 from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.schemas import SchemaHistory, schema_history
@@ -35,7 +40,10 @@ from lakeloop.verbs.watching import watch
 
 __all__ = [
     "Asked",
+    "Foreseen",
     "OpenQuarantine",
+    "ProfileAsked",
+    "Profiled",
     "Progress",
     "Query",
     "Repaired",
@@ -48,9 +56,15 @@ __all__ = [
     "Stream",
     "Trained",
     "backfill",
+    "columns_of_rows",
     "discard",
+    "export_contract",
     "find_sources",
     "find_stream",
+    "fix",
+    "history_of_pipeline",
+    "history_of_row",
+    "import_contract",
     "in_order",
     "incidents",
     "json_schemas",
@@ -60,6 +74,7 @@ __all__ = [
     "open_quarantine",
     "pause_stream",
     "pii_warnings",
+    "profile",
     "quality",
     "quarantined_rows",
     "query",

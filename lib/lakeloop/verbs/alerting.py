@@ -15,9 +15,9 @@ from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.ingestion.source_specs.cdc import CdcSource, size_in_words
 from lakeloop.ingestion.source_specs.files import FilesSource
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.lake.ledger import BACKFILL, REPLAY, RUNS
+from lakeloop.lake.ledger import BACKFILL, FIX, REPLAY, RUNS
 from lakeloop.lake.ops_tables import read_rows
-from lakeloop.lake.rule_results import RULE_RESULTS
+from lakeloop.lake.rule_results import RULE_RESULTS, RuleResult
 from lakeloop.lake.slot_states import last_state
 from lakeloop.monitoring.causes import PipelineRun
 from lakeloop.monitoring.delivery import Outbox
@@ -26,7 +26,6 @@ from lakeloop.monitoring.messages import Message, Notice, one_line
 from lakeloop.monitoring.routing import Due, events_of, send_all
 from lakeloop.monitoring.spec import AlertsSpec, load_alerts
 from lakeloop.quality import COUNTED
-from lakeloop.quality import Severity as RuleSeverity
 from lakeloop.quality.arrivals import Arrival, RunEnd, judge_arrival
 from lakeloop.verbs.anomalies import with_anomalies
 
@@ -96,7 +95,7 @@ def arrival_of(root: str, spec: PipelineSpec) -> Arrival | None:
     """Whether the rows of a pipeline are overdue now; None where nothing is expected of its source."""
     if not isinstance(spec.source, FilesSource) or spec.source.expect is None:
         return None
-    rows = read_rows(root, RUNS, [("name", "=", spec.pipeline), ("verb", "not in", [REPLAY, BACKFILL])])
+    rows = read_rows(root, RUNS, [("name", "=", spec.pipeline), ("verb", "not in", [REPLAY, FIX, BACKFILL])])
     ends = [RunEnd(row["outcome"], row["rows_read"], row["started_at"], row["ended_at"]) for row in rows]
     return judge_arrival(spec.source.expect, ends, now())
 
@@ -125,18 +124,20 @@ def _ended(
         row["name"]: RowCounts(*(row[f"rows_{name}"] for name in ("read", "good", "quarantined", "dropped")))
         for row in entries
     }
-    violations: dict[str, list[tuple[str, RuleSeverity, int]]] = defaultdict(list)
+    results: dict[str, list[RuleResult]] = defaultdict(list)
     for row in read_rows(root, RULE_RESULTS, [("run_id", "=", context.run_id)]) if published else []:
         if row["severity"] != COUNTED:
-            violations[row["pipeline"]].append((row["rule"], row["severity"], row["violations"]))
+            said = {name: row[name] for name in ("rule", "severity", "violations", "message", "owner")}
+            results[row["pipeline"]].append(RuleResult(**said))
     return [
         PipelineRun(
             name,
             failures.get(name),
             published.get(name),
-            violations[name],
+            results[name],
             arrival_of(root, spec),
             large_slot_of(root, spec),
+            owner=spec.owner,
         )
         for name, spec in ((spec.pipeline, spec) for spec in specs)
     ]

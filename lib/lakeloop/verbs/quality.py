@@ -10,10 +10,11 @@ from lakeloop.core.documents import propose
 from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
-from lakeloop.lake.batch_profiles import BatchNumbers, append_numbers, past_batches
+from lakeloop.lake.batch_profiles import BatchNumbers, past_batches
 from lakeloop.lake.examples import Example, quarantined_examples
 from lakeloop.lake.masks import REDACTED
 from lakeloop.lake.quarantine import Chosen, Quarantine
+from lakeloop.lake.table_profiles import append_numbers
 from lakeloop.monitoring.incidents import open_incidents
 from lakeloop.quality.batch_anomalies import MARK
 from lakeloop.reports.page import render_page, write_page

@@ -1,31 +1,25 @@
 """Quarantined rows and refused files: what is open, what it was, back through the pipeline, or closed by decision."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-import pyarrow as pa
 
 from lakeloop.core.config import Project
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import ConcurrentRunError, ConfigError, TableError
-from lakeloop.core.run_record import RunContext, now
-from lakeloop.ingestion.enrichment.service import open_services
+from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.source_specs.files import FilesSource
-from lakeloop.ingestion.sources.replay import ReplayReader, Replays, WithReplays, require_replayable, require_waiting
+from lakeloop.ingestion.sources.replay import OpenRow, columns_of_source, open_rows, require_waiting
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.audit import AuditEntry, append_audit
 from lakeloop.lake.file_catalog import FileCatalog
-from lakeloop.lake.ledger import Batch, History, Ledger, Plan, RunEntry
-from lakeloop.lake.masks import REDACTED
-from lakeloop.lake.pipeline_turns import WAITS, Turns
+from lakeloop.lake.ledger import History, Ledger
 from lakeloop.lake.quarantine import Chosen, Quarantine
-from lakeloop.lake.tables import Commit
+from lakeloop.lake.quarantine_decisions import PERSONAL, QUARANTINE
+from lakeloop.lake.quarantine_history import Decided, Event, latest_decisions, row_history
 from lakeloop.serving.access_spec import load_access
 from lakeloop.serving.policies import load_policies
 from lakeloop.verbs.access import require_pii
-from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 
 @dataclass(frozen=True)
@@ -38,21 +32,11 @@ class OpenQuarantine:
     files: tuple[dict[str, Any], ...]
 
 
-@dataclass(frozen=True)
-class Replayed:
-    """What a replay did, or in a rehearsal would do: entries, rows by rule, and how many rows are open then."""
-
-    entries: tuple[RunEntry, ...]
-    by_rule: tuple[tuple[str, int], ...]
-    still_open: int
-    notes: tuple[str, ...] = ()
-
-
 def open_quarantine(project: Project, names: list[str]) -> list[OpenQuarantine]:
     """The open rows and files of pipelines (none named: all); starts no Spark."""
     found = []
     for spec in [load_pipeline(project, name) for name in names or project.names("pipelines")]:
-        rows = _quarantine(project, spec)
+        rows = quarantine_of(project, spec)
         files = _catalog(project, spec).refused()
         found.append(OpenQuarantine(spec.pipeline, rows.count(Chosen()), tuple(rows.by_rule()), tuple(files)))
     return found
@@ -60,58 +44,43 @@ def open_quarantine(project: Project, names: list[str]) -> list[OpenQuarantine]:
 
 def quarantined_rows(
     project: Project, name: str, chosen: Chosen, context: RunContext, *, limit: int, pii: bool = False
-) -> Iterator[pa.RecordBatch]:
-    """Open rows as `batch_id`, `origin`, `record`, `came_in`, `reasons`, `original`; one more than `limit` if there is.
+) -> Iterator[OpenRow]:
+    """Open rows, the oldest batch first; one more than `limit` if there is.
 
-    Where the pipeline has pii columns, texts and messages are masked unless the user may see personal data and asks
-    to; such a look is recorded in `ops.audit` before the first row is given.
+    Where the pipeline has pii columns, texts, cells and messages are masked unless the user may see personal data and
+    asks to; such a look is recorded in `ops.audit` before the first row is given.
     """
     spec = load_pipeline(project, name)
+    is_masked = has_masks(project, spec) and not pii
     if pii:
-        require_pii(load_access(project), context)
-    masks = load_policies(project)[spec.record_table].masks
-    rows = _quarantine(project, spec).open_rows(chosen, limit + 1)
-    if pii:
-        seen = AuditEntry(
-            context.user, "terminal", "query", (spec.record_table,), ("_original", "_reasons"),
-            message="with personal data",
-        )  # fmt: skip
-        append_audit(project.lake_root, [seen])
-    return map(_masked, rows) if masks and not pii else rows
+        note_look(project, context, spec.record_table, ("_original", "_reasons"))
+    rows = open_rows(spec, quarantine_of(project, spec), with_whole_id(project, spec, chosen), limit + 1)
+    return (row.masked for row in rows) if is_masked else rows
 
 
-def replay(
-    project: Project,
-    name: str,
-    asked: Replays,
-    context: RunContext,
-    *,
-    dry_run: bool = False,
-    progress: Progress = silent,
-) -> Replayed:
-    """Judge open rows again, as the pipeline is declared today, as a batch of its own; or only count what would come.
-
-    A batch that an interrupted run left is finished first. Raises ConfigError for a pipeline that replaces its rows,
-    else what a run raises.
-    """
-    from lakeloop.ingestion.events import open_events
-    from lakeloop.ingestion.pipeline import Pipeline
-    from lakeloop.ingestion.sources.opening import open_source
-
+def columns_of_rows(project: Project, name: str, chosen: Chosen, *, limit: int) -> tuple[str, ...]:
+    """The columns that the first open rows have at their source."""
     spec = load_pipeline(project, name)
-    require_replayable(spec)
-    lake = open_lake(project)
-    services, usual = open_services(project, spec), open_source(project, spec, lake).usual
-    if dry_run:
-        open_rows = _quarantine(project, spec).count(Chosen())
-        return _rehearsed(ReplayReader(lake, spec, asked, usual), open_rows, context, services)
-    source = WithReplays(usual, ReplayReader(lake, spec, asked, usual), is_asked=True)
-    pipeline = Pipeline(spec, source, lake, services, open_events(project, spec))
-    say = partial(_named, progress, name)
-    with Turns(lake.root).taken(name, partial(say, WAITS)):
-        is_interrupted = _open_batch(Ledger(lake.root).history(name)) is not None
-        entries = [pipeline.run(context, say) for _ in range(1 + is_interrupted)]
-    return Replayed(tuple(entries), (), _quarantine(project, spec).count(Chosen()), _warnings(spec, entries))
+    if (columns := columns_of_source(project.lake_root, spec)) is not None:
+        return columns
+    rows = open_rows(spec, quarantine_of(project, spec), with_whole_id(project, spec, chosen), limit)
+    return tuple(dict.fromkeys(column for row in rows for column in row.cells))
+
+
+def history_of_row(project: Project, name: str, row: str, context: RunContext, *, pii: bool = False) -> list[Event]:
+    """Everything that happened to a row, whose id begins so; reasons and cells masked as in `quarantined_rows`."""
+    spec = load_pipeline(project, name)
+    is_masked = has_masks(project, spec) and not pii
+    if pii:
+        note_look(project, context, QUARANTINE, PERSONAL)
+    found = quarantine_of(project, spec)
+    events = row_history(found, found.find(row))
+    return [event.masked for event in events] if is_masked else events
+
+
+def history_of_pipeline(project: Project, name: str, limit: int) -> list[Decided]:
+    """The latest decisions on the rows of a pipeline, by run, the newest first; starts no Spark."""
+    return latest_decisions(quarantine_of(project, load_pipeline(project, name)), limit)
 
 
 def discard(project: Project, name: str, chosen: Chosen, why: str, context: RunContext) -> int:
@@ -121,14 +90,14 @@ def discard(project: Project, name: str, chosen: Chosen, why: str, context: RunC
     """
     spec = load_pipeline(project, name)
     require_waiting(spec)
-    _require_why(why)
+    require_why(why)
     history = Ledger(project.lake_root).history(name)
     if history.last is not None and history.outcome is None and history.last.plan.kind == "replay":
         raise ConcurrentRunError(
             f"{name}: a replay is under way or was interrupted, and may hold these rows; let it end, or finish it by "
             f"`lakeloop quarantine replay {name}`, then discard"
         )
-    return _quarantine(project, spec).discard(chosen, context, why)
+    return quarantine_of(project, spec).discard(with_whole_id(project, spec, chosen), context, why)
 
 
 def settle_file(
@@ -140,7 +109,7 @@ def settle_file(
     """
     spec = load_pipeline(project, name)
     if outcome == "discarded":
-        _require_why(why)
+        require_why(why)
     catalog = _catalog(project, spec)
     refused = sorted({row["path"] for row in catalog.refused()})
     found = [one for one in refused if one == path] or [one for one in refused if one.endswith(f"/{path}")]
@@ -153,52 +122,14 @@ def settle_file(
     return whole
 
 
-def _rehearsed(reader: ReplayReader, open_rows: int, context: RunContext, services: Any) -> Replayed:
-    from lakeloop.ingestion.recording import Recorder
-
-    spec, started_at = reader.spec, now()
-    extract = reader.rehearsal(_open_batch(Ledger(reader.lake.root).history(spec.pipeline)))
-    if extract is None:
-        entry = RunEntry(spec.pipeline, spec.said_tables, "nothing_new", started_at, "no open row can be replayed")
-        return Replayed((entry,), (), open_rows)
-    batch = Batch(Commit("rehearsal", -1, context.run_id), Plan({}, "rehearsal", kind="replay"))
-    judged = Recorder(spec, WithReplays(reader, reader), reader.lake, services).rehearse(extract, batch)
-    entry = RunEntry(
-        spec.pipeline, spec.said_tables, "succeeded", started_at, "nothing was written", counts=judged.counts
-    )
-    by_rule = tuple((each.rule, each.violations) for each in judged.results if each.violations)
-    still_open = open_rows - judged.counts.read + judged.counts.quarantined
-    return Replayed((entry,), by_rule, still_open, _warnings(spec, [entry]))
-
-
-def _warnings(spec: PipelineSpec, entries: list[RunEntry]) -> tuple[str, ...]:
-    if not any(entry.counts.good for entry in entries):
-        return ()
-    return tuple(
-        f"{target.table} has no sequence_by, so a replayed row replaces what came for its keys since then"
-        for target in spec.targets
-        if target.mode == "merge" and not target.sequence_by
-    )
-
-
-def _masked(rows: pa.RecordBatch) -> pa.RecordBatch:
-    reasons = [
-        None if found is None else [{"rule": one["rule"], "message": REDACTED} for one in found]
-        for found in rows.column("reasons").to_pylist()
-    ]
-    originals = [None if text is None else REDACTED for text in rows.column("original").to_pylist()]
-    kinds = {name: rows.schema.field(name).type for name in ("reasons", "original")}
-    shown = {"reasons": pa.array(reasons, kinds["reasons"]), "original": pa.array(originals, kinds["original"])}
-    columns = [shown.get(name, rows.column(name)) for name in rows.schema.names]
-    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
-
-
-def _quarantine(project: Project, spec: PipelineSpec) -> Quarantine:
+def quarantine_of(project: Project, spec: PipelineSpec) -> Quarantine:
+    """The quarantined rows of a pipeline, without those of a batch under way."""
     history = Ledger(project.lake_root).history(spec.pipeline)
-    return Quarantine(project.lake_root, spec.pipeline, _open_batch(history))
+    return Quarantine(project.lake_root, spec.pipeline, open_batch_of(history))
 
 
-def _open_batch(history: History) -> int | None:
+def open_batch_of(history: History) -> int | None:
+    """The batch that has not ended."""
     return history.last.batch_id if history.last is not None and history.outcome is None else None
 
 
@@ -208,10 +139,24 @@ def _catalog(project: Project, spec: PipelineSpec) -> FileCatalog:
     return FileCatalog(project.lake_root, spec.pipeline, spec.owner)
 
 
-def _require_why(why: str) -> None:
+def with_whole_id(project: Project, spec: PipelineSpec, chosen: Chosen) -> Chosen:
+    """What is chosen, with the whole id of the row; raises as `Quarantine.find`."""
+    return chosen if chosen.row is None else replace(chosen, row=quarantine_of(project, spec).find(chosen.row))
+
+
+def has_masks(project: Project, spec: PipelineSpec) -> bool:
+    """Whether rows of the pipeline hold personal data."""
+    return bool(load_policies(project)[spec.record_table].masks)
+
+
+def note_look(project: Project, context: RunContext, table: str, columns: tuple[str, ...]) -> None:
+    """Record a look at personal data. Raises ConfigError for a user who may not have it."""
+    require_pii(load_access(project), context)
+    seen = AuditEntry(context.user, "terminal", "query", (table,), columns, message="with personal data")
+    append_audit(project.lake_root, [seen])
+
+
+def require_why(why: str) -> None:
+    """Raise ConfigError for a decision without a reason."""
     if not why.strip():
         raise ConfigError('a decision needs its reason, for whoever asks later; give --reason-text "…"')
-
-
-def _named(progress: Progress, name: str, text: str) -> None:
-    progress(f"{name}: {text}")

@@ -47,11 +47,11 @@ class MessageParser:
     def of_originals(self, rows: DataFrame) -> DataFrame:
         """The same out of originals, `_text` and `_position`."""
         if not self._around:
-            return rows.select(_of_text(F.col(TEXT)).alias(VALUE), POSITION)
+            return rows.select(of_text(F.col(TEXT)).alias(VALUE), POSITION)
         fields = ", ".join(f"{name} {type_}" for name, (_, type_) in self._around.items())
         whole = rows.withColumn("_whole", F.from_json(TEXT, f"value string, {fields}"))
         around = [F.col(f"_whole.{name}").alias(own) for name, (own, _) in self._around.items()]
-        return whole.select(_of_text(F.col("_whole.value")).alias(VALUE), POSITION, *around)
+        return whole.select(of_text(F.col("_whole.value")).alias(VALUE), POSITION, *around)
 
     @property
     def schema(self) -> str:
@@ -125,7 +125,7 @@ def as_text(value: Column) -> Column:
     return F.when(is_text, text).otherwise(F.concat(F.lit(BASE64), in_base64))
 
 
-def _of_text(text: Column) -> Column:
+def of_text(text: Column) -> Column:
     """The bytes that `as_text` was given."""
     in_base64 = F.unbase64(text.substr(len(BASE64) + 1, 2**31 - 1))
     return F.when(F.startswith(text, F.lit(BASE64)), in_base64).otherwise(text.cast("binary"))

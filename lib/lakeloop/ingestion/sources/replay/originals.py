@@ -29,9 +29,10 @@ from lakeloop.ingestion.sources.files.xml_documents import xml_records
 from lakeloop.ingestion.sources.line_parsers import TEXT, parse_csv, parse_json
 from lakeloop.ingestion.sources.protocol import POSITION
 from lakeloop.ingestion.sources.replay.forms import Form
-from lakeloop.ingestion.sources.rest.parsing import RecordParser, parse_records
+from lakeloop.ingestion.sources.rest.parsing import RecordParser
 
 NOT_ONE = "the original is not one record of its format"
+CARRIED = "carried"  # in `_position` while corrected rows are parsed: JSON of what is to be made of them afterwards
 WHOLE = 10**18  # beyond it a double no longer tells whole numbers apart
 # What a parser says of a record whose text is all there, so that it may be read otherwise today. Any other complaint is
 # about text that was cut, replaced or never reached, and a part of a record must not pass for one.
@@ -104,9 +105,10 @@ class Reparser:
 def parse_originals(
     rows: DataFrame, form: Form, source: object, fields: Sequence[str], aliases: Mapping[str, Sequence[str]]
 ) -> DataFrame:
-    """Rows of `_text` and `_position` in the form that the line parsers give; `aliases` has further names of fields."""
-    if isinstance(source, RestSource):
-        return parse_records(rows, RecordParser(tuple(fields), source.paths, aliases))
+    """Rows of `_text` and `_position` in the form that the line parsers give; `aliases` has further names of fields.
+
+    What `_position` has beside its place stays in it.
+    """
     files = source if isinstance(source, FilesSource) else None
     declared = files.formats.by_extension.get(form.extension) if files else None
     if form.way == "csv":
@@ -115,21 +117,35 @@ def parse_originals(
         return parse_csv(rows, form.header, fields, csv, aliases)
     if form.way == "jsonl":
         return parse_json(rows, fields, aliases)
-    reparser = Reparser(form, declared, tuple(fields), files.limits if files else Limits(), aliases)
+    parser: RecordParser | Reparser = (
+        RecordParser(tuple(fields), source.paths, aliases)
+        if isinstance(source, RestSource)
+        else Reparser(form, declared, tuple(fields), files.limits if files else Limits(), aliases)
+    )
     texts = [pa.field(name, pa.string()) for name in fields]
     own = [pa.field(name, pa.int64() if name == "_record" else pa.string()) for name in FRAME]
-    schema = pa.schema([*texts, *own])
+    schema = pa.schema([*texts, *own, pa.field(CARRIED, pa.string())])
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            originals = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-            yield from batched(reparser.rows(originals), schema)
+            *originals, carried = (column.to_pylist() for column in batch.columns)
+            parsed = parser.rows(zip(*originals, strict=True))
+            yield from batched(((*row, with_it) for row, with_it in zip(parsed, carried, strict=True)), schema)
 
-    given = rows.select(F.col(POSITION)["origin"].alias("_origin"), F.col(POSITION)["record"].alias("_record"), TEXT)
+    place, has_more = F.col(POSITION), CARRIED in rows.select(f"{POSITION}.*").columns
+    carried = place[CARRIED] if has_more else F.lit(None).cast("string")
+    given = rows.select(
+        place["origin"].alias("_origin"), place["record"].alias("_record"), TEXT, carried.alias(CARRIED)
+    )
     types = [f"`{name}` STRING" for name in fields]
-    types += [f"{name} {'BIGINT' if name == '_record' else 'STRING'}" for name in FRAME]
-    place = F.struct(F.col("_origin").alias("origin"), F.col("_record").alias("record"))
-    return given.mapInArrow(read, ", ".join(types)).withColumn(POSITION, place).drop("_origin", "_record")
+    types += [f"{name} {'BIGINT' if name == '_record' else 'STRING'}" for name in (*FRAME, CARRIED)]
+    inner = [
+        F.col("_origin").alias("origin"),
+        F.col("_record").alias("record"),
+        *([F.col(CARRIED)] if has_more else []),
+    ]
+    read_again = given.mapInArrow(read, ", ".join(types)).withColumn(POSITION, F.struct(*inner))
+    return read_again.drop("_origin", "_record", CARRIED)
 
 
 def _columns(original: str, *, has_header: bool) -> Record:

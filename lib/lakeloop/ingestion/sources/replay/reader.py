@@ -4,75 +4,59 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from py4j.protocol import Py4JJavaError
 from pyarrow import fs
-from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from lakeloop.core.errors import SourceError
+from lakeloop.core.errors import ConfigError, LakeloopError
 from lakeloop.ingestion.landings import landing_folder
 from lakeloop.ingestion.schemas.columns import PlannedSchema
-from lakeloop.ingestion.schemas.planning import SchemaPlanner
-from lakeloop.ingestion.source_specs import KafkaSource, RestSource
-from lakeloop.ingestion.source_specs.files import FilesSource
-from lakeloop.ingestion.sources.backfill import Backfill
-from lakeloop.ingestion.sources.files.columnar import union_by_name
-from lakeloop.ingestion.sources.files.conforming import conform_to_schema
-from lakeloop.ingestion.sources.line_parsers import TEXT, form_findings
 from lakeloop.ingestion.sources.protocol import (
-    POSITION,
     Ended,
-    ExplainingSource,
     Extract,
-    MovingSource,
     Progress,
-    RereadingSource,
-    SiftingSource,
-    Source,
 )
+from lakeloop.ingestion.sources.replay.edits import Edit, read_edits
+from lakeloop.ingestion.sources.replay.fixing import EDITS, edits_frame, land_edits
 from lakeloop.ingestion.sources.replay.forms import Form, require_replayable
-from lakeloop.ingestion.sources.replay.open_rows import candidates
-from lakeloop.ingestion.sources.replay.originals import parse_originals
-from lakeloop.ingestion.sources.replay.types import typed
+from lakeloop.ingestion.sources.replay.selection import (
+    LANDED,
+    Replays,
+    Selection,
+    columns_of_source,
+    extract_of,
+    schema_planner,
+    select_rows,
+)
 from lakeloop.ingestion.spec import PipelineSpec
-from lakeloop.ingestion.transforms import read_as_text
 from lakeloop.lake.ledger import Plan
-from lakeloop.lake.quarantine import Chosen, append_decisions, decisions, has_replayed, row_id
-from lakeloop.lake.schema_versions import SchemaVersions
+from lakeloop.lake.quarantine import SHOWN, row_id
+from lakeloop.lake.quarantine_decisions import append_decisions, decisions, has_replayed
 from lakeloop.lake.storage import filesystem
 from lakeloop.lake.tables import Lake
 
-LANDED = (
-    "row_id string, batch_id bigint, root_batch_id bigint, origin string, record bigint, original string, "
-    "rows bigint, form int"
-)
+MOST_REHEARSED = 10_000  # rows of such a file that a rehearsal looks at, since it lands nothing
+MOST_NAMED = 20  # rows that are told one by one
 
 
-@dataclass(frozen=True)
-class Replays:
-    """What somebody asks to have judged again, and why. `again` takes rows that this declaration has refused before."""
+@dataclass
+class Found:
+    """What a fix found: how many rows it changes, and the first of those that it leaves, each with its reason.
 
-    chosen: Chosen = field(default_factory=Chosen)
-    why: str = ""
-    again: bool = False
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Rows of LANDED, the forms that their `form` counts from 0, and the columns that their originals have.
-
-    `schema` is that of a source of files or of an API.
+    `was_cut` says that a rehearsal has looked at the first rows of a file alone.
     """
 
-    rows: DataFrame
-    forms: tuple[Form, ...]
-    fields: tuple[str, ...]
-    schema: PlannedSchema | None = None
+    rows: int = 0
+    columns: tuple[str, ...] = ()
+    left: int = 0
+    named: list[tuple[str, str]] = field(default_factory=list)
+    was_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,19 +70,26 @@ class ReplayReader:
     spec: PipelineSpec
     asked: Replays = field(default_factory=Replays)
     usual: object = None
+    has_masks: bool = False
+    found: Found = field(default_factory=Found, repr=False, compare=False)
 
     def plan(self, _last: Plan | None, progress: Progress, /) -> Plan | None:
         """Land the chosen rows, so that the plan names them exactly. None: no row is open that can be parsed.
 
-        Raises ConfigError for a pipeline whose rows come again by themselves.
+        Raises ConfigError for a pipeline whose rows come again by themselves, and for a mistake in what is asked.
         """
         progress("choosing quarantined rows")
         folder = f"{landing_folder(self.lake.root, self.spec.pipeline)}/replay-{uuid.uuid4().hex}"
-        selection = self.select()
-        if selection is None:
-            return None
-        selection.rows.write.parquet(folder)
-        landed = self.lake.spark.read.schema(LANDED).parquet(folder)
+        try:
+            selection = self.select(edits=self._landed_edits(f"{folder}/edits"))
+            if selection is None:
+                return None
+            selection.rows.write.parquet(f"{folder}/rows")
+            landed = self.lake.spark.read.schema(LANDED).parquet(f"{folder}/rows")
+            self.examine(landed)
+        except LakeloopError:
+            self._delete(folder)
+            raise
         found = {row["readable"]: row["rows"] or 0 for row in _counted(landed)}
         plan = Plan(
             {
@@ -109,11 +100,11 @@ class ReplayReader:
                     "forms": [asdict(form) for form in selection.forms],
                     "fields": list(selection.fields),
                     "judged_by": self.judged_by(),
-                    **asdict(self.asked),
+                    **self.asked.as_json,
                 },
                 **({"schema": selection.schema.as_json} if selection.schema else {}),
             },
-            _summary(found.get(True, 0), found.get(False, 0)),
+            self._summary(found.get(True, 0), found.get(False, 0)),
             kind="replay",
         )
         if found.get(True, 0):
@@ -121,82 +112,106 @@ class ReplayReader:
         self.release(plan)
         return None
 
-    def select(self, open_batch: int | None = None) -> Selection | None:
+    def select(self, open_batch: int | None = None, edits: DataFrame | None = None) -> Selection | None:
         """The chosen rows, not yet landed; None where no row was ever recorded."""
         require_replayable(self.spec)
         if not self.lake.exists(self.spec.record_table):
             return None
-        known = None if self.asked.again else self.judged_by()
-        rows, forms = candidates(self.lake, self.spec, self.asked.chosen, judged_by=known, open_batch=open_batch)
-        if self._schemas is not None:
-            schema = self._schemas.current()
-            return Selection(rows, forms, tuple(schema.schema.names), schema)
-        if isinstance(self.spec.source, KafkaSource):
-            return Selection(rows, forms, self.spec.source.columns)
-        # The columns of a database's table, each once: as few as it has ever had.
-        keys = rows.select(F.explode(F.json_object_keys("original")).alias("name")).distinct().collect()
-        return Selection(rows, forms, tuple(sorted(row["name"] for row in keys)))
+        return select_rows(
+            self.lake,
+            self.spec,
+            self.asked,
+            judged_by=self.judged_by(),
+            open_batch=open_batch,
+            edits=edits,
+            has_masks=self.has_masks,
+        )
+
+    def examine(self, rows: DataFrame) -> None:
+        """Note what a fix does to rows of LANDED. Raises ConfigError for a mistake, naming rows that have it."""
+        if self.asked.fix is None:
+            return
+        refused = rows.where("refused IS NOT NULL").orderBy("line", "row_id").limit(MOST_NAMED).collect()
+        if refused:
+            said = "; ".join(f"{self._said(row)}: {row['refused']}" for row in refused[:3])
+            more = f", and {len(refused) - 3} more rows like these" if len(refused) > 3 else ""
+            raise ConfigError(f"{self.spec.pipeline}: nothing was fixed: {said}{more}")
+        left, fixed = rows.where("left_why IS NOT NULL"), rows.where("form IS NOT NULL")
+        first = left.orderBy("line", "row_id").limit(MOST_NAMED).collect()
+        names = fixed.select(F.explode("changes.column").alias("name")).distinct().collect()
+        self.found.rows = fixed.agg(F.sum("rows").alias("n")).collect()[0]["n"] or 0
+        self.found.columns = tuple(sorted(row["name"] for row in names))
+        self.found.left = left.count() if len(first) == MOST_NAMED else len(first)
+        self.found.named = [(self._said(row), row["left_why"]) for row in first]
 
     def read(self, plan: Plan) -> Extract:
         """The landed rows, parsed as their formats are declared now, each at the place where it first stood."""
         details = plan.details["replay"]
-        landed = self.lake.spark.read.schema(LANDED).parquet(details["landed"])
+        landed = self.lake.spark.read.schema(LANDED).parquet(f"{details['landed']}/rows")
         forms = tuple(Form(**{**form, "header": tuple(form["header"])}) for form in details["forms"])
         schema = PlannedSchema.of_json(plan.details["schema"]) if "schema" in plan.details else None
-        return self.extract(Selection(landed, forms, tuple(details["fields"]), schema))
+        selection = Selection(landed, forms, tuple(details["fields"]), schema)
+        return extract_of(self.lake, self.spec, self.usual, selection)
 
-    def rehearsal(self, open_batch: int | None) -> Extract | None:
-        """The chosen rows without a plan, so without a trace; None where there is none."""
-        selection = self.select(open_batch)
-        found = {row["readable"]: row["rows"] for row in _counted(selection.rows)} if selection else {}
-        return self.extract(selection) if selection and found.get(True) else None
+    def rehearsal(self, open_batch: int | None) -> Selection | None:
+        """The chosen rows without a plan, so without a trace; None where there is none.
 
-    def extract(self, selection: Selection) -> Extract:
-        """Chosen rows as an extract."""
-        equal = F.explode(F.sequence(F.lit(1), F.col("rows"))).alias("_equal")
-        place = F.struct("origin", "record").alias(POSITION)
-        rows = selection.rows.where("form IS NOT NULL").select("form", F.col("original").alias(TEXT), place, equal)
-        if isinstance(self.usual, RereadingSource):
-            return self.usual.reread(rows.select(TEXT, POSITION))
-        frames = [
-            parse_originals(
-                rows.where(F.col("form") == number).select(TEXT, POSITION),
-                form,
-                self.spec.source,
-                selection.fields,
-                selection.schema.aliases if selection.schema else {},
-            )
-            for number, form in enumerate(selection.forms)
-        ]
-        parsed = union_by_name(frames, selection.fields)
-        if selection.schema is not None and isinstance(self.spec.source, FilesSource | RestSource):
-            what = "file" if isinstance(self.spec.source, FilesSource) else "answer"
-            extract = conform_to_schema(parsed, selection.schema, self.spec.source.schema_rules, what)
-        else:
-            extract = Extract(parsed, form_findings())
-        if {form.way for form in selection.forms} != {"columns"}:
-            return extract
-        return typed(extract, self.lake.schema(self.spec.record_table), self.spec.transforms)
+        Of a file of corrections the first rows are looked at, MOST_REHEARSED of them.
+        """
+        fix, edits = self.asked.fix, None
+        if fix is not None and fix.file is not None:
+            asked = self._edits(fix.file)
+            edits = edits_frame(self.lake.spark, islice(asked, MOST_REHEARSED))
+            self.found.was_cut = next(asked, None) is not None
+        selection = self.select(open_batch, edits)
+        if selection is None:
+            return None
+        selection = replace(selection, rows=selection.rows.persist())
+        self.examine(selection.rows)
+        if any(row["readable"] for row in _counted(selection.rows)):
+            return selection
+        selection.rows.unpersist()
+        return None
 
     def finish(self, ended: Ended) -> None:
         """Close the rows that were judged, under the batch that has them now, in one commit."""
-        if self._schemas is not None and "schema" in ended.plan.details:
-            self._schemas.record(PlannedSchema.of_json(ended.plan.details["schema"]), ended.run)
+        planner = schema_planner(self.lake.root, self.spec)
+        if planner is not None and "schema" in ended.plan.details:
+            planner.record(PlannedSchema.of_json(ended.plan.details["schema"]), ended.run)
         if not has_replayed(self.lake.root, self.spec.pipeline, ended.batch_id):
             append_decisions(self.lake.root, self._decisions(ended))
 
     def release(self, plan: Plan) -> None:
         """Delete the landed rows; bronze has them."""
-        system, path = filesystem(plan.details["replay"]["landed"])
+        self._delete(plan.details["replay"]["landed"])
+
+    def _delete(self, folder: str) -> None:
+        system, path = filesystem(folder)
         if system.get_file_info(path).type is not fs.FileType.NotFound:
             system.delete_dir(path)
 
-    @property
-    def _schemas(self) -> SchemaPlanner | None:
-        if not isinstance(self.spec.source, FilesSource | RestSource):
+    def _edits(self, file: Path) -> Iterator[Edit]:
+        return read_edits(file, self.spec.pipeline, columns_of_source(self.lake.root, self.spec))
+
+    def _landed_edits(self, folder: str) -> DataFrame | None:
+        """A file of corrections where executors reach it."""
+        if self.asked.fix is None or self.asked.fix.file is None:
             return None
-        versions = SchemaVersions(self.lake.root, self.spec.pipeline)
-        return SchemaPlanner(self.spec.source, versions, read_as_text(self.spec.transforms))
+        land_edits(self._edits(self.asked.fix.file), folder)
+        return self.lake.spark.read.schema(EDITS).parquet(folder)
+
+    def _said(self, row: Row) -> str:
+        assert self.asked.fix is not None
+        line = f"{self.asked.fix.file}:{row['line']}: " if row["line"] is not None else ""
+        return f"{line}row {row['row_id'][:SHOWN]}"
+
+    def _summary(self, rows: int, left_out: int) -> str:
+        done = "replayed" if self.asked.fix is None else "fixed"
+        said = f"{rows:,} quarantined rows {done}" if rows != 1 else f"1 quarantined row {done}"
+        if self.asked.fix is None:
+            return said + (f", {left_out:,} left open: their text or their header is not whole" if left_out else "")
+        said += f" ({', '.join(self.found.columns)})" if self.found.columns else ""
+        return said + (f", {self.found.left:,} left as they are" if self.found.left else "")
 
     def judged_by(self) -> str:
         """Tells one state of the declaration, and of the tables that it looks into, from another."""
@@ -208,16 +223,17 @@ class ReplayReader:
         from pyarrow import dataset  # brings pandas, which takes most of a second
 
         details: dict[str, Any] = ended.plan.details["replay"]
-        system, path = filesystem(details["landed"])
+        system, path = filesystem(f"{details['landed']}/rows")
         landed = dataset.dataset(path, filesystem=system, format="parquet")
-        columns = ["row_id", "batch_id", "root_batch_id", "origin", "record", "original", "rows"]
+        own = ["row_id", "batch_id", "root_batch_id", "origin", "record", "rows", "changes", "corrections"]
+        columns = [*own, "original"]
         for batch in landed.to_batches(columns=columns, filter=dataset.field("form").is_valid()):
-            rows = batch.to_pylist()
-            new = [row_id(ended.batch_id, row["origin"], row["record"], row["original"]) for row in rows]
+            places = batch.select(["origin", "record", "original"]).to_pylist()
+            new = [row_id(ended.batch_id, row["origin"], row["record"], row["original"]) for row in places]
             yield decisions(
                 batch.drop_columns(["original"]),
                 self.spec.pipeline,
-                "replayed",
+                "fixed" if details["is_fix"] else "replayed",
                 ended.run,
                 details["why"],
                 new_row_id=pa.array(new, pa.string()),
@@ -226,58 +242,5 @@ class ReplayReader:
             )
 
 
-@dataclass(frozen=True)
-class WithReplays:
-    """A pipeline's source and its replays: whichever planned a batch reads and ends it, whoever comes to finish it.
-
-    With `is_asked` replays are planned, with `backfill` what the source read before; the source reads that itself.
-    """
-
-    usual: Source
-    replays: ReplayReader
-    is_asked: bool = False
-    backfill: Backfill | None = None
-
-    def plan(self, last: Plan | None, progress: Progress, /) -> Plan | None:
-        """The next batch of the one that is asked."""
-        if self.backfill is not None:
-            return self.backfill.plan(last, progress)
-        return self.replays.plan(last, progress) if self.is_asked else self.usual.plan(last, progress)
-
-    def read(self, plan: Plan) -> Extract:
-        """The rows of a plan of either."""
-        return self._planner(plan).read(plan)
-
-    def finish(self, ended: Ended) -> None:
-        """Note what became of a batch of either."""
-        self._planner(ended.plan).finish(ended)
-
-    def release(self, plan: Plan) -> None:
-        """Free what a plan of either holds."""
-        self._planner(plan).release(plan)
-
-    def without_unreadable(self, plan: Plan) -> Plan | None:
-        """What the source says of a plan of its own; a replay reads no files."""
-        if plan.kind == "replay" or not isinstance(self.usual, SiftingSource):
-            return None
-        return self.usual.without_unreadable(plan)
-
-    def explain(self, failure: PySparkException | Py4JJavaError) -> SourceError | None:
-        """What the source says of a failure, if it knows it for its own."""
-        return self.usual.explain(failure) if isinstance(self.usual, ExplainingSource) else None
-
-    def has_moved(self, plan: Plan, /) -> bool:
-        """What the source says of a plan of its own; what is replayed has landed."""
-        return plan.kind != "replay" and isinstance(self.usual, MovingSource) and self.usual.has_moved(plan)
-
-    def _planner(self, plan: Plan) -> Source:
-        return self.replays if plan.kind == "replay" else self.usual
-
-
 def _counted(landed: DataFrame) -> list[Any]:
     return landed.groupBy(F.col("form").isNotNull().alias("readable")).agg(F.sum("rows").alias("rows")).collect()
-
-
-def _summary(rows: int, left_out: int) -> str:
-    said = f"{rows:,} quarantined rows replayed" if rows != 1 else "1 quarantined row replayed"
-    return said + (f", {left_out:,} left open: their text or their header is not whole" if left_out else "")
