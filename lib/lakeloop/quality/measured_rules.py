@@ -161,7 +161,7 @@ def is_fresh(column: ColumnName, within: Duration, *, looked_at: Column) -> Meas
         age = now() - latest
         if age <= within:
             return Verdict(age.total_seconds())
-        told = f"latest {column}: found {latest:%Y-%m-%d %H:%M:%S} UTC, {in_words(age)} ago"
+        told = f"latest {column}: found {latest.isoformat(' ', 'seconds')[:19]} UTC, {in_words(age)} ago"
         return Verdict(age.total_seconds(), f"{told}, expected within {in_words(within)}")
 
     return Measure(parts, judge)

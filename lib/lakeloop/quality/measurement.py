@@ -87,7 +87,7 @@ def _parts_of(rules: Sequence[tuple[int, Rule]], measures: Mapping[str, Measure]
 
 def _told(seconds: int) -> str:
     try:
-        return f"{EPOCH + dt.timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
+        return (EPOCH + dt.timedelta(seconds=seconds)).isoformat(" ", "seconds")[:19]
     except OverflowError:  # Spark has years beyond those of Python
         return f"{seconds} s after 1970"
 
