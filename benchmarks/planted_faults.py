@@ -68,7 +68,7 @@ CASES = (
     *[Case({"key": "two"}, ("unique",))] * 2,
     *[Case({"key": "three"}, ("unique",))] * 3,
     *[Case({"key": ""}, ("unique",))] * 2,
-    *[Case({"key": None})] * 3,
+    *[Case({"key": None})] * 4,
     *(Case({"key": text}) for text in ("Two", "two ")),
     *[Case({"part_a": "x", "part_b": 1}, ("unique_pair",))] * 2,
     *[Case({"part_a": "y", "part_b": 7}, ("unique_pair",))] * 3,
@@ -77,7 +77,10 @@ CASES = (
     *[Case({"part_a": None, "part_b": 1})] * 2,
     *[Case({"part_a": None, "part_b": None})] * 2,
     *(Case({"part_a": text, "part_b": number}) for text, number in (("z1", 2), ("z", 12))),  # one text, put together
-    *(Case({"low": low, "high": high}) for low, high in ((2.0, 2.0), (None, 1.0), (1.0, None), (-INF, INF))),
+    *(
+        Case({"low": low, "high": high})
+        for low, high in ((2.0, 2.0), (None, 1.0), (1.0, None), (None, None), (-INF, INF))
+    ),
     *(
         Case({"low": low, "high": high}, ("in_order",))
         for low, high in ((3.0, 2.0), (NAN, 1.0), (1.0, NAN), (NAN, NAN))

@@ -1,7 +1,7 @@
 """The 21 checks on order lines, as data that each way of checking puts into its own words."""
 
 NOT_NULL = ("line_id", "order_no", "customer_id", "ordered_at", "email", "price")
-RANGES = {"quantity": (1, 1_000), "price": (0, 10_000), "discount": (0, 0.9), "total": (0, 1_000_000)}
+RANGES = {"quantity": (1, 1_000), "price": (0, 10_000), "discount": (0.0, 0.9), "total": (0, 1_000_000)}
 PATTERNS = {"email": r"[^@\s]+@[^@\s]+\.[a-z]+", "sku": r"SKU-\d{6}"}
 SETS = {"channel": ("web", "shop", "phone"), "status": ("new", "paid", "sent", "closed")}
 KEYS = (("line_id",), ("order_no", "line_no"))

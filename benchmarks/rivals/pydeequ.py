@@ -28,7 +28,9 @@ from benchmarks.quality_checks import (
 )  # fmt: skip
 from benchmarks.quality_process import Tables
 
-SETTINGS = {"spark.jars.packages": pydeequ.deequ_maven_coord, "spark.jars.excludes": pydeequ.f2j_maven_coord}
+# PyDeequ 1.7.0 names deequ 2.0.21-spark-3.5, which Maven Central does not have; this is the nearest that it has.
+DEEQU = "com.amazon.deequ:deequ:2.0.7-spark-3.5"
+SETTINGS = {"spark.jars.packages": DEEQU, "spark.jars.excludes": pydeequ.f2j_maven_coord}
 ALL = 1.0
 
 
