@@ -35,10 +35,10 @@ def aggregates(spark: SparkSession, tables: Tables) -> dict[str, int]:
     rows = rows.join(F.broadcast(known), F.col(REFERENCE[0]) == F.col("_id"), "left")
     tests = _tests() | {"reference": F.col("_id").isNull() & F.col(REFERENCE[0]).isNotNull()}
     counts = [F.sum(F.when(test, 1).otherwise(0)).alias(name) for name, test in tests.items()]
-    found = rows.agg(*counts, *_of_table()).first().asDict()
+    found = rows.agg(*counts, *_of_table()).collect()[0].asDict()
     for key in KEYS:
         twice = _repeated(tables.read(spark), key)
-        found["_".join(key)] = twice.agg(F.sum("_rows")).first()[0]
+        found["_".join(key)] = twice.agg(F.sum("_rows")).collect()[0][0]
     return found
 
 

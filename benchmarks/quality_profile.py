@@ -18,7 +18,7 @@ from rich.table import Table
 from benchmarks import quality_handwritten, quality_run
 from benchmarks.cpu_time import cpu_seconds
 from benchmarks.quality_data import write_customers, write_order_lines
-from benchmarks.quality_process import Tables, progress
+from benchmarks.quality_process import Tables, progress, scans
 from benchmarks.quality_rivals import settings
 from benchmarks.quality_run import KEYED_RULES, MEASURED_RULES, ROW_RULES, Declared, known
 from lakeloop.core.session import build_session
@@ -88,12 +88,12 @@ def _chosen(parts: list[str] | None) -> dict[str, tuple[str, Step]]:
 
 
 def _measure(spark: SparkSession, tables: Tables, step: Step, rows: int) -> dict[str, float]:
-    jobs, read = progress(spark)
+    jobs, known_stages = progress(spark)
     cpu = cpu_seconds()
     step(spark, tables)
     cpu = cpu_seconds() - cpu
-    jobs_after, read_after = progress(spark)
-    return {"cpu_seconds": cpu, "jobs": jobs_after - jobs, "scans": (read_after - read) / rows}
+    jobs_after, stages = progress(spark)
+    return {"cpu_seconds": cpu, "jobs": jobs_after - jobs, "scans": scans(known_stages, stages, rows)}
 
 
 def _judged(declared: list[Declared], keep: tuple[str, ...] = (), write: bool = False) -> Step:
@@ -118,7 +118,7 @@ def _print(chosen: dict[str, tuple[str, Step]], found: dict[str, list[dict[str, 
     for name, runs in found.items():
         beside = chosen[name][0]
         added = f"{cpu[name] - cpu[beside]:+.2f}" if beside else ""
-        table.add_row(name, f"{cpu[name]:.2f}", added, beside, f"{runs[-1]['jobs']:.0f}", f"{runs[-1]['scans']:.1f}")
+        table.add_row(name, f"{cpu[name]:.2f}", added, beside, f"{runs[-1]['jobs']:.0f}", f"{runs[-1]['scans']:.0f}")
     Console(width=120).print(table)
 
 

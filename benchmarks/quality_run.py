@@ -92,7 +92,7 @@ def aggregates(spark: SparkSession, tables: Tables) -> dict[str, Any]:
 def thousand(spark: SparkSession, tables: Tables, number: int) -> dict[str, Any]:
     """So many rules on one column of taxi rides: numbers of violations."""
     declared = [
-        Rule.model_validate({"is_in_range": {"column": "fare_amount", "min": least, "name": f"fare_above_{least}"}})
+        Rule.model_validate({"is_in_range": {"column": "fare_amount", "above": least, "name": f"fare_above_{least}"}})
         for least in range(number)
     ]
     return check(spark, tables.read(spark), declared, tables)
