@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-anomalies bench-demo bench-files bench-sources \
+.PHONY: help setup demo lint typecheck test test-all bench bench-anomalies bench-demo bench-files bench-quality bench-sources \
 	drill-files drill-sources dist clean lock cluster kafka
 
 BIN := .venv/bin
@@ -51,6 +51,9 @@ bench-demo: $(READY) ## the demo, timed
 
 bench-files: $(READY) ## files of every format with rules and quarantine, beside the plainest append
 	@$(BIN)/python -m benchmarks.bench_files
+
+bench-quality: $(READY) ## 21 checks, reasons and quarantine, beside hand-written Spark and six other engines
+	@$(BIN)/python -m benchmarks.bench_quality
 
 bench-sources: $(READY) ## Kafka, JDBC and changes of PostgreSQL, beside what one would write by hand
 	@$(BIN)/python -m benchmarks.bench_sources

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from benchmarks.cdc_data import ROW, change, create
-from benchmarks.orders_run import cpu_seconds
+from benchmarks.cpu_time import cpu_seconds
 from benchmarks.sources_run import run
 from lakeloop import verbs
 from lakeloop.core.config import Project

@@ -9,7 +9,7 @@ from pathlib import Path
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
-from benchmarks.orders_run import cpu_seconds
+from benchmarks.cpu_time import cpu_seconds
 from lakeloop import verbs
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext

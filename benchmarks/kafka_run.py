@@ -10,9 +10,9 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from benchmarks.cpu_time import cpu_seconds
 from benchmarks.files_run import ours
 from benchmarks.kafka_data import SCHEMA
-from benchmarks.orders_run import cpu_seconds
 from lakeloop import verbs
 from lakeloop.core.config import Project
 

@@ -5,9 +5,8 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
-
 from benchmarks import handwritten_orders
+from benchmarks.cpu_time import cpu_seconds
 from lakeloop import verbs
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
@@ -37,12 +36,6 @@ def main(way: str, conf: Path, drop: str) -> None:
     python = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 2**10
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "jobs": jobs, "live_heap_mib": live,
                       "python_peak_mib": python, **counts}))  # fmt: skip
-
-
-def cpu_seconds() -> float:
-    """CPU time of this process and of the Java process below it, which does the work in local mode."""
-    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
 
 
 if __name__ == "__main__":

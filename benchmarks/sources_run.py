@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.orders_run import cpu_seconds
+from benchmarks.cpu_time import cpu_seconds
 from lakeloop import verbs
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
