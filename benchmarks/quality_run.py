@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.planted_faults import RULES
@@ -24,9 +23,7 @@ from benchmarks.quality_checks import (
     many_ranges,
 )  # fmt: skip
 from benchmarks.quality_process import Tables
-from lakeloop import quality
-from lakeloop.quality import Rule, judge_rules
-from lakeloop.quality.judgement import has_failed
+from lakeloop.quality import Rule, check_rules, judge_rules
 
 Declared = dict[str, Any]
 ROW_RULES: list[Declared] = [
@@ -47,18 +44,9 @@ MEASURED_RULES: list[Declared] = [
 ]
 
 
-def known(declared: Sequence[Declared]) -> tuple[list[Rule], list[str]]:
-    """The rules that this Lakeloop has, and the kinds that it does not have yet."""
-    rules, missing = [], []
-    for entry in declared:
-        kind = next(iter(entry))
-        try:
-            rules.append(Rule.model_validate(entry))
-        except ValidationError as error:
-            if f"unknown rule '{kind}'" not in str(error):
-                raise
-            missing.append(kind)
-    return rules, missing
+def rules_of(declared: Sequence[Declared]) -> list[Rule]:
+    """Declared rules."""
+    return [Rule.model_validate(entry) for entry in declared]
 
 
 def ranges(number: int) -> list[Rule]:
@@ -71,22 +59,22 @@ def ranges(number: int) -> list[Rule]:
 
 def rows(spark: SparkSession, tables: Tables) -> dict[str, Any]:
     """All 21 rules: each row with its verdict and reasons, good rows and quarantine in one write."""
-    declared, missing = known([*ROW_RULES, *KEYED_RULES, *MEASURED_RULES])
+    declared = rules_of([*ROW_RULES, *KEYED_RULES, *MEASURED_RULES])
     _write(spark, tables, declared)
-    return {"rules": len(declared), "missing": missing}
+    return {"rules": len(declared)}
 
 
 def many_rules(spark: SparkSession, tables: Tables, number: int) -> dict[str, Any]:
     """So many rules that look at one row each, the first 16 those of the 21."""
-    declared = [*known(ROW_RULES)[0], *ranges(number)][:number]
+    declared = [*rules_of(ROW_RULES), *ranges(number)][:number]
     _write(spark, tables, declared)
     return {"rules": len(declared)}
 
 
 def aggregates(spark: SparkSession, tables: Tables) -> dict[str, Any]:
     """Numbers of violations of all 21 rules, nothing written."""
-    declared, missing = known([*ROW_RULES, *KEYED_RULES, *MEASURED_RULES])
-    return {"rules": len(declared), "missing": missing, **check(spark, tables.read(spark), declared, tables)}
+    declared = rules_of([*ROW_RULES, *KEYED_RULES, *MEASURED_RULES])
+    return {"rules": len(declared), **check(spark, tables.read(spark), declared, tables)}
 
 
 def thousand(spark: SparkSession, tables: Tables, number: int) -> dict[str, Any]:
@@ -100,23 +88,17 @@ def thousand(spark: SparkSession, tables: Tables, number: int) -> dict[str, Any]
 
 def check(spark: SparkSession, frame: DataFrame, declared: Sequence[Rule], tables: Tables) -> dict[str, int]:
     """Violations by rule."""
-    if hasattr(quality, "check_rules"):
-        found = quality.check_rules(frame, declared, read_table=lambda _: tables.referred(spark))
-        return {result.rule: result.violations for result in found.results}
-    judged = judge_rules(frame, declared, read_table=lambda _: tables.referred(spark))
-    counts = [F.sum(has_failed(index).cast("int")).alias(rule.name) for index, rule in enumerate(declared)]
-    counted: Row = judged.agg(*counts).collect()[0]
-    return counted.asDict()
+    found = check_rules(frame, declared, read_table=lambda _: tables.referred(spark))
+    return {result.rule: result.violations for result in found.results}
 
 
 def verdicts(_: SparkSession, frame: DataFrame, countries: DataFrame) -> dict[str, Any]:
     """The planted rows that each rule finds."""
     named = [{kind: {**given, "name": name}} for name, rule in RULES.items() for kind, given in rule.items()]
-    declared, missing = known(named)
+    declared = rules_of(named)
     judged = judge_rules(frame, declared, read_table=lambda _: countries)
     found = judged.select("row", F.explode("_reasons.rule").alias("rule")).collect()
-    absent = {name: f"no rule {kind} yet" for name, rule in RULES.items() for kind in rule if kind in missing}
-    return {rule.name: [row["row"] for row in found if row["rule"] == rule.name] for rule in declared} | absent
+    return {rule.name: [row["row"] for row in found if row["rule"] == rule.name] for rule in declared}
 
 
 def _write(spark: SparkSession, tables: Tables, declared: Sequence[Rule]) -> None:
