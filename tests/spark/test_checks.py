@@ -160,3 +160,10 @@ def test_examples_are_few_and_names_are_names(spark: SparkSession) -> None:
 def test_a_table_that_nobody_can_read_says_what_to_pass(frame: DataFrame) -> None:
     with pytest.raises(TableError, match=r"a rule reads silver\.x; pass read_table"):
         check_rules(frame, rules({"total_matches": {"column": "n", "table": "silver.x"}}))
+
+
+def test_a_rule_holds_within_its_tolerance(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([(1,), (1,), (None,), (2,)], "id int")
+    for at_most, violated in (("24.9%", 1), (0.25, 0), ("30%", 0)):
+        rules = [Rule.model_validate({"is_not_null": {"column": "id", "at_most": at_most}})]
+        assert len(check_rules(frame, rules).violated) == violated

@@ -108,6 +108,28 @@ def test_a_key_may_not_come_again_in_a_later_batch_and_a_row_that_was_refused_do
     )
 
 
+def test_a_row_that_a_rule_beyond_it_refused_counts_in_later_batches_as_in_its_own(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    usual = {"column": "n", "baseline": {"median": 1, "mad": 1}, "name": "usual"}
+    rules: list[dict[str, Any]] = [
+        {"is_no_outlier": usual},
+        {"is_unique": {"columns": ["id"], "horizon": "all", "name": "once"}},
+    ]
+    orders = Orders(spark, tmp_path, rules)
+    orders.drop("1.csv", "a,900,", "b,900,", "b,1,", ",,", ",,")
+    orders.run()
+    orders.drop("2.csv", "a,1,")
+    orders.run()
+    assert orders.reasons() == {
+        0: Counter({
+            ("a", "quarantined", "usual"): 1, ("b", "quarantined", "usual"): 1, ("b", "quarantined", "once"): 1,
+            (None, "good"): 2,
+        }),
+        1: Counter({("a", "quarantined", "once"): 1}),
+    }  # fmt: skip
+
+
 def test_numbers_of_all_rows_are_measured_in_the_write_and_go_on_from_batch_to_batch(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

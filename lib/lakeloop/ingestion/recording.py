@@ -189,8 +189,7 @@ class Recorder:
         """Take the batch back out of bronze and raise when it does not add up, fails a rule or matches too little."""
         counts, spec = judged.counts, self.spec
         results = (*judged.results, *(RuleResult(*found) for found in batch.plan.violations))
-        tolerated = {rule.name: rule.at_most for rule in spec.rules_of(batch.plan.kind) if rule.at_most is not None}
-        failed = [text for each in results if (text := _stops(each, tolerated.get(each.rule)))]
+        failed = [text for each in results if (text := _stops(each))]
         failed = [f"{', '.join(failed)} violated"] if failed else []
         if short := shortfalls(spec.enrich, judged.matches):
             failed += [*short, *judged.notes]
@@ -231,8 +230,9 @@ class Recorder:
     ) -> tuple[Enriched, DataFrame, list[Finding]]:
         """The enriched rows, the same with their verdicts, and all findings that the verdicts come from.
 
-        Rules with a horizon compare with the rows of earlier batches that are good or were quarantined by such rules
-        alone; in a replay only with good ones, since a row that is judged again must not meet itself.
+        Rules with a horizon compare with the rows of earlier batches that are good, or were quarantined by rules that
+        look beyond the row alone, as they do within the batch; in a replay with good ones only, since a row that is
+        judged again must not meet itself.
         """
         enriched = self._enriched(extract, observed, known, batch)
         conformed = enriched.rows
@@ -254,11 +254,10 @@ class Recorder:
         return enriched, judged, findings
 
     def _earlier(self, rules: Sequence[Rule], batch: Batch) -> DataFrame | None:
-        causal = [rule.name for rule in rules if rule.is_causal]
-        if not causal or not self.lake.exists(self.spec.record_table):
+        if not any(rule.is_causal for rule in rules) or not self.lake.exists(self.spec.record_table):
             return None
-        good = F.col(VERDICT) == GOOD
-        by_these = (F.col(VERDICT) == QUARANTINED) & F.forall(REASONS, lambda reason: reason["rule"].isin(causal))
+        good, beyond = F.col(VERDICT) == GOOD, [rule.name for rule in rules if rule.family in ("keyed", "joined")]
+        by_these = (F.col(VERDICT) == QUARANTINED) & F.forall(REASONS, lambda reason: reason["rule"].isin(beyond))
         counts = good if batch.plan.kind == "replay" else good | by_these
         return self.lake.read(self.spec.record_table).where((F.col("_batch_id") < batch.batch_id) & counts)
 
@@ -314,19 +313,16 @@ def _result(name: str, severity: str, found: BatchCounts, rows: int, rule: Rule 
     violations = found.by_reason.get(name, 0) + found.dropped_by.get(name, 0)
     if rule is None:
         return RuleResult(name, severity, violations, rows)
-    return RuleResult(name, severity, violations, rows, rule.kind, rule.columns, owner=rule.owner)
+    return RuleResult(name, severity, violations, rows, rule.kind, rule.columns, owner=rule.owner, at_most=rule.at_most)
 
 
-def _stops(result: RuleResult, at_most: float | None) -> str | None:
+def _stops(result: RuleResult) -> str | None:
     """What to say where a result stops the run: a rule that must not be violated, or one that is too often."""
-    if not result.violations or (result.severity != "fail" and at_most is None):
+    if result.holds or (result.severity != "fail" and result.at_most is None):
         return None
-    if at_most is not None:
-        if result.share <= at_most:
-            return None
-        return (
-            f"{result.rule} ({result.violations:,} of {result.rows:,} rows, at most {at_most * 100:g}% are tolerated)"
-        )
+    if result.at_most is not None:
+        tolerated = f"at most {result.at_most * 100:g}% are tolerated"
+        return f"{result.rule} ({result.violations:,} of {result.rows:,} rows, {tolerated})"
     return f"{result.rule} ({result.message or f'{result.violations:,} rows'})"
 
 

@@ -35,11 +35,12 @@ class RuleResult:
     value: float | None = None
     message: str | None = None
     owner: str | None = None
+    at_most: float | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether nothing violates it."""
-        return not self.violations
+        """Whether nothing violates it, or no greater share of the rows than is tolerated (`at_most`)."""
+        return not self.violations or (self.at_most is not None and self.share <= self.at_most)
 
     @property
     def share(self) -> float:

@@ -130,5 +130,6 @@ def _in_order(
             rule.kind,
             rule.columns,
             owner=rule.owner,
+            at_most=rule.at_most,
         )
     return tuple(found[rule.name] for rule in declared)

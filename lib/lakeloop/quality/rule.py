@@ -149,6 +149,8 @@ class Rule(Declaration):
             raise _wrong(f"{self.kind}: a horizon of time needs event_time, the column that says when a row happened")
         if self.per is not None and self.event_time is None:
             raise _wrong(f"{self.kind}: per needs event_time, the column that says which stretch a row belongs to")
+        if self.per is not None and self.horizon is not None:
+            raise _wrong(f"{self.kind}: per judges each stretch with all of its rows; leave horizon out")
         if self.event_time is not None and not lasts and self.per is None:
             raise _wrong(f"{self.kind}: event_time belongs to a horizon of time or to per, and neither is given")
         if self.kind == "is_like" and self.parameters["distance"] == "ks" and self.parameters["baseline"].shares:

@@ -267,7 +267,8 @@ def _require_columns(rule: Rule, frame: DataFrame) -> None:
     there = {name.lower() for name in frame.columns}
     for column in rule.reads:
         if column.lower() not in there:
-            raise TableError(f"rule {rule.name}: no column '{column}'; the row has {', '.join(frame.columns)}")
+            shown = ", ".join(name for name in frame.columns if not name.startswith("_"))
+            raise TableError(f"rule {rule.name}: no column '{column}'; the row has {shown}")
 
 
 def _require_number(rule: Rule, frame: DataFrame, others: tuple[type[DataType], ...]) -> None:
