@@ -159,6 +159,7 @@ def test_each_form_of_text_is_corrected_in_a_file(spark: SparkSession, tmp_path:
     assert sum(shop.open().values()) == 7
 
 
+@pytest.mark.slow
 def test_a_line_that_was_cut_or_not_of_its_encoding_takes_its_whole_text(spark: SparkSession, tmp_path: Path) -> None:
     source = {"files": "drop", "formats": {"csv": {"multiline": True}}, "fields": ["id", "at", "amount"]}
     shop = Shop(spark, tmp_path, {"source": source | {"limits": {"record_bytes": 30}, "settle": "0s"}})
@@ -174,6 +175,7 @@ def test_a_line_that_was_cut_or_not_of_its_encoding_takes_its_whole_text(spark: 
     assert shop.silver() == Counter({("a", 10): 1, ("b", 2): 1})
 
 
+@pytest.mark.slow
 def test_what_changed_in_between_is_left_and_a_mistake_fixes_nothing(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(spark, tmp_path)
     shop.drop("1.csv", csv(f"a,{DAY},-1", f"b,{DAY},-2", f"c,{DAY},-3"))
@@ -204,6 +206,7 @@ def test_what_changed_in_between_is_left_and_a_mistake_fixes_nothing(spark: Spar
     assert shop.silver() == Counter({("b", 1): 1})
 
 
+@pytest.mark.slow
 def test_typed_columns_are_corrected_in_their_types(spark: SparkSession, tmp_path: Path) -> None:
     shop = Crm(spark, tmp_path)
     assert shop.run().counts == RowCounts(read=4, good=1, quarantined=3)
@@ -231,6 +234,7 @@ def test_typed_columns_are_corrected_in_their_types(spark: SparkSession, tmp_pat
     assert shop.silver()["d", 9] == 1
 
 
+@pytest.mark.slow
 def test_a_key_that_is_corrected_takes_its_place_by_its_sequence(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(spark, tmp_path, {"sink": LATEST})
     shop.drop("1.csv", csv("a,2026-01-01,1", "b,2026-01-03,3", "typo,2026-01-02,-2"))
@@ -337,6 +341,7 @@ AVRO = {"type": "record", "name": "r", "fields": [
 ]}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_messages_in_avro_are_corrected_in_the_types_of_their_schema(spark: SparkSession, tmp_path: Path) -> None:
     def encoded(amount: int | None) -> bytes:
         out = io.BytesIO()

@@ -18,7 +18,7 @@ def test_examples_of_a_real_batch_name_file_line_and_what_stood_there(lake: Lake
             "pipeline": "orders",
             "description": "Orders",
             "source": {"files": "drop", "formats": {"csv": {}}, "fields": ["id", "amount"], "settle": "0s"},
-            "rules": [{"is_not_null": "id"}, {"is_unique": "id"}],
+            "rules": [{"is_not_null": "id"}, {"is_unique": {"columns": ["id"], "horizon": "batch"}}],
             "sink": {"table": "silver.orders"},
         }
     )
