@@ -172,8 +172,9 @@ def test_proposals_hold_on_the_rows_they_come_from_and_find_faults_in_later_ones
         row = orders.where("id = 8").withColumns(own)
         later = later.unionByName(row.withColumn(column, F.expr(f"cast({value} as {dict(orders.dtypes)[column]})")))
     judged = judge_rules(later, rules).select("*", F.size("_reasons").alias("found")).collect()
-    clean = [row for row in judged if row["id"] == 7]
-    assert [row["_reasons"] for row in clean] == [None]
+    (clean,) = [row for row in judged if row["id"] == 7]
+    # In one batch nobody knows which currency of a country is right, so all of its rows are told.
+    assert [reason["rule"] for reason in clean["_reasons"]] == ["country_currency_determines"]
     assert all(row["found"] >= 1 for row in judged if row["id"] != 7)
     found = {
         reason["rule"].rpartition("_is_")[0] or reason["rule"] for row in judged for reason in row["_reasons"] or []
