@@ -131,6 +131,7 @@ def test_a_row_that_is_bad_again_keeps_its_corrections(spark: SparkSession, tmp_
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_form_of_text_is_corrected_in_a_file(spark: SparkSession, tmp_path: Path) -> None:
     """Of each form one row is refused by a rule and gets a number; what is broken gets a whole text or stays."""
     shop = Shop(spark, tmp_path, formats=FORMATS)

@@ -194,6 +194,7 @@ def test_a_left_join_batch_by_batch(lake: Lake) -> None:
     assert taken == [("c2", "o9", "10:34"), ("c2", "o9", "10:34"), ("c8", "o7", "10:20")]
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_the_same_batch_is_joined(lake: Lake) -> None:
     shop = Shop(lake)
     dying = {

@@ -374,6 +374,7 @@ def test_a_merge_takes_a_row_by_its_sequence_however_late_it_comes(spark: SparkS
     assert shop.silver() == Counter({("a", 2): 1, ("b", -3): 1, ("c", 2): 1})
 
 
+@pytest.mark.slow
 def test_a_history_takes_a_late_version_into_its_place(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(spark, tmp_path, {"sink": HISTORY})
     for day, amount in ((1, 1), (2, -2), (3, 3)):
@@ -386,6 +387,7 @@ def test_a_history_takes_a_late_version_into_its_place(spark: SparkSession, tmp_
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_rules_on_the_batch_see_replayed_rows_as_one(spark: SparkSession, tmp_path: Path) -> None:
     sink = {"table": "silver.orders", "mode": "merge", "keys": ["id"], "sequence_by": "at"}
     shop = Shop(spark, tmp_path, {"sink": sink})
