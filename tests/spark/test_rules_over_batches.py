@@ -173,6 +173,22 @@ def test_numbers_of_all_rows_are_measured_in_the_write_and_go_on_from_batch_to_b
     assert {row["pipeline"] for row in read_rows(orders.lake.root, RULE_STATES)} == {"orders"}
 
 
+def test_a_rule_that_drops_is_counted_in_a_batch_that_was_resumed(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    orders = Orders(spark, tmp_path, [{"is_not_null": {"column": "id", "severity": "drop", "at_most": "60%"}}])
+    orders.drop("1.csv", "a,1,", "a,1,", ",1,", ",2,", ",3,")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "publish", die)
+        with pytest.raises(KeyboardInterrupt):
+            orders.run()
+    assert orders.run().counts == RowCounts(5, 2, 0, 3)
+    assert orders.results("id_is_not_null") == [(0, 3, 5, None, None)]
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [

@@ -24,9 +24,10 @@ from lakeloop.ingestion.batch_profile import profile_batch
 from lakeloop.ingestion.disk_full import explain_full_disk
 from lakeloop.ingestion.events import EventSender
 from lakeloop.ingestion.http.service import Service
+from lakeloop.ingestion.judged import Judged
 from lakeloop.ingestion.landings import sweep
 from lakeloop.ingestion.publishing import keep_changes, publish, require_same_routes
-from lakeloop.ingestion.recording import Judged, Recorder
+from lakeloop.ingestion.recording import Recorder
 from lakeloop.ingestion.soundness import require_agreement, require_sound_logs
 from lakeloop.ingestion.sources.protocol import Ended, ExplainingSource, MovingSource, SiftingSource, Source
 from lakeloop.ingestion.spec import PipelineSpec

@@ -21,7 +21,6 @@ from lakeloop.ingestion.changes import CHANGE, fill_kept, judged_where_said
 from lakeloop.ingestion.conform_types import keep_known_types
 from lakeloop.ingestion.enrichment.enriching import Enriched, enrich
 from lakeloop.ingestion.enrichment.outcomes import (
-    MatchCount,
     match_counts,
     measures,
     outcome_column,
@@ -29,6 +28,7 @@ from lakeloop.ingestion.enrichment.outcomes import (
     unmarked,
 )
 from lakeloop.ingestion.http.service import Service
+from lakeloop.ingestion.judged import Judged, counted_result, looked_at, stops
 from lakeloop.ingestion.measuring import Measuring
 from lakeloop.ingestion.publishing import is_published, require_routes_of
 from lakeloop.ingestion.routing import no_route, routed
@@ -63,23 +63,6 @@ from lakeloop.quality import Finding, Rule, compile_rules, judge, rules_version
 from lakeloop.quality.judgement import GOOD, QUARANTINED, REASONS, VERDICT, VERDICTS, has_failed
 
 STATS_COLUMNS = 30
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What one batch came to: its row counts, what each finding and rule came to, and how its look-ups fared.
-
-    `by_origin` has the rows that were written, by the origin in their position, `by_route` the good ones by their table
-    where there are several. `states` are the numbers of measured rules that the next batch is added to.
-    """
-
-    counts: RowCounts
-    results: tuple[RuleResult, ...] = ()
-    matches: tuple[MatchCount, ...] = ()
-    notes: tuple[str, ...] = ()
-    by_origin: Mapping[str, RowCounts] = field(default_factory=dict)
-    by_route: Mapping[str, int] = field(default_factory=dict)
-    states: States = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -137,7 +120,7 @@ class Recorder:
             if read != found.rows.read:  # a task that ran again, as after the loss of an executor, was observed twice
                 read = self.source.read(batch.plan).frame.count()
         severities = {finding.name: finding.severity for finding in findings}
-        measured = measuring.judged(measuring.observed(committed.rows), _looked_at(found, severities))
+        measured = measuring.judged(measuring.observed(committed.rows), looked_at(found, severities))
         return self._summed(read, found, severities, batch, measured, enriched.notes)
 
     def rehearse(self, extract: Extract, batch: Batch) -> Judged:
@@ -179,17 +162,18 @@ class Recorder:
         if not published and not set(found.by_reason) <= set(known):
             known |= {finding.name: finding.severity for finding in self.source.read(batch.plan).findings}
         severities = {reason: known.get(reason, "error") for reason in found.by_reason}
+        severities |= {reason: "drop" for reason in found.dropped_by if known.get(reason) == "drop"}
         is_told = published or self._goes_row_by_row
         read = found.rows.read if is_told else self.source.read(batch.plan).frame.count()
         measuring = Measuring.of(self.lake, self.spec, batch, self.lake.read(self.spec.record_table))
-        measured = measuring.judged(measuring.recorded(), _looked_at(found, severities))
+        measured = measuring.judged(measuring.recorded(), looked_at(found, severities))
         return self._summed(read, found, severities, batch, measured)
 
     def accept(self, batch: Batch, judged: Judged) -> None:
         """Take the batch back out of bronze and raise when it does not add up, fails a rule or matches too little."""
         counts, spec = judged.counts, self.spec
         results = (*judged.results, *(RuleResult(*found) for found in batch.plan.violations))
-        failed = [text for each in results if (text := _stops(each))]
+        failed = [text for each in results if (text := stops(each))]
         failed = [f"{', '.join(failed)} violated"] if failed else []
         if short := shortfalls(spec.enrich, judged.matches):
             failed += [*short, *judged.notes]
@@ -273,10 +257,11 @@ class Recorder:
         rows = found.rows
         there = [each for each in self.spec.enrich if outcome_column(each.name) in found.outcomes]
         matches = match_counts(there, found.outcomes)
-        looked_at = _looked_at(found, severities)
+        rows_judged = looked_at(found, severities)
         declared = {rule.name: rule for rule in self.spec.rules_of(batch.plan.kind)}
         results = tuple(
-            _result(name, severity, found, looked_at, declared.get(name)) for name, severity in severities.items()
+            counted_result(name, severity, found, rows_judged, declared.get(name))
+            for name, severity in severities.items()
         )
         results += tuple(measured[0])
         counts = RowCounts(read, rows.good, rows.quarantined, rows.dropped)
@@ -302,28 +287,6 @@ class Recorder:
         rows, enrichments = self._conformed(Conformed(observed, extract.findings), known, batch), self.spec.enrich
         ahead = self._conformed(Conformed(extract.frame, extract.findings), known, batch) if enrichments else rows
         return enrich(rows, ahead, enrichments, lake=self.lake, services=self.services, known=known)
-
-
-def _looked_at(found: BatchCounts, severities: Mapping[str, str]) -> int:
-    """How many rows rules looked at: all but those that were dropped before, which no rule is the reason for."""
-    return found.rows.read - sum(rows for reason, rows in found.dropped_by.items() if reason not in severities)
-
-
-def _result(name: str, severity: str, found: BatchCounts, rows: int, rule: Rule | None) -> RuleResult:
-    violations = found.by_reason.get(name, 0) + found.dropped_by.get(name, 0)
-    if rule is None:
-        return RuleResult(name, severity, violations, rows)
-    return RuleResult(name, severity, violations, rows, rule.kind, rule.columns, owner=rule.owner, at_most=rule.at_most)
-
-
-def _stops(result: RuleResult) -> str | None:
-    """What to say where a result stops the run: a rule that must not be violated, or one that is too often."""
-    if result.holds or (result.severity != "fail" and result.at_most is None):
-        return None
-    if result.at_most is not None:
-        tolerated = f"at most {result.at_most * 100:g}% are tolerated"
-        return f"{result.rule} ({result.violations:,} of {result.rows:,} rows, {tolerated})"
-    return f"{result.rule} ({result.message or f'{result.violations:,} rows'})"
 
 
 def _kept(batch: Batch) -> list[str]:

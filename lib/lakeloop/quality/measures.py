@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -122,14 +122,6 @@ def stddev_of(numbers: Numbers) -> float | None:
 def share_of(numbers: Numbers, part: str, whole: str = "n") -> float | None:
     """One count as a share of another; None of nothing."""
     return numbers[part] / numbers[whole] if numbers[whole] else None
-
-
-def merged(measure: Measure, states: Sequence[Numbers]) -> Numbers | None:
-    """The numbers of several sets of rows together; None of none."""
-    found: Numbers | None = None
-    for numbers in states:
-        found = numbers if found is None else measure.combined(found, numbers)
-    return found
 
 
 def _both(combine: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
