@@ -163,11 +163,15 @@ def test_numbers_of_all_rows_are_measured_in_the_write_and_go_on_from_batch_to_b
     assert orders.results("daily")[1:] == [
         (1, 1, 2, 1.0, "rows: found 1, expected at least 3 (from 2026-01-02 00:00:00 UTC)")
     ]
-    assert states_before(orders.lake.root, "orders", 2)["daily"] == {
+    assert states_before(orders.lake.root, "orders", 2, orders.spec.rule_versions)["daily"] == {
         "2026-01-01 00:00:00": {"n": 3},
         "2026-01-02 00:00:00": {"n": 1},
     }
-    owners = {row["rule"]: row["owner"] for row in read_rows(orders.lake.root, RULE_RESULTS)}
+    changed = [rules[0], rules[1], {"stddev": {"column": "n", "max": 9, "horizon": "all", "name": "n_mean"}}]
+    orders.drop("3.csv", "f,5,", "g,5,", "g,,")
+    Orders(spark, tmp_path, changed).run()
+    assert orders.results("n_mean")[2:] == [(2, 0, 3, 0.0, None)]  # of another kind now: it begins anew
+    owners = {row["rule"]: row["owner"] for row in read_rows(orders.lake.root, RULE_RESULTS) if row["batch_id"] < 2}
     assert {rule: owner for rule, owner in owners.items() if owner != "sales"} == {"n_mean": "ann"}
     assert {"id_is_not_null", "rows", "daily"} <= set(owners)
     assert {row["pipeline"] for row in read_rows(orders.lake.root, RULE_STATES)} == {"orders"}

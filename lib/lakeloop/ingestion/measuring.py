@@ -72,7 +72,8 @@ class Measuring:
     def judged(self, own: States, rows: int) -> tuple[list[RuleResult], States]:
         """The results of the measured rules on a batch of that many rows, and the numbers for the next batch."""
         lasting = [rule for rule in self.rules if outlasts_batch(rule)]
-        before = states_before(self.lake.root, self.spec.pipeline, self.batch.batch_id) if lasting else {}
+        place = self.lake.root, self.spec.pipeline, self.batch.batch_id
+        before = states_before(*place, self.spec.rule_versions) if lasting else {}
         states = added(self.rules, self.measures, own, before)
         return results_of(self.rules, self.measures, states, rows), {rule.name: states[rule.name] for rule in lasting}
 

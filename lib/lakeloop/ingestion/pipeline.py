@@ -99,7 +99,7 @@ class Pipeline:
         try:
             found = [*judged.results, *(RuleResult(*each) for each in batch.plan.violations)]
             owned = [result.owned_by(self.spec.owner) for result in found]
-            append_states(self.lake.root, name, batch.batch_id, judged.states)
+            append_states(self.lake.root, name, batch.batch_id, judged.states, self.spec.rule_versions)
             append_results(self.lake.root, run, name, batch.batch_id, rules_version(self.spec.all_rules), owned)
             ledger.record(run, entry)
         except DiskFullError as problem:

@@ -28,7 +28,7 @@ from lakeloop.ingestion.table_spec import ColumnSpec, Keep, Tag, refuse_unkeepab
 from lakeloop.ingestion.transforms import Dedupe, Survive, Transform
 from lakeloop.ingestion.watch_spec import WatchOver
 from lakeloop.lake.views import ROUTE
-from lakeloop.quality import Rule, Rules
+from lakeloop.quality import Rule, Rules, rules_version
 
 
 class Retry(Declaration):
@@ -166,6 +166,11 @@ class PipelineSpec(Declaration):
     def all_rules(self) -> list[Rule]:
         """The declared rules and those that its tables imply: merge keys are present and unique within a batch."""
         return self.rules_of("source")
+
+    @property
+    def rule_versions(self) -> dict[str, str]:
+        """What tells one state of each declared rule from another, by its name."""
+        return {rule.name: rules_version([rule]) for rule in self.rules}
 
     def rules_of(self, kind: str) -> list[Rule]:
         """The rules of a batch whose plan is of this kind.

@@ -20,28 +20,32 @@ from lakeloop.lake.ops_tables import TIME, append_rows, read_columns, uri_of
 log = logs.get(__name__)
 RULE_STATES = "ops.rule_states"
 SCHEMA = pa.schema({
-    "pipeline": pa.string(), "rule": pa.string(), "stretch": pa.string(), "batch_id": pa.int64(),
-    "numbers": pa.string(), "at": TIME,
+    "pipeline": pa.string(), "rule": pa.string(), "version": pa.string(), "stretch": pa.string(),
+    "batch_id": pa.int64(), "numbers": pa.string(), "at": TIME,
 })  # fmt: skip
 PRUNE_EVERY = 50  # batches
 States = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
-def states_before(root: str, pipeline: str, batch_id: int) -> States:
-    """The numbers by rule and stretch as they were before a batch."""
+def states_before(root: str, pipeline: str, batch_id: int, versions: Mapping[str, str]) -> States:
+    """The numbers by rule and stretch as they were before a batch, of rules in these versions.
+
+    A rule that was changed since measured something else, and begins anew.
+    """
     found = read_columns(root, RULE_STATES, [("pipeline", "=", pipeline), ("batch_id", "<", batch_id)])
     states: dict[str, dict[str, dict[str, Any]]] = {}
     if found is not None:
         for row in found.sort_by([("batch_id", "ascending"), ("at", "ascending")]).to_pylist():
-            states.setdefault(row["rule"], {})[row["stretch"]] = json.loads(row["numbers"])
+            if versions.get(row["rule"]) == row["version"]:
+                states.setdefault(row["rule"], {})[row["stretch"]] = json.loads(row["numbers"])
     return states
 
 
-def append_states(root: str, pipeline: str, batch_id: int, states: States) -> None:
+def append_states(root: str, pipeline: str, batch_id: int, states: States, versions: Mapping[str, str]) -> None:
     """Record the numbers up to and with a batch; doing it again changes nothing that counts."""
     at = now()
     rows = [
-        (pipeline, rule, stretch, batch_id, json.dumps(numbers), at)
+        (pipeline, rule, versions[rule], stretch, batch_id, json.dumps(numbers), at)
         for rule, stretches in states.items()
         for stretch, numbers in stretches.items()
     ]
