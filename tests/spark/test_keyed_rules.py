@@ -88,7 +88,7 @@ def test_references_wants_a_row_of_the_other_table(keyed: DataFrame, plans: Data
         3: ["k, n: found a, 2, expected a row of silver.plans"],
         7: ["k, n: found a , 1, expected a row of silver.plans"],
     }
-    assert two.columns == [*keyed.columns, "_failed_0", "_verdict", "_reasons"]
+    assert two.columns == [*keyed.columns, "_verdict", "_reasons"]
 
 
 def test_references_to_an_empty_table_and_to_the_own_rows(keyed: DataFrame) -> None:
@@ -133,7 +133,7 @@ def test_with_a_horizon_the_first_row_to_arrive_stays(spark: SparkSession) -> No
     assert reasons(judge_rules(rows, declared)) == {3: ["k: found a again, first at f:1"]}
     judged = judge_rules(rows, declared, earlier=earlier)
     assert reasons(judged) == {3: ["k: found a again, first at f:1"], 5: ["k: found b again, first at f:9"]}
-    assert judged.columns == [*rows.columns, "_failed_0", "_verdict", "_reasons"]
+    assert judged.columns == [*rows.columns, "_verdict", "_reasons"]
     primary = rule({"is_primary_key": {"columns": ["k"], "horizon": "all"}})
     assert reasons(judge_rules(rows, primary)) == {
         2: ["k: found NULL, expected a value in each"],

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from lakeloop.core.documents import propose
 from lakeloop.lake.rule_results import RuleResult
 from lakeloop.quality.joined_rules import ReadTable
-from lakeloop.quality.judgement import DROPPED, REASONS, VERDICT, has_failed, judge
+from lakeloop.quality.judgement import DROPPED, REASONS, VERDICT, judge
 from lakeloop.quality.measurement import (
     States,
     added,
@@ -63,16 +63,20 @@ def check_rules(
     compiled = compile_rules(
         frame, declared, read_table=read_table or refuse_tables, earlier=earlier, in_order_of=in_order_of
     )
-    judged = judge(compiled.frame, compiled.findings)
-    counted = F.col(VERDICT) != DROPPED if any(rule.severity == "drop" for rule in declared) else None
-    measures = measures_of(judged, declared, read_table=read_table or refuse_tables, counted=counted)
-    failures = [F.count(F.when(has_failed(at), 1)).alias(f"finding_{at}") for at in range(len(compiled.findings))]
-    row = judged.agg(F.count(F.lit(1)).alias("rows"), *failures, *whole_parts(declared, measures)).first()
+    rows, counted = compiled.frame, None
+    if any(rule.severity == "drop" for rule in declared):
+        rows, counted = judge(rows, compiled.findings), F.col(VERDICT) != DROPPED
+    measures = measures_of(rows, declared, read_table=read_table or refuse_tables, counted=counted)
+    failures = [
+        F.count(F.when(finding.violation.isNotNull(), 1)).alias(f"finding_{at}")
+        for at, finding in enumerate(compiled.findings)
+    ]
+    row = rows.agg(F.count(F.lit(1)).alias("rows"), *failures, *whole_parts(declared, measures)).first()
     assert row is not None  # an aggregate without groups has one row
     numbers = row.asDict()
     states: States = {
         **whole_states(declared, measures, numbers),
-        **other_states(judged if counted is None else judged.where(counted), declared, measures),
+        **other_states(rows if counted is None else rows.where(counted), declared, measures),
     }
     before: States = {} if after is None else after.states
     states = added(declared, measures, states, before)

@@ -60,11 +60,6 @@ def judge(
     })  # fmt: skip
     bad, unwelcome = _has_any(findings, ("error", "fail")), _has_any(findings, ("drop",))
     any_bit = _any(F.col(name) != 0 for name in words)
-    texts = [
-        F.when(has_failed(index), F.struct(F.lit(finding.name).alias("rule"), finding.violation.alias("message")))
-        for index, finding in enumerate(findings)
-    ]
-    reasons = F.array_compact(F.array(*texts)) if texts else F.array()
     why = reason("dedupe", F.lit("another row of this key was kept")) if because is None else because
     verdict = F.when(is_dropped, DROPPED).when(bad, QUARANTINED).when(unwelcome, DROPPED)
     is_kept = is_dropped | bad | unwelcome
@@ -74,7 +69,7 @@ def judge(
     verdict = verdict.otherwise(GOOD)
     gone = F.array(why).cast(REASON_TYPE)
     is_gone = (F.col(VERDICT) == DROPPED) & ~unwelcome  # what a rule drops has the rule's message
-    messages = F.when(is_gone, gone).when(any_bit, reasons.cast(REASON_TYPE))
+    messages = F.when(is_gone, gone).when(any_bit, _reasons(findings))
     cleared = {name: F.when(is_kept, F.col(name)) for name in of_bad}
     # Messages are made of the verdict, so that Spark leaves them to the projection that its user selects last.
     return frame.withColumns({VERDICT: verdict, **cleared}).withColumn(REASONS, messages)
@@ -86,16 +81,38 @@ def has_failed(index: int) -> Column:
     return F.col(f"{FAILED}_{word}").bitwiseAND(F.lit(1 << bit)) != 0
 
 
+def bits_of(judged: DataFrame) -> list[str]:
+    """The columns of bits."""
+    return [name for name in judged.columns if name.startswith(f"{FAILED}_")]
+
+
 def reason(rule: str, message: Column) -> Column:
     """One reason as `_reasons` has them."""
     return F.struct(F.lit(rule).alias("rule"), message.alias("message"))
 
 
+def _reasons(findings: Sequence[Finding]) -> Column:
+    """The reasons of the findings whose bit is set.
+
+    Spark interprets what is below a lambda and compiles a projection that has one by itself: the first reason goes
+    through one, so that the messages of the others are compiled, and not into the method that judges, which would
+    become too long for Java to compile.
+    """
+    none = F.array().cast(REASON_TYPE)
+    texts = [F.when(has_failed(at), reason(each.name, each.violation)) for at, each in enumerate(findings[:1])]
+    arrays = [
+        F.when(has_failed(at), F.array(reason(each.name, each.violation)).cast(REASON_TYPE)).otherwise(none)
+        for at, each in enumerate(findings[1:], 1)
+    ]
+    return F.concat(F.array_compact(F.array(*texts)).cast(REASON_TYPE), *arrays)
+
+
 def split(judged: DataFrame) -> tuple[DataFrame, DataFrame]:
     """The good rows without the verdict's columns, and the quarantined ones with their reasons."""
-    bits = [name for name in judged.columns if name.startswith(f"{FAILED}_")]
-    good = judged.where(F.col(VERDICT) == GOOD).drop(VERDICT, REASONS, *bits)
-    return good, judged.where(F.col(VERDICT) == QUARANTINED).drop(VERDICT, *bits)
+    judged = judged.drop(*bits_of(judged))
+    return judged.where(F.col(VERDICT) == GOOD).drop(VERDICT, REASONS), judged.where(
+        F.col(VERDICT) == QUARANTINED
+    ).drop(VERDICT)
 
 
 def _has_any(findings: Sequence[Finding], severities: Sequence[Severity]) -> Column:

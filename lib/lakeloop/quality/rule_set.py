@@ -30,7 +30,7 @@ from lakeloop.core.errors import TableError
 from lakeloop.quality.arrival import IS_NEW, POSITION, SOUND, after_earlier, arrival
 from lakeloop.quality.contradictions import find_contradictions
 from lakeloop.quality.joined_rules import ReadTable
-from lakeloop.quality.judgement import Finding, judge
+from lakeloop.quality.judgement import Finding, bits_of, judge
 from lakeloop.quality.keyed_rules import Among
 from lakeloop.quality.measured_rules import OF_NUMBERS
 from lakeloop.quality.measures import Measure
@@ -192,14 +192,15 @@ def judge_rules(
     earlier: DataFrame | None = None,
     in_order_of: Sequence[str] = (),
 ) -> DataFrame:
-    """Judge every row of any frame; see `judge` for the columns it adds, `compile_rules` for `earlier` and the order.
+    """Add `_verdict` and `_reasons` to any frame, as `judge` does; see `compile_rules` for `earlier` and the order.
 
     `read_table` serves rules that look into other tables. Measured rules, which are about no row, are `check_rules`'.
     """
     compiled = compile_rules(
         frame, declared, read_table=read_table or refuse_tables, earlier=earlier, in_order_of=in_order_of
     )
-    return judge(compiled.frame, compiled.findings).drop(*compiled.marks)
+    judged = judge(compiled.frame, compiled.findings)
+    return judged.drop(*compiled.marks, *bits_of(judged))
 
 
 def refuse_tables(table: str) -> DataFrame:

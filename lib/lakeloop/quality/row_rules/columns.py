@@ -28,12 +28,20 @@ def text_of(column: str) -> Column:
 def try_cast(column: str, sql_type: str, *, by_text: bool = False) -> Column:
     """The value as another type, NULL where it has none. `by_text` goes by its text, which any type has.
 
+    Raises TableError as `in_sql` does.
+    """
+    name = in_sql(column)
+    return F.expr(f"try_cast({f'CAST({name} AS string)' if by_text else name} AS {sql_type})")
+
+
+def in_sql(column: str) -> str:
+    """A column name as SQL text that is parsed has it.
+
     Raises TableError for a name with `${` in it: Spark would put the value of a variable there.
     """
     if "${" in column:
         raise TableError(f"the column '{column}' has ${{ in its name, which Spark replaces in SQL; rename it first")
-    source = f"CAST({quoted(column)} AS string)" if by_text else quoted(column)
-    return F.expr(f"try_cast({source} AS {sql_type})")
+    return quoted(column)
 
 
 def is_of_type(column: str, *types: str) -> Column:
