@@ -108,7 +108,7 @@ def _like(column: str) -> str:
 def _run(spark: SparkSession, frame: DataFrame, table: str, rules: list[tuple[str, str, str]]) -> None:
     declared = [
         ("bench", table, kind, name, "line", condition, "drop" if kind == "row_dq" else "ignore", "validity", name,
-         True, False, True, False, 0, "", False, "medium")
+         True, False, True, False, 0, "@", False, "medium")
         for kind, name, condition in rules
     ]  # fmt: skip
     for each in (table, f"{table}_error", "stats", "stats_detailed"):

@@ -98,13 +98,13 @@ def _reasons(findings: Sequence[Finding]) -> Column:
     through one, so that the messages of the others are compiled, and not into the method that judges, which would
     become too long for Java to compile.
     """
+    told = [F.when(has_failed(at), reason(each.name, each.violation)) for at, each in enumerate(findings[:1])]
     none = F.array().cast(REASON_TYPE)
-    texts = [F.when(has_failed(at), reason(each.name, each.violation)) for at, each in enumerate(findings[:1])]
     arrays = [
-        F.when(has_failed(at), F.array(reason(each.name, each.violation)).cast(REASON_TYPE)).otherwise(none)
+        F.when(has_failed(at), F.array(reason(each.name, each.violation))).otherwise(none)
         for at, each in enumerate(findings[1:], 1)
     ]
-    return F.concat(F.array_compact(F.array(*texts)).cast(REASON_TYPE), *arrays)
+    return F.concat(F.array_compact(F.array(*told)) if told else none, none, *arrays)
 
 
 def split(judged: DataFrame) -> tuple[DataFrame, DataFrame]:
