@@ -5,6 +5,7 @@ import pytest
 from drills.drill_cdc import drilling
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_the_table_as_the_source_is() -> None:
     with drilling(seed=7) as drill:
         drill.kill_at("before advance", "history")

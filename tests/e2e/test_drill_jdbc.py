@@ -5,6 +5,7 @@ import pytest
 from drills.drill_jdbc import drilling
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_no_row_and_repeats_none() -> None:
     with drilling(seed=7) as drill:
         drill.kill_at("before merge", "orders")
