@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-anomalies bench-demo bench-files bench-quality bench-sources \
+.PHONY: help setup demo lint typecheck test test-all bench bench-anomalies bench-demo bench-files bench-quality bench-sources bench-training \
 	drill-files drill-sources dist clean lock cluster kafka
 
 BIN := .venv/bin
@@ -57,6 +57,9 @@ bench-quality: $(READY) ## 21 checks, reasons and quarantine, beside hand-writte
 
 bench-sources: $(READY) ## Kafka, JDBC and changes of PostgreSQL, beside what one would write by hand
 	@$(BIN)/python -m benchmarks.bench_sources
+
+bench-training: $(READY) ## cross-validation beside Spark's own, on 7,043 and a million rows
+	@$(BIN)/python -m benchmarks.bench_training
 
 dist: $(READY) ## wheel, source archive, and the wheel as .zip for spark-submit --py-files
 	rm -rf dist

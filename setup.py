@@ -85,6 +85,7 @@ setup(
             "lakeloop-backfill-pipeline = lakeloop.jobs.backfill_pipeline:main",
             "lakeloop-train-model = lakeloop.jobs.train_model:main",
             "lakeloop-score-table = lakeloop.jobs.score_table:main",
+            "lakeloop-validate-reference = lakeloop.jobs.validate_reference:main",
         ]
     },
 )

@@ -23,8 +23,7 @@ from demo.world import World
 from lakeloop import verbs
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
-from lakeloop.training.folds import split_train_test
-from lakeloop.training.train import TrainingResult
+from lakeloop.training.train import TrainingResult, hold_out
 
 ROOT = Path(__file__).parents[1]
 SEED = 7
@@ -133,7 +132,7 @@ def bench_loop(folder: Path) -> tuple[dict[str, Any], dict[str, Ratio]]:
 def scikit_learn(project: Project, result: TrainingResult) -> dict[str, float]:
     """HistGradientBoosting with its defaults and categorical columns, on the same training and test rows."""
     spec, lake = result.spec, verbs.open_lake(project)
-    parts = split_train_test(lake.read(spec.table), spec.key, spec.label.column, spec.split.test, spec.split.seed)
+    parts = hold_out(spec, lake.read(spec.table))
     train, test = (part.toPandas() for part in parts)
     for name in spec.features.categorical:
         kinds = pd.CategoricalDtype(sorted(set(train[name].astype(str)) | set(test[name].astype(str))))

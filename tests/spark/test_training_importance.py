@@ -36,7 +36,7 @@ def rows(spark: SparkSession) -> DataFrame:
 
 
 def fitted(rows: DataFrame, point: GridPoint) -> PipelineModel:
-    return Pipeline(stages=[*feature_stages(SPEC, rows.schema, point.on), point.classifier(seed=1)]).fit(rows)
+    return Pipeline(stages=[*feature_stages(SPEC, rows.schema, point.on), point.estimator(seed=1)]).fit(rows)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml import PipelineModel
+from pyspark.ml.feature import Imputer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training import cross_validation
+from lakeloop.training import features
 from lakeloop.training import train as training
+from lakeloop.training.regression_metrics import RegressionMetrics
 from lakeloop.training.spec import ModelSpec
 
 Change = Callable[[DataFrame], DataFrame]
@@ -48,7 +50,7 @@ def customers(spark: SparkSession) -> DataFrame:
 
 @dataclass
 class Watched:
-    """A training, what it said, which folds each feature pipeline was fitted on and whether it left a cache."""
+    """A training, what it said, which folds each imputer was fitted on and whether it left a cache."""
 
     result: training.TrainingResult
     steps: list[tuple[int, int, str]]
@@ -65,13 +67,13 @@ def watched(customers: DataFrame, spark: SparkSession) -> Watched:
     steps: list[tuple[int, int, str]] = []
     fitted_on: list[list[int]] = []
 
-    class WatchedPipeline(Pipeline):
-        def _fit(self, dataset: DataFrame) -> PipelineModel:
-            fitted_on.append(sorted(row[0] for row in dataset.select("_fold").distinct().collect()))
-            return super()._fit(dataset)
+    class WatchedImputer(Imputer):
+        def fit(self, dataset: DataFrame, params: Any = None) -> Any:
+            fitted_on.append(sorted(row[0] for row in dataset.select("_fold_0").distinct().collect()))
+            return super().fit(dataset, params)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cross_validation, "Pipeline", WatchedPipeline)
+        patch.setattr(features, "Imputer", WatchedImputer)
         result = training.train(SPEC, customers, lambda *step: steps.append(step))
     return Watched(result, steps, fitted_on, is_caching(spark))
 
@@ -113,7 +115,7 @@ def test_progress_counts_fits_and_names_the_champion(watched: Watched) -> None:
 
 
 def test_feature_stages_never_see_the_fold_they_are_scored_on(watched: Watched) -> None:
-    assert watched.fitted_on == [[1], [0]]
+    assert watched.fitted_on == [[1], [0], [0, 1]]  # the last one is the champion's
 
 
 def test_nothing_stays_cached(watched: Watched) -> None:
@@ -170,3 +172,64 @@ def test_a_table_that_cannot_be_learned_from_is_refused(
     with pytest.raises(TrainingError, match=message):
         training.train(ModelSpec.model_validate(DECLARED | changes), table(customers), lambda *_: None)
     assert not is_caching(spark)
+
+
+HOUSES: dict[str, Any] = DECLARED | {
+    "model": "houses",
+    "table": "gold.houses",
+    "label": {"column": "price", "task": "regression"},
+    "split": {"test": 0.25, "kind": "group", "by": "street", "seed": 1},
+    "folds": {"kind": "time", "by": "sold", "count": 3, "seed": 1},
+    "features": {"numeric": ["area"], "categorical": ["kind"]},
+    "candidates": [{"linear_regression": {}}, {"decision_tree": {"maxDepth": [1]}}],
+}
+
+
+@pytest.fixture(scope="module")
+def houses(spark: SparkSession) -> DataFrame:
+    """60 houses on 12 streets; the price is 1000 per square metre and 50,000 more for a villa, give or take 100."""
+    rows = [
+        (i, f"street {i % 12}", float(50 + i * 7 % 40), ("flat", "villa", None)[i % 3], i * 5 % 60, i * 31 % 200 - 100)
+        for i in range(60)
+    ]
+    return spark.createDataFrame(rows, "id int, street string, area double, kind string, sold int, off int").select(
+        "*",
+        (F.col("area") * 1000 + F.when(F.col("kind") == "villa", 50_000).otherwise(0) + F.col("off")).alias("price"),
+    )
+
+
+def test_a_regression_is_measured_on_later_rows_and_on_streets_it_never_saw(houses: DataFrame) -> None:
+    spec = ModelSpec.model_validate(HOUSES)
+    result = training.train(spec, houses, lambda *_: None)
+    assert (result.rows_train, result.rows_test) == (45, 15)  # three of twelve streets of five houses
+    held_out = training.test_rows(spec, houses).select("street").distinct()
+    assert (held_out.count(), held_out.join(houses, "street").count()) == (3, 15)
+    assert str(result.winner.point) == "linear_regression()"
+    assert [len(score.folds) for score in result.candidates] == [3, 3]
+    assert set(result.winner.mean) == {"r2", "rmse", "mae", "mape"}
+    assert isinstance(result.test, RegressionMetrics)
+    assert 0.99 < result.test.r2 < 1
+    assert 30 < result.test.rmse < 100
+    assert len(result.test.shown) == 15
+    assert list(result.importance) == ["kind", "area"]
+    again = training.train(spec, houses.repartition(5, "area"), lambda *_: None)
+    assert again.test.figures() == pytest.approx(result.test.figures())
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            lambda df: df.withColumn("price", F.when(F.col("id") > 1, F.col("price"))),
+            "NULL, NaN or infinite in 2 of 60",
+        ),
+        (lambda df: df.withColumn("price", F.lit(3)), "must have numbers that differ; found 60 rows of 3.0"),
+        (lambda df: df.withColumn("price", F.lit("x")), "label 'price' of gold.houses is string; a regression needs a"),
+        (lambda df: df.drop("sold"), "no column 'sold'"),
+        (lambda df: df.drop("street"), "no column 'street'"),
+        (lambda df: df.withColumn("sold", F.lit("x")), "column 'sold' is string, which has no order in time"),
+    ],
+)
+def test_numbers_that_cannot_be_learned_are_refused(houses: DataFrame, table: Change, message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        training.train(ModelSpec.model_validate(HOUSES), table(houses), lambda *_: None)

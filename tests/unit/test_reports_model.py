@@ -9,8 +9,9 @@ import pytest
 from lakeloop.reports.model_sections import comparison_section, importance_section, quality_section, scores_section
 from lakeloop.reports.page import Chart, render_page
 from lakeloop.training.algorithms import GridPoint
+from lakeloop.training.binary_metrics import CELLS, BinaryMetrics, ScoreTable, measure
 from lakeloop.training.cross_validation import CandidateScore
-from lakeloop.training.metrics import CELLS, METRICS, BinaryMetrics, Metric, ScoreTable, measure
+from lakeloop.training.metric_names import METRICS, Metric
 
 
 def measured(positives: dict[float, int], negatives: dict[float, int]) -> BinaryMetrics:
@@ -27,7 +28,7 @@ WORSE = measured({0.9: 10, 0.4: 10, 0.2: 30}, {0.8: 25, 0.3: 75, 0.1: 50})
 
 
 def candidate(algorithm: str, *folds: float) -> CandidateScore:
-    scores = tuple(dict.fromkeys(METRICS, value) for value in folds)
+    scores = tuple(dict.fromkeys(METRICS["binary"], value) for value in folds)
     return CandidateScore(GridPoint(algorithm, {"maxIter": 10}, "features"), scores, 1.26)
 
 
@@ -66,7 +67,7 @@ def test_the_metric_that_selects_stands_first_and_once() -> None:
     assert len(columns) == len(set(columns))
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", METRICS["binary"])
 def test_a_better_model_is_called_better_by_every_metric(metric: Metric) -> None:
     section = comparison_section(result(candidate("random_forest", 0.1, 0.2), select_by=metric), WORSE)
     assert section.verdict is not None
@@ -92,7 +93,7 @@ def test_the_same_model_is_not_different() -> None:
 
 def test_quality_shows_all_metrics_and_the_intervals() -> None:
     cards = {card.label: card for card in quality_section(GOOD).cards}
-    assert len(cards) == len(METRICS)
+    assert len(cards) == len(METRICS["binary"])
     assert cards["area under ROC"].value == f"{GOOD.area_under_roc:.4f}"
     assert GOOD.area_under_roc_interval is not None
     low, high = GOOD.area_under_roc_interval

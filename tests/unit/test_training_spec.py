@@ -5,8 +5,10 @@ import pytest
 from pydantic import ValidationError
 
 from lakeloop.core.documents import Document
-from lakeloop.training.algorithms import ALGORITHMS, tunable
-from lakeloop.training.metrics import METRICS, BinaryMetrics
+from lakeloop.training.algorithms import ALGORITHMS, CLASSIFIERS, tunable
+from lakeloop.training.binary_metrics import BinaryMetrics
+from lakeloop.training.metric_names import METRICS
+from lakeloop.training.regression_metrics import RegressionMetrics
 from lakeloop.training.spec import ModelSpec
 
 CHURN = Path(__file__).parents[2] / "conf/base/models/churn.yml"
@@ -37,7 +39,7 @@ def refusal(**changes: Any) -> str:
 
 def test_the_shipped_churn_model_is_valid() -> None:
     spec = Document.load(CHURN).parse(ModelSpec)
-    assert {point.algorithm for point in spec.points()} == set(ALGORITHMS)
+    assert {point.algorithm for point in spec.points()} == set(CLASSIFIERS) - {"decision_tree"}
     assert [point.algorithm for point in spec.points() if point.on == "pca"] == ["logistic_regression"]
 
 
@@ -64,7 +66,10 @@ def test_a_grid_becomes_every_combination_in_order() -> None:
         ({"logistic_regression": {"tol": ["1e-8"]}}, "write 1.0e-8"),
         ({"logistic_regression": {"tol": []}}, "at least 1 item"),
         ({"logistic_regression": {}, "random_forest": {}}, "found logistic_regression, random_forest"),
-        ({"on": "features"}, "exactly one of logistic_regression, random_forest, gradient_boosted_trees, found none"),
+        (
+            {"on": "features"},
+            "exactly one of logistic_regression, decision_tree, random_forest, gradient_boosted_trees, linear",
+        ),
         ({"logistic_regression": {}, "on": "pca"}, "features.pca is not declared"),
     ],
 )
@@ -92,9 +97,11 @@ def test_a_boolean_positive_is_compared_as_spark_writes_it() -> None:
 
 
 def test_params_that_a_grid_varies_exclude_columns_seed_and_threshold() -> None:
-    assert {"regParam", "elasticNetParam", "maxIter", "tol"} <= tunable("logistic_regression").keys()
-    for algorithm in ALGORITHMS:
-        assert not [name for name in tunable(algorithm) if name.endswith("Col") or name in {"seed", "thresholds"}]
+    assert {"regParam", "elasticNetParam", "maxIter", "tol"} <= tunable("logistic_regression", "binary").keys()
+    for task, algorithms in ALGORITHMS.items():
+        for algorithm in algorithms:
+            names = tunable(algorithm, task)
+            assert not [name for name in names if name.endswith("Col") or name in {"seed", "thresholds"}]
 
 
 def test_every_key_of_the_json_schema_is_described() -> None:
@@ -106,4 +113,45 @@ def test_every_key_of_the_json_schema_is_described() -> None:
 
 
 def test_select_by_can_name_each_figure() -> None:
-    assert set(METRICS) <= BinaryMetrics.__dataclass_fields__.keys()
+    assert set(METRICS["binary"]) <= BinaryMetrics.__dataclass_fields__.keys()
+    assert set(METRICS["regression"]) <= RegressionMetrics.__dataclass_fields__.keys()
+
+
+HOUSES: dict[str, Any] = {
+    "label": {"column": "price", "task": "regression"},
+    "candidates": [{"linear_regression": {}}, {"random_forest": {"numTrees": [5]}}],
+}
+
+
+def test_a_regression_is_chosen_by_r2_and_its_rows_are_dealt_at_random() -> None:
+    spec = ModelSpec.model_validate(declared(**HOUSES))
+    assert (spec.task, spec.select_by) == ("regression", "r2")
+    assert not spec.stratifies(spec.split)
+    assert [point.task for point in spec.points()] == ["regression", "regression"]
+    churn = ModelSpec.model_validate(declared())
+    assert (churn.task, churn.select_by, churn.stratifies(churn.folds)) == ("binary", "area_under_roc", True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"label": {"column": "churn"}}, "say which value is `positive`, or `task: regression`"),
+        ({"label": {"column": "price", "task": "regression", "positive": "x"}}, "a regression has no `positive` class"),
+        (
+            HOUSES | {"candidates": [{"logistic_regression": {}}]},
+            "logistic_regression is not for task regression; allowed",
+        ),
+        ({"candidates": [{"linear_regression": {}}]}, "linear_regression is not for task binary; allowed"),
+        (HOUSES | {"candidates": [{"random_forest": {"impurity": ["gini"], "leafCol": ["x"]}}]}, "'leafCol'"),
+        (HOUSES | {"select_by": "f1"}, "select_by f1 is not for task regression; one of r2, rmse, mae, mape"),
+        ({"select_by": "rmse"}, "select_by rmse is not for task binary"),
+        (HOUSES | {"folds": {"kind": "stratified", "seed": 1}}, "a number has no classes to stratify by"),
+        ({"folds": {"kind": "group", "seed": 1}}, "kind group needs `by`, the column of the group"),
+        ({"split": {"kind": "time", "test": 0.2}}, "kind time needs `by`, the column of the time"),
+        ({"split": {"kind": "random", "by": "at", "test": 0.2}}, "kind random takes no `by`"),
+        ({"split": {"by": "at", "test": 0.2}}, "`by` without a kind"),
+        ({"folds": {"kind": "time", "by": "at", "repeats": 2, "seed": 1}}, "folds by time are the same each time"),
+    ],
+)
+def test_what_does_not_suit_the_task_is_refused(changes: dict[str, Any], message: str) -> None:
+    assert message in refusal(**changes)

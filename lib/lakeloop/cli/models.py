@@ -36,14 +36,14 @@ def candidates_table(trained: verbs.Trained) -> Table:
     """All candidates, best first, with the mean over the folds, and the champion's test figures below."""
     assert trained.result is not None
     result = trained.result
-    metric, test = result.spec.select_by, result.test
+    metric, figures = result.spec.select_by, list(result.test.figures().items())
     table = Table(
         "candidate",
         f"{metric}, mean ± sd",
         box=None,
         pad_edge=False,
         caption_justify="left",
-        caption=f"held-out rows: AUC ROC {test.area_under_roc:.4f}, AUC PR {test.area_under_pr:.4f}",
+        caption="held-out rows: " + ", ".join(f"{name} {value:.4f}" for name, value in figures[:2]),
     )
     for candidate in result.candidates:
         table.add_row(

@@ -13,12 +13,19 @@ from lakeloop.training.spec import ModelSpec
 def score_rows(
     model: PipelineModel, rows: DataFrame, spec: ModelSpec, champion: Champion, run: RunContext
 ) -> DataFrame:
-    """One row per key: `probability` of the positive class in [0, 1], `is_positive` at 0.5, and who said so when."""
+    """One row per key: what the model says, and which one said so when.
+
+    For classes `probability` of the positive one in [0, 1] and `is_positive` at 0.5, for a regression `prediction`.
+    """
     answered = model.transform(rows.select(spec.key, *spec.features.columns))
+    if spec.task == "regression":
+        said = [F.col("prediction")]
+    else:
+        probability = vector_to_array(F.col("probability"))[1].alias("probability")
+        said = [probability, (F.col("prediction") == 1).alias("is_positive")]
     return answered.select(
         spec.key,
-        vector_to_array(F.col("probability"))[1].alias("probability"),
-        (F.col("prediction") == 1).alias("is_positive"),
+        *said,
         F.lit(spec.model).alias("model"),
         F.lit(champion.version).alias("model_version"),
         F.lit(run.run_id).alias("run_id"),

@@ -1,4 +1,4 @@
-"""Figures of one classifier: ROC curve, precision/recall curve, confusion matrix and the distribution of its scores."""
+"""Figures of one model: ROC and precision/recall curves, confusion matrix, scores; predictions beside labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from lakeloop.reports.charts import ACCENT, ALERT, NEUTRAL, figure
-from lakeloop.training.metrics import BinaryMetrics
+from lakeloop.training.binary_metrics import BinaryMetrics
+from lakeloop.training.regression_metrics import RegressionMetrics
 
 PIXELS = 340
 # Opaque: plotly picks black or white for the text of a cell from the colour of the cell.
@@ -77,6 +78,33 @@ def score_histogram(bins: Sequence[tuple[float, float, int]]) -> go.Figure:
         hovertemplate="score %{customdata}: %{y:,} rows<extra></extra>",
     )
     return figure([bars], PIXELS, xaxis={"title": "score"}, yaxis={"title": "rows", "tickformat": ","})
+
+
+def predictions_by_label(metrics: RegressionMetrics) -> go.Figure:
+    """What the model says over what is true, and the line on which both are the same."""
+    labels, predictions = zip(*metrics.shown, strict=True)
+    ends = min(*labels, *predictions), max(*labels, *predictions)
+    points = go.Scatter(
+        name="row",
+        x=labels,
+        y=predictions,
+        mode="markers",
+        marker={"color": ACCENT, "size": 6, "opacity": 0.45},
+        hovertemplate="label %{x:,.6g}, prediction %{y:,.6g}<extra></extra>",
+    )
+    same = _reference("prediction = label", ends, ends)
+    return figure([points, same], PIXELS, xaxis={"title": "label"}, yaxis={"title": "prediction"})
+
+
+def error_histogram(metrics: RegressionMetrics) -> go.Figure:
+    """Rows by error, which is prediction less label."""
+    bars = go.Histogram(
+        x=[prediction - label for label, prediction in metrics.shown],
+        nbinsx=40,
+        marker={"color": ACCENT, "line": {"width": 1, "color": "rgba(255,255,255,0.35)"}},
+        hovertemplate="error %{x}: %{y:,} rows<extra></extra>",
+    )
+    return figure([bars], PIXELS, xaxis={"title": "prediction − label"}, yaxis={"title": "rows", "tickformat": ","})
 
 
 def _curve(thresholds: Sequence[float]) -> dict[str, Any]:

@@ -3,13 +3,23 @@
 from collections.abc import Mapping, Sequence
 
 from lakeloop.reports.charts import ACCENT, horizontal_bars, points_and_means
-from lakeloop.reports.model_charts import confusion_matrix, precision_recall_curve, roc_curve, score_histogram
+from lakeloop.reports.model_charts import (
+    confusion_matrix,
+    error_histogram,
+    precision_recall_curve,
+    predictions_by_label,
+    roc_curve,
+    score_histogram,
+)
 from lakeloop.reports.page import Card, Chart, Section, Table, Verdict
-from lakeloop.training.metrics import LOWER_IS_BETTER, BinaryMetrics, Interval, Metric
+from lakeloop.training.binary_metrics import BinaryMetrics, Interval
+from lakeloop.training.measuring import Metrics
+from lakeloop.training.metric_names import LOWER_IS_BETTER, Metric
+from lakeloop.training.regression_metrics import RegressionMetrics
 from lakeloop.training.train import TrainingResult
 
 TOP_COLUMNS = 15
-COMPARED_BY: tuple[Metric, ...] = ("area_under_roc", "area_under_pr", "f1", "log_loss", "brier")
+COMPARED_BY = ("area_under_roc", "area_under_pr", "f1", "log_loss", "brier", "r2", "rmse", "mae", "mape")
 METRIC_NAMES: dict[Metric, str] = {
     "area_under_roc": "area under ROC",
     "area_under_pr": "average precision",
@@ -19,13 +29,17 @@ METRIC_NAMES: dict[Metric, str] = {
     "f1": "F1",
     "log_loss": "log loss",
     "brier": "Brier score",
+    "r2": "R²",
+    "rmse": "RMSE",
+    "mae": "mean absolute error",
+    "mape": "mean absolute error in shares of the label",
 }
 
 
-def comparison_section(result: TrainingResult, previous_champion: BinaryMetrics | None) -> Section:
+def comparison_section(result: TrainingResult, previous_champion: Metrics | None) -> Section:
     """Every candidate, best first, over the folds; `previous_champion` was measured on the same held-out rows."""
     metric, winner = result.spec.select_by, result.winner
-    name, others = METRIC_NAMES[metric], [other for other in COMPARED_BY if other != metric]
+    name, others = METRIC_NAMES[metric], [other for other in winner.mean if other in COMPARED_BY and other != metric]
     ranked = list(enumerate(result.candidates, start=1))
     folds = points_and_means(
         [f"{rank}. {score.point.algorithm}" for rank, score in ranked],
@@ -57,8 +71,27 @@ def comparison_section(result: TrainingResult, previous_champion: BinaryMetrics 
     )
 
 
-def quality_section(test: BinaryMetrics) -> Section:
+def quality_section(test: Metrics) -> Section:
     """The metrics of a model on rows that it never saw, with 95 % intervals where they were computed."""
+    return _regression_section(test) if isinstance(test, RegressionMetrics) else _binary_section(test)
+
+
+def _regression_section(test: RegressionMetrics) -> Section:
+    intervals = {"r2": test.r2_interval, "rmse": test.rmse_interval}
+    return Section(
+        title="Quality on held-out rows",
+        intro=f"{test.rows:,} rows that no candidate has seen. The charts show {len(test.shown):,} of them.",
+        cards=tuple(
+            Card(METRIC_NAMES[metric], f"{value:,.4f}", _interval_text(intervals.get(metric)))
+            for metric, value in test.figures().items()
+        ),
+        charts=(Chart("Prediction and label", predictions_by_label(test)), Chart("Errors", error_histogram(test)))
+        if test.shown
+        else (),
+    )
+
+
+def _binary_section(test: BinaryMetrics) -> Section:
     intervals = {"area_under_roc": test.area_under_roc_interval, "area_under_pr": test.area_under_pr_interval}
     return Section(
         title="Quality on held-out rows",
@@ -103,7 +136,7 @@ def scores_section(histogram: Sequence[tuple[float, float, int]], examples: Sequ
     )
 
 
-def _champions(test: BinaryMetrics, previous: BinaryMetrics) -> Table:
+def _champions(test: Metrics, previous: Metrics) -> Table:
     now, before = test.figures(), previous.figures()
     return Table(
         "On the same held-out rows",
@@ -112,7 +145,7 @@ def _champions(test: BinaryMetrics, previous: BinaryMetrics) -> Table:
     )
 
 
-def _improvement(metric: Metric, test: BinaryMetrics, previous: BinaryMetrics) -> Verdict:
+def _improvement(metric: Metric, test: Metrics, previous: Metrics) -> Verdict:
     now, before = test.figures()[metric], previous.figures()[metric]
     gain = _gain(metric, test, previous)
     return Verdict(
@@ -121,7 +154,7 @@ def _improvement(metric: Metric, test: BinaryMetrics, previous: BinaryMetrics) -
     )
 
 
-def _gain(metric: Metric, test: BinaryMetrics, previous: BinaryMetrics) -> float:
+def _gain(metric: Metric, test: Metrics, previous: Metrics) -> float:
     difference = test.figures()[metric] - previous.figures()[metric]
     return -difference if metric in LOWER_IS_BETTER else difference
 
@@ -131,4 +164,4 @@ def _change(gain: float) -> str:
 
 
 def _interval_text(interval: Interval | None) -> str:
-    return f"95%: {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+    return f"95%: {interval[0]:,.3f} to {interval[1]:,.3f}" if interval else ""

@@ -2,6 +2,6 @@
 
 Enters: a `ModelSpec` (a model file under `conf/`) and a DataFrame with one row per key. Leaves: a `TrainingResult` with
 the champion as a `PipelineModel` made of Spark ML's own stages only, the cross-validated scores of every candidate, the
-metrics on held-out rows and the importance of each source column. Imports only `lakeloop.core` and `lakeloop.lake`;
-it writes no table and knows no registry.
+metrics on held-out rows and the importance of each source column. `SharingCrossValidator` serves any Spark pipeline.
+Imports only `lakeloop.core` and `lakeloop.lake`; it writes no table and knows no registry.
 """

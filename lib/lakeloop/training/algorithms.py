@@ -1,24 +1,51 @@
-"""The classifiers a model file may name, and the parameters of each that its grid may vary."""
+"""The algorithms a model file may name, and the parameters of each that its grid may vary."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
-from pyspark.ml.classification import GBTClassifier, LogisticRegression, RandomForestClassifier
+from pyspark.ml.classification import (
+    DecisionTreeClassifier,
+    GBTClassifier,
+    LogisticRegression,
+    RandomForestClassifier,
+)
 from pyspark.ml.param import Param
+from pyspark.ml.regression import (
+    DecisionTreeRegressor,
+    GBTRegressor,
+    GeneralizedLinearRegression,
+    LinearRegression,
+    RandomForestRegressor,
+)
+
+from lakeloop.training.metric_names import Task
 
 Space = Literal["features", "pca"]
-Classifier = LogisticRegression | RandomForestClassifier | GBTClassifier
+Classifier = LogisticRegression | DecisionTreeClassifier | RandomForestClassifier | GBTClassifier
+Regressor = (
+    LinearRegression | GeneralizedLinearRegression | DecisionTreeRegressor | RandomForestRegressor | GBTRegressor
+)
 
 LABEL_COL = "_label"
 FOLD_COL = "_fold"
 FEATURES_COL: dict[Space, str] = {"features": "features", "pca": "features_pca"}
-ALGORITHMS: dict[str, type[Classifier]] = {
+CLASSIFIERS: dict[str, type[Classifier]] = {
     "logistic_regression": LogisticRegression,
+    "decision_tree": DecisionTreeClassifier,
     "random_forest": RandomForestClassifier,
     "gradient_boosted_trees": GBTClassifier,
 }
+REGRESSORS: dict[str, type[Regressor]] = {
+    "linear_regression": LinearRegression,
+    "generalized_linear_regression": GeneralizedLinearRegression,
+    "decision_tree": DecisionTreeRegressor,
+    "random_forest": RandomForestRegressor,
+    "gradient_boosted_trees": GBTRegressor,
+}
+ALGORITHMS: dict[Task, Mapping[str, type[Classifier | Regressor]]] = {"binary": CLASSIFIERS, "regression": REGRESSORS}
+NAMES = tuple(dict.fromkeys([*CLASSIFIERS, *REGRESSORS]))
 # The seed comes from `folds`, and the metrics hold for the threshold 0.5.
 _FIXED = ("seed", "threshold", "thresholds")
 _NOT_SCALAR = ("Col", "OnCoefficients", "OnIntercepts")
@@ -31,10 +58,11 @@ class GridPoint:
     algorithm: str
     params: Mapping[str, Any]
     on: Space
+    task: Task = "binary"
 
-    def classifier(self, seed: int) -> Classifier:
+    def estimator(self, seed: int) -> Classifier | Regressor:
         """The unfitted Spark estimator; `seed` goes to the algorithms that draw at random."""
-        estimator = ALGORITHMS[self.algorithm](featuresCol=FEATURES_COL[self.on], labelCol=LABEL_COL)
+        estimator = ALGORITHMS[self.task][self.algorithm](featuresCol=FEATURES_COL[self.on], labelCol=LABEL_COL)
         settings = {**self.params, **({"seed": seed} if estimator.hasParam("seed") else {})}
         for name, value in settings.items():
             estimator.set(estimator.getParam(name), value)
@@ -45,9 +73,10 @@ class GridPoint:
         return f"{self.algorithm}({params})" + (" on pca" if self.on == "pca" else "")
 
 
-def tunable(algorithm: str) -> dict[str, Param[Any]]:
+def tunable(algorithm: str, task: Task) -> dict[str, Param[Any]]:
     """The parameters that a grid may vary, by Spark's names. Reads class attributes only, so it needs no JVM."""
-    declared = {name: getattr(ALGORITHMS[algorithm], name) for name in dir(ALGORITHMS[algorithm])}
+    estimator = ALGORITHMS[task][algorithm]
+    declared = {name: getattr(estimator, name) for name in dir(estimator)}
     return {
         name: param
         for name, param in declared.items()
@@ -55,7 +84,7 @@ def tunable(algorithm: str) -> dict[str, Param[Any]]:
     }
 
 
-def grid_points(algorithm: str, grid: Mapping[str, tuple[Any, ...]], on: Space) -> Iterator[GridPoint]:
+def grid_points(algorithm: str, grid: Mapping[str, tuple[Any, ...]], on: Space, task: Task) -> Iterator[GridPoint]:
     """Every combination of the grid's values, in the declared order; an empty grid is one point of Spark's defaults."""
     for values in product(*grid.values()):
-        yield GridPoint(algorithm, dict(zip(grid, values, strict=True)), on)
+        yield GridPoint(algorithm, dict(zip(grid, values, strict=True)), on, task)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import NumericType
 
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TrainingError
@@ -13,7 +14,7 @@ from lakeloop.training.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Census:
-    """Rows of the table and how many of them are positive."""
+    """Rows of the table and how many of them are positive, 0 for a regression."""
 
     rows: int
     positives: int
@@ -23,19 +24,45 @@ def take_census(spec: ModelSpec, frame: DataFrame) -> Census:
     """Count rows and classes.
 
     Raises TrainingError for a missing column, a numeric feature of another type, a NULL label, a label without exactly
-    two values, too few rows of a class to fill the test set and every fold, a NULL or repeated key, and a numeric
-    feature without a finite value.
+    two values, too few rows of a class to fill the test set and every fold, numbers to predict that are of another
+    type, not finite or all the same, a NULL or repeated key, and a numeric feature without a finite value.
     """
     check_columns(spec, frame.schema)
-    for column in (spec.key, spec.label.column):
-        if column not in frame.columns:
+    for column in (spec.key, spec.label.column, spec.split.by, spec.folds.by):
+        if column is not None and column not in frame.columns:
             raise TrainingError(
                 f"model {spec.model}: table {spec.table} has no column '{column}'; {propose(column, frame.columns)}"
             )
-    classes = _count_classes(spec, frame)
-    rows = sum(classes.values())
-    _check_values(spec, frame, rows)
-    return Census(rows, classes[spec.label.positive_text])
+    if spec.task == "regression":
+        census = Census(_count_numbers(spec, frame), 0)
+    else:
+        classes = _count_classes(spec, frame)
+        census = Census(sum(classes.values()), classes[spec.label.positive_text])
+    _check_values(spec, frame, census.rows)
+    return census
+
+
+def _count_numbers(spec: ModelSpec, frame: DataFrame) -> int:
+    label = spec.label.column
+    where, kind = f"model {spec.model}: label '{label}' of {spec.table}", frame.schema[label].dataType
+    if not isinstance(kind, NumericType):
+        raise TrainingError(f"{where} is {kind.simpleString()}; a regression needs a number: cast it in the pipeline")
+    number = F.col(label).cast("double")
+    finite = F.when(F.abs(number) < float("inf"), number)
+    found = frame.agg(
+        F.count("*").alias("rows"),
+        F.count(finite).alias("finite"),
+        F.min(finite).alias("least"),
+        F.max(finite).alias("most"),
+    ).collect()[0]
+    if found["finite"] < found["rows"]:
+        raise TrainingError(
+            f"{where} is NULL, NaN or infinite in {found['rows'] - found['finite']} of {found['rows']} rows; "
+            f"quarantine them with rules is_not_null and is_in_range on {label}"
+        )
+    if found["least"] == found["most"]:
+        raise TrainingError(f"{where} must have numbers that differ; found {found['rows']} rows of {found['least']}")
+    return int(found["rows"])
 
 
 def _count_classes(spec: ModelSpec, frame: DataFrame) -> dict[str, int]:
@@ -53,7 +80,8 @@ def _count_classes(spec: ModelSpec, frame: DataFrame) -> dict[str, int]:
         )
     for value, rows in found.items():
         held_out = int(rows * spec.split.test + 0.5)
-        if not held_out or rows - held_out < spec.folds.count:
+        is_too_small = spec.stratifies(spec.split) and not held_out
+        if is_too_small or (spec.stratifies(spec.folds) and rows - held_out < spec.folds.count):
             raise TrainingError(
                 f"{where} has {rows} rows of '{value}': too few for split.test {spec.split.test} and "
                 f"{spec.folds.count} folds; lower folds.count or collect more rows"

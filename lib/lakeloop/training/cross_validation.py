@@ -1,21 +1,23 @@
 """K-fold cross-validation in which each fold's feature stages are fitted once and shared by the whole grid."""
 
 import time
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from pyspark import inheritable_thread_target
-from pyspark.ml import Pipeline
+from pyspark.ml.feature import PCA
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakeloop.training.algorithms import FEATURES_COL, FOLD_COL, LABEL_COL, GridPoint, Space
+from lakeloop.training.algorithms import FOLD_COL, LABEL_COL, GridPoint, Space
 from lakeloop.training.features import feature_stages
-from lakeloop.training.metrics import METRICS, Metric, ScoreTable, measure
+from lakeloop.training.fold_fits import fit_folds
+from lakeloop.training.folds import assign_folds, assign_group_folds
+from lakeloop.training.measuring import measured_fold
+from lakeloop.training.metric_names import Metric
 from lakeloop.training.spec import ModelSpec
+from lakeloop.training.stage_tree import Leaf, Stage, plant
+from lakeloop.training.time_blocks import assign_time_blocks
 
 Progress = Callable[[int, int, str], None]
 Measured = tuple[dict[Metric, float], float]
@@ -32,25 +34,12 @@ class CandidateScore:
     @property
     def mean(self) -> dict[Metric, float]:
         """Mean of each metric over the folds."""
-        return {name: fmean(fold[name] for fold in self.folds) for name in METRICS}
+        return {name: fmean(fold[name] for fold in self.folds) for name in self.folds[0]}
 
     @property
     def std(self) -> dict[Metric, float]:
         """Sample standard deviation (n - 1) of each metric over the folds."""
-        return {name: stdev(fold[name] for fold in self.folds) for name in METRICS}
-
-
-@dataclass(frozen=True)
-class _Fold:
-    """Cached vectors of one fold and the fits under way on them, in the order of the grid points."""
-
-    train: DataFrame
-    validation: DataFrame
-    fits: list[Future[Measured]]
-
-    def release(self) -> None:
-        self.train.unpersist()
-        self.validation.unpersist()
+        return {name: stdev(fold[name] for fold in self.folds) for name in self.folds[0]}
 
 
 def cross_validate(
@@ -58,49 +47,69 @@ def cross_validate(
 ) -> tuple[CandidateScore, ...]:
     """Score every grid point on every fold, in the order of `spec.points()`.
 
-    `rows` has the features, `_label` (1.0 or 0.0) and `_fold`, and should be persisted. `parallelism` fits run at a
-    time; vectors of at most two folds are cached, and the driver keeps only metrics. `progress(done, total, text)` is
-    called in the caller's thread, once per fit.
+    `rows` has the features, `_label` (1.0 or 0.0, or a number) and what `deal_folds` adds, and should be persisted.
+    `parallelism` fits run at a time; vectors of at most two folds are cached, and the driver keeps only metrics.
+    `progress(done, total, text)` is called in the caller's thread, once per fit.
     """
-    points, count = spec.points(), spec.folds.count
-    pool = ThreadPoolExecutor(parallelism)
-    running: deque[_Fold] = deque()
-    measured: list[list[Measured]] = [[] for _ in points]
-    try:
-        for fold in range(count):
-            # The stages of the next fold are fitted while the classifiers of this one still run.
-            while len(running) < 2 and fold + len(running) < count:
-                running.append(_start_fold(spec, rows, fold + len(running), pool))
-            for index, fit in enumerate(running[0].fits):
-                measured[index].append(fit.result())
-                done = fold * len(points) + index + 1
-                progress(done, len(points) * count, f"fold {fold + 1}/{count}: {points[index]}")
-            running.popleft().release()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        for left in running:
-            left.release()
+    points, folds = spec.points(), folds_of(spec, rows)
+    count = len(folds)
+    done = iter(range(1, len(points) * count + 1))
+
+    def measure(leaf: Leaf) -> Measured:
+        started = time.monotonic()
+        _, said = leaf.fit()
+        return measured_fold(spec, said).figures(), time.monotonic() - started
+
+    measured = fit_folds(
+        plant(_candidates(spec, rows)),
+        folds,
+        measure,
+        columns=[LABEL_COL, spec.key],
+        parallelism=parallelism,
+        told=lambda fold, candidate: progress(
+            next(done), len(points) * count, f"fold {fold + 1}/{count}: {points[candidate]}"
+        ),
+    )
     return tuple(
-        CandidateScore(point, tuple(metrics for metrics, _ in folds), sum(seconds for _, seconds in folds))
-        for point, folds in zip(points, measured, strict=True)
+        CandidateScore(
+            point,
+            tuple(fold[index][0] for fold in measured),
+            sum(fold[index][1] for fold in measured),
+        )
+        for index, point in enumerate(points)
     )
 
 
-def _start_fold(spec: ModelSpec, rows: DataFrame, fold: int, pool: ThreadPoolExecutor) -> _Fold:
-    """Fit the feature stages on the fold's train rows only, and hand every grid point to the pool."""
+def deal_folds(spec: ModelSpec, rows: DataFrame) -> DataFrame:
+    """Add `_fold_0` on, one for each repeat: the fold of each row, or its block in time, of which one more."""
+    folds = spec.folds
+    for repeat in range(folds.repeats):
+        name, seed = f"{FOLD_COL}_{repeat}", folds.seed + repeat
+        if folds.kind == "time":
+            rows = assign_time_blocks(rows, str(folds.by), folds.count + 1, block_col=name)
+        elif folds.kind == "group":
+            rows = assign_group_folds(rows, str(folds.by), folds.count, seed, fold_col=name)
+        else:
+            stratum = LABEL_COL if spec.stratifies(folds) else None
+            rows = assign_folds(rows, spec.key, folds.count, seed, stratify_by=stratum, fold_col=name)
+    return rows
+
+
+def folds_of(spec: ModelSpec, rows: DataFrame) -> list[tuple[DataFrame, DataFrame]]:
+    """The rows to train with and to measure on, fold by fold, repeat by repeat."""
+    if spec.folds.kind == "time":
+        block = F.col(f"{FOLD_COL}_0")
+        return [(rows.where(block < fold), rows.where(block == fold)) for fold in range(1, spec.folds.count + 1)]
+    in_fold = [F.col(f"{FOLD_COL}_{repeat}") for repeat in range(spec.folds.repeats)]
+    return [
+        (rows.where(dealt != fold), rows.where(dealt == fold)) for dealt in in_fold for fold in range(spec.folds.count)
+    ]
+
+
+def _candidates(spec: ModelSpec, rows: DataFrame) -> Iterator[list[tuple[Hashable, Stage]]]:
+    """The stages of each grid point; those before its classifier are the same objects for all."""
     on: Space = "pca" if any(point.on == "pca" for point in spec.points()) else "features"
-    in_fold = F.col(FOLD_COL) == fold
-    train, validation = rows.where(~in_fold), rows.where(in_fold)
-    stages = Pipeline(stages=feature_stages(spec, rows.schema, on)).fit(train)
-    vectors = [*dict.fromkeys((FEATURES_COL["features"], FEATURES_COL[on])), LABEL_COL]
-    train, validation = (stages.transform(part).select(vectors).persist() for part in (train, validation))
-    fit = inheritable_thread_target(_fit_and_measure)
-    fits = [pool.submit(fit, point, train, validation, spec.folds.seed) for point in spec.points()]
-    return _Fold(train, validation, fits)
-
-
-def _fit_and_measure(point: GridPoint, train: DataFrame, validation: DataFrame, seed: int) -> Measured:
-    started = time.monotonic()
-    model = point.classifier(seed).fit(train)
-    metrics = measure(ScoreTable.of(model.transform(validation), LABEL_COL), resamples=0)
-    return metrics.figures(), time.monotonic() - started
+    shared = feature_stages(spec, rows.schema, on)
+    for point in spec.points():
+        stages = shared if point.on == "pca" else [stage for stage in shared if not isinstance(stage, PCA)]
+        yield [*((stage.uid, stage) for stage in stages), (str(point), point.estimator(spec.folds.seed))]

@@ -3,17 +3,38 @@
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.ml import PipelineModel
-from pyspark.ml.classification import GBTClassificationModel, LogisticRegressionModel, RandomForestClassificationModel
+from pyspark.ml.classification import (
+    DecisionTreeClassificationModel,
+    GBTClassificationModel,
+    LogisticRegressionModel,
+    RandomForestClassificationModel,
+)
 from pyspark.ml.feature import PCAModel, StringIndexerModel
+from pyspark.ml.regression import (
+    DecisionTreeRegressionModel,
+    GBTRegressionModel,
+    GeneralizedLinearRegressionModel,
+    LinearRegressionModel,
+    RandomForestRegressionModel,
+)
 
 from lakeloop.core.errors import TrainingError
 from lakeloop.training.spec import ModelSpec
+
+TREES = (
+    DecisionTreeClassificationModel,
+    DecisionTreeRegressionModel,
+    GBTClassificationModel,
+    GBTRegressionModel,
+    RandomForestClassificationModel,
+    RandomForestRegressionModel,
+)
 
 
 def feature_importance(spec: ModelSpec, model: PipelineModel) -> dict[str, float]:
     """Share of each source column, largest first, summing to 1; all 0 where the model uses no column.
 
-    For trees Spark's impurity importance, for logistic regression |coefficient|, which compares because all slots have
+    For trees Spark's impurity importance, for linear models |coefficient|, which compares because all slots have
     unit variance. One-hot slots are added up per column. With PCA, component j counts |loading| * weight_j, where a
     coefficient is first multiplied by the component's standard deviation.
     """
@@ -29,16 +50,16 @@ def feature_importance(spec: ModelSpec, model: PipelineModel) -> dict[str, float
 
 
 def _per_slot(model: PipelineModel) -> NDArray[np.float64]:
-    classifier = model.stages[-1]
+    last = model.stages[-1]
     components = [stage for stage in model.stages if isinstance(stage, PCAModel)]
-    if isinstance(classifier, LogisticRegressionModel):
-        weights = np.abs(classifier.coefficientMatrix.toArray()).sum(axis=0)
+    if isinstance(last, TREES):
+        weights = last.featureImportances.toArray()
+    elif isinstance(last, LogisticRegressionModel | LinearRegressionModel | GeneralizedLinearRegressionModel):
+        weights = np.abs(last.coefficients.toArray())
         for pca in components:
             weights = weights * np.sqrt(pca.explainedVariance.toArray())
-    elif isinstance(classifier, RandomForestClassificationModel | GBTClassificationModel):
-        weights = classifier.featureImportances.toArray()
     else:
-        raise TrainingError(f"no importance is defined for {type(classifier).__name__}, the last stage of this model")
+        raise TrainingError(f"no importance is defined for {type(last).__name__}, the last stage of this model")
     for pca in components:
         weights = np.abs(pca.pc.toArray()) @ weights
     return np.asarray(weights, dtype=np.float64)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from lakeloop.core.documents import Declaration, unknown_key
-from lakeloop.training.algorithms import ALGORITHMS, GridPoint, Space, grid_points, tunable
-from lakeloop.training.metrics import Metric
+from lakeloop.training.algorithms import ALGORITHMS, NAMES, GridPoint, Space, grid_points, tunable
+from lakeloop.training.metric_names import METRICS, Metric, Task
 
 # A dot or a backtick in a name would need quoting in every expression of Spark; the query that makes the table renames.
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[^.`]+$")]
@@ -16,35 +16,80 @@ Values = Annotated[tuple[bool | int | float | str, ...], Field(min_length=1)]
 
 
 def _grid(algorithm: str, text: str) -> Any:
-    names: Any = {"propertyNames": {"enum": sorted(tunable(algorithm))}}
+    tasks = [task for task in ALGORITHMS if algorithm in ALGORITHMS[task]]
+    names: Any = {"propertyNames": {"enum": sorted(set().union(*(tunable(algorithm, task) for task in tasks)))}}
     return Field(None, description=f"{text}: values to try by Spark parameter name", json_schema_extra=names)
 
 
 class Label(Declaration):
-    """The column to predict and the value that counts as the positive class."""
+    """The column to predict: one of two classes, of which one is the positive one, or a number."""
 
-    column: ColumnName = Field(description="Column with exactly two values and no NULL")
-    positive: str | bool | int = Field(description="Value of the positive class, compared as text")
+    column: ColumnName = Field(description="Column without NULL: of exactly two values, or for a regression of numbers")
+    positive: str | bool | int | None = Field(None, description="Value of the positive class, compared as text")
+    task: Task = Field("binary", description="binary: is a row positive? regression: how large is its number?")
 
     @property
     def positive_text(self) -> str:
         """The positive value as Spark casts it to a string (`true`, not `True`)."""
         return str(self.positive).lower() if isinstance(self.positive, bool) else str(self.positive)
 
+    @model_validator(mode="after")
+    def _has_a_positive_class_or_a_number(self) -> Self:
+        if self.task == "binary" and self.positive is None:
+            raise ValueError("say which value is `positive`, or `task: regression` for a column of numbers")
+        if self.task == "regression" and self.positive is not None:
+            raise ValueError("a regression has no `positive` class; take it or `task: regression` out")
+        return self
+
+
+SplitKind = Literal["stratified", "random", "group", "time"]
+NEEDS_COLUMN = ("group", "time")
+
 
 class Split(Declaration):
     """Rows held out of everything until the champion is measured once."""
 
-    test: float = Field(gt=0, lt=1, description="Share of each class that is held out")
-    seed: int = Field(description="Decides which rows are held out, together with the key only")
+    test: float = Field(gt=0, lt=1, description="Share of the rows that is held out")
+    seed: int = Field(0, description="Decides which rows are held out, together with the key only")
+    kind: SplitKind | None = Field(
+        None,
+        description="stratified (default for classes): a share of each class; random (default for numbers): of all "
+        "rows; group: whole groups; time: the last rows",
+    )
+    by: ColumnName | None = Field(None, description="For group, the column of the groups; for time, that of the time")
+
+    @model_validator(mode="after")
+    def _has_its_column(self) -> Self:
+        _require_column(self.kind, self.by)
+        return self
 
 
 class Folds(Declaration):
     """Cross-validation on the rows that are not held out."""
 
-    kind: Literal["stratified"] = Field("stratified", description="Every fold has the same share of each class")
+    kind: SplitKind | None = Field(
+        None,
+        description="stratified (default for classes): the same share of each class in every fold; random (default for "
+        "numbers): any rows; group: whole groups; time: the rows before train, the next ones measure",
+    )
+    by: ColumnName | None = Field(None, description="For group, the column of the groups; for time, that of the time")
     count: int = Field(5, ge=2, le=50, description="Number of folds")
+    repeats: int = Field(1, ge=1, le=20, description="How often the rows are dealt into folds, each time otherwise")
     seed: int = Field(description="Decides the folds and what the algorithms draw at random")
+
+    @model_validator(mode="after")
+    def _has_its_column(self) -> Self:
+        _require_column(self.kind, self.by)
+        if self.kind == "time" and self.repeats > 1:
+            raise ValueError("folds by time are the same each time; take repeats out")
+        return self
+
+
+def _require_column(kind: SplitKind | None, by: str | None) -> None:
+    if kind in NEEDS_COLUMN and by is None:
+        raise ValueError(f"kind {kind} needs `by`, the column of the {kind}")
+    if kind not in NEEDS_COLUMN and by is not None:
+        raise ValueError(f"{f'kind {kind}' if kind else '`by` without a kind'} takes no `by`; say kind: group or time")
 
 
 class Pca(Declaration):
@@ -78,14 +123,25 @@ class Candidate(Declaration):
     """One algorithm with its parameter grid, and the features it is fitted on."""
 
     logistic_regression: dict[str, Values] | None = _grid("logistic_regression", "Logistic regression")
+    linear_regression: dict[str, Values] | None = _grid("linear_regression", "Linear regression, of a number")
+    generalized_linear_regression: dict[str, Values] | None = _grid(
+        "generalized_linear_regression", "Generalized linear regression, of a number"
+    )
+    decision_tree: dict[str, Values] | None = _grid("decision_tree", "Decision tree")
     random_forest: dict[str, Values] | None = _grid("random_forest", "Random forest")
     gradient_boosted_trees: dict[str, Values] | None = _grid("gradient_boosted_trees", "Gradient-boosted trees")
     on: Space = Field("features", description="The scaled features, or their principal components")
 
-    @field_validator(*ALGORITHMS)
+    @field_validator(*NAMES)
     @classmethod
     def _has_valid_params(cls, grid: dict[str, Values] | None, info: ValidationInfo) -> dict[str, Values] | None:
-        allowed = tunable(str(info.field_name))
+        algorithm = str(info.field_name)
+        allowed = {
+            name: p
+            for task in ALGORITHMS
+            if algorithm in ALGORITHMS[task]
+            for name, p in tunable(algorithm, task).items()
+        }
         for name, values in (grid or {}).items():
             if name not in allowed:
                 raise unknown_key(name, list(allowed), f"parameter of {info.field_name}")
@@ -99,24 +155,26 @@ class Candidate(Declaration):
 
     @model_validator(mode="after")
     def _names_one_algorithm(self) -> Self:
-        named = [name for name in ALGORITHMS if getattr(self, name) is not None]
+        named = [name for name in NAMES if getattr(self, name) is not None]
         if len(named) != 1:
             raise ValueError(
-                f"a candidate names exactly one of {', '.join(ALGORITHMS)}, found {', '.join(named) or 'none'}; "
+                f"a candidate names exactly one of {', '.join(NAMES)}, found {', '.join(named) or 'none'}; "
                 "write {} for an empty grid"
             )
         return self
 
-    def points(self) -> Iterator[GridPoint]:
+    @property
+    def algorithm(self) -> str:
+        """The one that it names."""
+        return next(name for name in NAMES if getattr(self, name) is not None)
+
+    def points(self, task: Task) -> Iterator[GridPoint]:
         """Every combination of the grid's values."""
-        for algorithm in ALGORITHMS:
-            grid: dict[str, Values] | None = getattr(self, algorithm)
-            if grid is not None:
-                yield from grid_points(algorithm, grid, self.on)
+        yield from grid_points(self.algorithm, getattr(self, self.algorithm), self.on, task)
 
 
 class ModelSpec(Declaration):
-    """One binary classifier: the table it learns from, how it is validated, what competes and what decides."""
+    """One model: the table it learns from, how it is validated, what competes and what decides."""
 
     model: str = Field(pattern=r"^\w+$", description="Name in the registry")
     description: str = Field(description="What the model answers, for people")
@@ -128,7 +186,10 @@ class ModelSpec(Declaration):
     folds: Folds = Field(description="How candidates are cross-validated")
     features: Features = Field(description="What the model looks at")
     candidates: tuple[Candidate, ...] = Field(min_length=1, description="Algorithms that compete, each with a grid")
-    select_by: Metric = Field("area_under_roc", description="Mean over the folds that decides the champion")
+    select_by: Metric = Field(
+        default_factory=lambda given: METRICS[given["label"].task if "label" in given else "binary"][0],
+        description="Metric whose mean over the folds decides: area_under_roc if nothing is said, r2 for a regression",
+    )
     scores: TableName = Field(description="Table that scoring writes: schema.table")
 
     @model_validator(mode="after")
@@ -140,6 +201,31 @@ class ModelSpec(Declaration):
             raise ValueError("a candidate says `on: pca` but features.pca is not declared; add pca: {components: …}")
         return self
 
+    @model_validator(mode="after")
+    def _suits_its_task(self) -> Self:
+        task = self.task
+        for candidate in self.candidates:
+            name = candidate.algorithm
+            if name not in ALGORITHMS[task]:
+                raise ValueError(f"{name} is not for task {task}; allowed are {', '.join(ALGORITHMS[task])}")
+            for param in getattr(candidate, name):
+                if param not in tunable(name, task):
+                    raise unknown_key(param, list(tunable(name, task)), f"parameter of {name} for task {task}")
+        if self.select_by not in METRICS[task]:
+            raise ValueError(f"select_by {self.select_by} is not for task {task}; one of {', '.join(METRICS[task])}")
+        if task == "regression" and "stratified" in (self.split.kind, self.folds.kind):
+            raise ValueError("a number has no classes to stratify by; say kind: random")
+        return self
+
+    def stratifies(self, dealt: Split | Folds) -> bool:
+        """Whether each class has its share, which is what happens to classes if nothing is said."""
+        return dealt.kind == "stratified" or (dealt.kind is None and self.task == "binary")
+
+    @property
+    def task(self) -> Task:
+        """What kind of answer the model gives."""
+        return self.label.task
+
     def points(self) -> tuple[GridPoint, ...]:
         """Everything that competes: each candidate's grid spelled out, in the declared order."""
-        return tuple(point for candidate in self.candidates for point in candidate.points())
+        return tuple(point for candidate in self.candidates for point in candidate.points(self.task))

@@ -11,27 +11,32 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.algorithms import FOLD_COL, LABEL_COL, GridPoint
+from lakeloop.training.algorithms import LABEL_COL, GridPoint
 from lakeloop.training.census import take_census
-from lakeloop.training.cross_validation import CandidateScore, Progress, cross_validate
+from lakeloop.training.cross_validation import CandidateScore, Progress, cross_validate, deal_folds
 from lakeloop.training.features import feature_stages
-from lakeloop.training.folds import assign_folds, split_train_test
+from lakeloop.training.folds import split_by_group, split_train_test
 from lakeloop.training.importance import feature_importance
-from lakeloop.training.metrics import LOWER_IS_BETTER, BinaryMetrics, ScoreTable, measure
+from lakeloop.training.measuring import Metrics, measured_test
+from lakeloop.training.metric_names import LOWER_IS_BETTER
 from lakeloop.training.spec import ModelSpec
+from lakeloop.training.time_blocks import split_by_time
 
 ROWS_PER_PARTITION = 50_000
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The champion and how it was found: `candidates` best first, `positives` of all rows, `schema` as read."""
+    """The champion and how it was found: `candidates` best first, `positives` of all rows (0 of a regression's).
+
+    `schema` is that of the features as read.
+    """
 
     spec: ModelSpec
     model: PipelineModel
     winner: CandidateScore
     candidates: tuple[CandidateScore, ...]
-    test: BinaryMetrics
+    test: Metrics
     importance: dict[str, float]
     rows_train: int
     rows_test: int
@@ -49,13 +54,13 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
     """
     started = time.monotonic()
     census = take_census(spec, frame)
-    train_rows, held_out = split_train_test(frame, spec.key, spec.label.column, spec.split.test, spec.split.seed)
+    train_rows, held_out = hold_out(spec, frame)
     partitions = ceil(census.rows / ROWS_PER_PARTITION)
-    labelled = train_rows.select(spec.key, *spec.features.columns, _label(spec))
-    folded = assign_folds(labelled, spec.key, LABEL_COL, spec.folds.count, spec.folds.seed, FOLD_COL)
+    columns = dict.fromkeys(name for name in (spec.key, *spec.features.columns, spec.folds.by) if name is not None)
+    folded = deal_folds(spec, train_rows.select(*columns, _label(spec)))
     # A fixed layout makes sums and bootstrap draws repeatable; few partitions, because a task costs more than its rows.
     rows = folded.repartition(partitions, spec.key).sortWithinPartitions(spec.key).persist()
-    fits = len(spec.points()) * spec.folds.count + 1
+    fits = len(spec.points()) * spec.folds.count * spec.folds.repeats + 1
     try:
         scores = cross_validate(spec, rows, lambda done, _, text: progress(done, fits, text), parallelism)
         candidates = tuple(sorted(scores, key=lambda score: _rank(spec, score)))
@@ -84,27 +89,40 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
     )
 
 
-def evaluate(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> BinaryMetrics:
+def evaluate(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> Metrics:
     """Metrics with intervals of any fitted model on the rows of `frame`, such as an older champion on `test_rows`.
 
-    Raises TrainingError where `frame` lacks one of the classes. The label must not be NULL (`train` checks it).
+    Raises TrainingError where `frame` lacks one of the classes, or has no two numbers that differ. The label must not
+    be NULL (`train` checks it).
     """
-    scored = model.transform(frame.select("*", _label(spec)))
-    return measure(ScoreTable.of(scored, LABEL_COL), seed=spec.split.seed)
+    return measured_test(spec, model.transform(frame.select("*", _label(spec))))
 
 
 def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
     """The rows of `frame` that `train` holds out, with all their columns."""
-    return split_train_test(frame, spec.key, spec.label.column, spec.split.test, spec.split.seed)[1]
+    return hold_out(spec, frame)[1]
+
+
+def hold_out(spec: ModelSpec, frame: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """The rows to train with, and those that the champion is measured on once."""
+    split = spec.split
+    if split.kind == "time":
+        return split_by_time(frame, str(split.by), split.test)
+    if split.kind == "group":
+        return split_by_group(frame, str(split.by), split.test, split.seed)
+    stratum = spec.label.column if spec.stratifies(split) else None
+    return split_train_test(frame, spec.key, split.test, split.seed, stratify_by=stratum)
 
 
 def _label(spec: ModelSpec) -> Column:
+    if spec.task == "regression":
+        return F.col(spec.label.column).cast("double").alias(LABEL_COL)
     is_positive = F.col(spec.label.column).cast("string") == spec.label.positive_text
     return is_positive.cast("double").alias(LABEL_COL)
 
 
 def _pipeline(spec: ModelSpec, point: GridPoint, schema: StructType) -> Pipeline:
-    return Pipeline(stages=[*feature_stages(spec, schema, point.on), point.classifier(spec.folds.seed)])
+    return Pipeline(stages=[*feature_stages(spec, schema, point.on), point.estimator(spec.folds.seed)])
 
 
 def _rank(spec: ModelSpec, score: CandidateScore) -> float:

@@ -10,7 +10,8 @@ from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 if TYPE_CHECKING:  # Spark's machine learning and MLflow take four seconds, which no other command should wait for
-    from lakeloop.training.metrics import BinaryMetrics, Metric
+    from lakeloop.training.measuring import Metrics
+    from lakeloop.training.metric_names import Metric
     from lakeloop.training.train import TrainingResult
 
 
@@ -22,7 +23,7 @@ class Trained:
     version: int
     promoted: bool
     result: "TrainingResult | None" = None
-    previous: "BinaryMetrics | None" = None
+    previous: "Metrics | None" = None
 
 
 def train_model(project: Project, name: str, context: RunContext, progress: Progress = silent) -> Trained:
@@ -102,8 +103,8 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     return entry
 
 
-def _is_as_good(new: "BinaryMetrics", old: "BinaryMetrics", metric: "Metric") -> bool:
-    from lakeloop.training.metrics import LOWER_IS_BETTER
+def _is_as_good(new: "Metrics", old: "Metrics", metric: "Metric") -> bool:
+    from lakeloop.training.metric_names import LOWER_IS_BETTER
 
     gain = new.figures()[metric] - old.figures()[metric]
     return gain <= 0 if metric in LOWER_IS_BETTER else gain >= 0

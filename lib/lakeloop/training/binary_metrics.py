@@ -8,7 +8,7 @@ the log loss of a row at 9.9.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-
-Metric = Literal["area_under_roc", "area_under_pr", "accuracy", "precision", "recall", "f1", "log_loss", "brier"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
-LOWER_IS_BETTER: frozenset[Metric] = frozenset({"log_loss", "brier"})
+from lakeloop.training.metric_names import METRICS, Metric
 
 CELLS = 10_000
 CURVE_STEPS = 200
@@ -65,7 +62,7 @@ class BinaryMetrics:
 
     def figures(self) -> dict[Metric, float]:
         """The eight numbers that `select_by` can name."""
-        return {name: float(getattr(self, name)) for name in METRICS}
+        return {name: float(getattr(self, name)) for name in METRICS["binary"]}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON-ready values; `curve` as a list of mappings."""
