@@ -8,7 +8,8 @@ import pytest
 from drills.drill_writers import serial_history, write_at_once
 
 
-@pytest.mark.parametrize("operations", [12, pytest.param(24, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("operations", [12, 24])
 def test_four_writers_lose_no_acknowledged_commit(operations: int) -> None:
     assert write_at_once(operations, seed=7).is_sound
 

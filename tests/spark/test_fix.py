@@ -106,6 +106,7 @@ def test_a_cell_of_chosen_rows_is_corrected_once_and_the_record_stays(spark: Spa
     assert list((tmp_path / "lake/_landing/orders").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_row_that_is_bad_again_keeps_its_corrections(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(spark, tmp_path)
     shop.drop("1.csv", f"amount,at,id,more\n-5,{DAY},a,x\n-5,{DAY},b,x\n")
