@@ -97,7 +97,7 @@ def ask(rival: str, module: str, *arguments: str, seconds: int = SECONDS) -> dic
         raise Failed(f"took longer than {seconds} s") from error
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise Failed(" ".join(said[-3:])[-600:])
+        raise Failed(" ".join(said[-3:]).replace(f"{ROOT}/", "")[-600:])
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -87,7 +87,7 @@ def thousand(spark: SparkSession, tables: Tables, number: int) -> dict[str, Any]
 
 
 def check(spark: SparkSession, frame: DataFrame, declared: Sequence[Rule], tables: Tables) -> dict[str, int]:
-    """Violations by rule."""
+    """How many rules there are, and how many are violated."""
     found = check_rules(frame, declared, read_table=lambda _: tables.referred(spark))
     return {"rules": len(found.results), "violated": len(found.violated)}
 

@@ -30,7 +30,7 @@ class SharingCrossValidator(CrossValidator):
     the shared stages of the next fold are. `foldCol` is a whole number from 0 to `numFolds` - 1; a row without one
     trains and measures nothing, as in Spark. `progress(done, total, text)` is called after each fit.
 
-    Raises TrainingError for a fold without rows and for a fold number out of range.
+    Raises TrainingError where `foldCol` lacks one of the folds or has a number out of range.
     """
 
     progress: Callable[[int, int, str], None] = staticmethod(_silent)

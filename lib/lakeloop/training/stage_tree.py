@@ -82,7 +82,7 @@ def fit_shared(
 
     Where candidates part, both frames go through `cached`, with no more columns than later stages and `columns` name.
     """
-    parts = sum(len(branch.children) + len(branch.ends) for branch in branches) > 1
+    parts = sum(bool(branch.children) + len(branch.ends) for branch in branches) > 1
     if parts and fitted:
         names = _needed(branches, columns)
         if names is not None:
