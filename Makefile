@@ -4,6 +4,8 @@
 
 BIN := .venv/bin
 READY := .venv/.ready
+# Two processes, each with a Spark session, fill two cores; in the order of the files, so that the quick ones end the run.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 COMPILE := $(BIN)/uv pip compile --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade --quiet
 
 help: ## show this list
@@ -27,10 +29,10 @@ typecheck: $(READY) ## mypy, strict
 	$(BIN)/mypy
 
 test: $(READY) ## the tests without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(READY) ## every test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 drill-files: $(READY) ## runs killed 35 times, tables damaged in 11 ways, full disks; every row must be there once
 	@$(BIN)/python -m drills.drill_files

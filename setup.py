@@ -52,6 +52,7 @@ EXTRAS = {
         "mypy>=1.14",
         "pandas-stubs>=2.2,<3",
         "pytest>=8.3",
+        "pytest-xdist>=3.6",
         "ruff>=0.9",
         "setuptools>=75,<81",
         "types-PyYAML",

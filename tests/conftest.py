@@ -1,4 +1,4 @@
-"""What all tests share: one Spark session a run, started only when the first test asks for it."""
+"""What all tests share: one Spark session a process, started only when the first test asks for it."""
 
 import os
 from collections.abc import Iterator
@@ -15,6 +15,14 @@ CONF = Path(__file__).parents[1] / "conf"
 settings.register_profile("local", deadline=None)  # the first Spark query of a run is always slow
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a module, and all with Kafka, stay in one process: they share fixtures and a broker."""
+    for item in items:
+        shares_broker = "kafka" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("kafka" if shares_broker else item.path.stem))
 
 
 @pytest.fixture(scope="session")
