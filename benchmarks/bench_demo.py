@@ -23,7 +23,8 @@ from demo.world import World
 from lakeloop import verbs
 from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
-from lakeloop.training.train import TrainingResult, hold_out
+from lakeloop.training.folds.dealing import hold_out
+from lakeloop.training.train import TrainingResult
 
 ROOT = Path(__file__).parents[1]
 SEED = 7

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from benchmarks.cpu_time import cpu_seconds
 from benchmarks.quality_rivals import settings
 from benchmarks.training_data import CATEGORIES, FOLDS, NUMBERS
-from lakeloop.training.sharing_cross_validator import SharingCrossValidator
+from lakeloop.training.cross_validation.sharing_cross_validator import SharingCrossValidator
 
 PARALLELISM = 2
 WAYS = {"spark": CrossValidator, "ours": SharingCrossValidator}

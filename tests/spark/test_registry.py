@@ -11,7 +11,7 @@ from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext
 from lakeloop.registry import ModelRegistry
 from lakeloop.registry.scoring import score_rows
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import train
 
 

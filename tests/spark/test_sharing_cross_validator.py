@@ -20,7 +20,7 @@ from pyspark.ml.tuning import CrossValidator, CrossValidatorModel, ParamGridBuil
 from pyspark.sql import DataFrame, SparkSession
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.sharing_cross_validator import SharingCrossValidator
+from lakeloop.training.cross_validation.sharing_cross_validator import SharingCrossValidator
 
 FOLDS = 3
 # Spark's CrossValidator, which stands beside ours here, leaves its pool of threads open.

@@ -7,8 +7,8 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.features import feature_stages
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.features.stages import feature_stages
+from lakeloop.training.spec.model import ModelSpec
 
 SCHEMA = "id int, age double, visits int, plan string, senior boolean, churn string"
 

@@ -5,7 +5,7 @@ from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakeloop.training.folds import assign_folds, assign_group_folds, split_by_group, split_train_test
+from lakeloop.training.folds.assigning import assign_folds, assign_group_folds, split_by_group, split_train_test
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakeloop.core.errors import TrainingError
 from lakeloop.training.algorithms import GridPoint
-from lakeloop.training.features import feature_stages
-from lakeloop.training.importance import feature_importance
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.features.stages import feature_stages
+from lakeloop.training.interpretation.importance import feature_importance
+from lakeloop.training.spec.model import ModelSpec
 
 SPEC = ModelSpec.model_validate(
     {

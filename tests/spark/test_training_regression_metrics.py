@@ -6,7 +6,7 @@ from pyspark.sql import SparkSession
 from sklearn import metrics
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.regression_metrics import ErrorTable, measure_errors
+from lakeloop.training.metrics.regression import ErrorTable, measure_errors
 
 
 def table(spark: SparkSession, rows: list[tuple[float, float]]) -> ErrorTable:

@@ -2,7 +2,7 @@ import numpy as np
 from pyspark.ml.linalg import Vectors
 from pyspark.sql import SparkSession
 
-from lakeloop.training.binary_metrics import ScoreTable, measure
+from lakeloop.training.metrics.binary import ScoreTable, measure
 
 
 def test_rows_are_counted_by_class_and_cell(spark: SparkSession) -> None:

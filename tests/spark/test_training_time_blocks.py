@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.time_blocks import assign_time_blocks, split_by_time, values_at
+from lakeloop.training.folds.time_blocks import assign_time_blocks, split_by_time, values_at
 
 START = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 

@@ -10,10 +10,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training import features
 from lakeloop.training import train as training
-from lakeloop.training.regression_metrics import RegressionMetrics
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.features import stages as features
+from lakeloop.training.metrics.regression import RegressionMetrics
+from lakeloop.training.spec.model import ModelSpec
 
 Change = Callable[[DataFrame], DataFrame]
 

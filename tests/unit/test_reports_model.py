@@ -9,9 +9,9 @@ import pytest
 from lakeloop.reports.model_sections import comparison_section, importance_section, quality_section, scores_section
 from lakeloop.reports.page import Chart, render_page
 from lakeloop.training.algorithms import GridPoint
-from lakeloop.training.binary_metrics import CELLS, BinaryMetrics, ScoreTable, measure
-from lakeloop.training.cross_validation import CandidateScore
-from lakeloop.training.metric_names import METRICS, Metric
+from lakeloop.training.cross_validation.candidate_scores import CandidateScore
+from lakeloop.training.metrics.binary import CELLS, BinaryMetrics, ScoreTable, measure
+from lakeloop.training.metrics.names import METRICS, Metric
 
 
 def measured(positives: dict[float, int], negatives: dict[float, int]) -> BinaryMetrics:

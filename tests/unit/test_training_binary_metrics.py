@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.binary_metrics import CELLS, ScoreTable, measure
+from lakeloop.training.metrics.binary import CELLS, ScoreTable, measure
 
 Rows = list[tuple[int, int]]
 

@@ -6,10 +6,10 @@ from pydantic import ValidationError
 
 from lakeloop.core.documents import Document
 from lakeloop.training.algorithms import ALGORITHMS, CLASSIFIERS, tunable
-from lakeloop.training.binary_metrics import BinaryMetrics
-from lakeloop.training.metric_names import METRICS
-from lakeloop.training.regression_metrics import RegressionMetrics
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.metrics.binary import BinaryMetrics
+from lakeloop.training.metrics.names import METRICS
+from lakeloop.training.metrics.regression import RegressionMetrics
+from lakeloop.training.spec.model import ModelSpec
 
 CHURN = Path(__file__).parents[2] / "conf/base/models/churn.yml"
 

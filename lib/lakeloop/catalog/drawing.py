@@ -16,7 +16,7 @@ from lakeloop.lake.history import VERSION_COLUMNS
 from lakeloop.lake.open_tables import open_table, table_names
 
 if TYPE_CHECKING:
-    from lakeloop.training.spec import ModelSpec
+    from lakeloop.training.spec.model import ModelSpec
 
 RESULT = ""  # stands for what a query, a join or a union gives, between its tables and its columns
 
@@ -24,7 +24,7 @@ RESULT = ""  # stands for what a query, a join or a union gives, between its tab
 def load_catalog(project: Project) -> Catalog:
     """Everything that is declared. Raises ConfigError for a declaration that is not valid; starts no Spark."""
     # Brings Spark's machine learning: a second that other commands should not wait for.
-    from lakeloop.training.spec import ModelSpec
+    from lakeloop.training.spec.model import ModelSpec
 
     specs = [load_pipeline(project, name) for name in project.names("pipelines")]
     models = [project.document("models", name).parse(ModelSpec) for name in project.names("models")]

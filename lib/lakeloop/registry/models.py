@@ -11,7 +11,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext
 from lakeloop.registry.tracking import connect, definition_of, log_training
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
 
 ALIAS = "champion"

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.registry.models import Champion
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.spec.model import ModelSpec
 
 
 def score_rows(

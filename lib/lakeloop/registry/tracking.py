@@ -13,7 +13,7 @@ from pyspark.sql.types import StructType
 from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.storage import filesystem
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"

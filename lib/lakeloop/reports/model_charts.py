@@ -6,8 +6,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from lakeloop.reports.charts import ACCENT, ALERT, NEUTRAL, figure
-from lakeloop.training.binary_metrics import BinaryMetrics
-from lakeloop.training.regression_metrics import RegressionMetrics
+from lakeloop.training.metrics.binary import BinaryMetrics
+from lakeloop.training.metrics.regression import RegressionMetrics
 
 PIXELS = 340
 # Opaque: plotly picks black or white for the text of a cell from the colour of the cell.

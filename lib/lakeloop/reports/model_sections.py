@@ -12,10 +12,10 @@ from lakeloop.reports.model_charts import (
     score_histogram,
 )
 from lakeloop.reports.page import Card, Chart, Section, Table, Verdict
-from lakeloop.training.binary_metrics import BinaryMetrics, Interval
-from lakeloop.training.measuring import Metrics
-from lakeloop.training.metric_names import LOWER_IS_BETTER, Metric
-from lakeloop.training.regression_metrics import RegressionMetrics
+from lakeloop.training.metrics.binary import BinaryMetrics, Interval
+from lakeloop.training.metrics.measuring import Metrics
+from lakeloop.training.metrics.names import LOWER_IS_BETTER, Metric
+from lakeloop.training.metrics.regression import RegressionMetrics
 from lakeloop.training.train import TrainingResult
 
 TOP_COLUMNS = 15

@@ -20,7 +20,7 @@ from pyspark.ml.regression import (
     RandomForestRegressor,
 )
 
-from lakeloop.training.metric_names import Task
+from lakeloop.training.metrics.names import Task
 
 Space = Literal["features", "pca"]
 Classifier = LogisticRegression | DecisionTreeClassifier | RandomForestClassifier | GBTClassifier

@@ -8,8 +8,8 @@ from pyspark.sql.types import NumericType
 
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.features import check_columns
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.features.stages import check_columns
+from lakeloop.training.spec.model import ModelSpec
 
 
 @dataclass(frozen=True)

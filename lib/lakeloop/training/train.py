@@ -13,14 +13,13 @@ from pyspark.sql.types import StructType
 from lakeloop.core.errors import TrainingError
 from lakeloop.training.algorithms import LABEL_COL, GridPoint
 from lakeloop.training.census import take_census
-from lakeloop.training.cross_validation import CandidateScore, Progress, cross_validate, deal_folds
-from lakeloop.training.features import feature_stages
-from lakeloop.training.folds import split_by_group, split_train_test
-from lakeloop.training.importance import feature_importance
-from lakeloop.training.measuring import Metrics, measured_test
-from lakeloop.training.metric_names import LOWER_IS_BETTER
-from lakeloop.training.spec import ModelSpec
-from lakeloop.training.time_blocks import split_by_time
+from lakeloop.training.cross_validation.candidate_scores import CandidateScore, Progress, cross_validate
+from lakeloop.training.features.stages import feature_stages
+from lakeloop.training.folds.dealing import deal_folds, hold_out
+from lakeloop.training.interpretation.importance import feature_importance
+from lakeloop.training.metrics.measuring import Metrics, measured_test
+from lakeloop.training.metrics.names import LOWER_IS_BETTER
+from lakeloop.training.spec.model import ModelSpec
 
 ROWS_PER_PARTITION = 50_000
 
@@ -101,17 +100,6 @@ def evaluate(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> Metrics
 def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
     """The rows of `frame` that `train` holds out, with all their columns."""
     return hold_out(spec, frame)[1]
-
-
-def hold_out(spec: ModelSpec, frame: DataFrame) -> tuple[DataFrame, DataFrame]:
-    """The rows to train with, and those that the champion is measured on once."""
-    split = spec.split
-    if split.kind == "time":
-        return split_by_time(frame, str(split.by), split.test)
-    if split.kind == "group":
-        return split_by_group(frame, str(split.by), split.test, split.seed)
-    stratum = spec.label.column if spec.stratifies(split) else None
-    return split_train_test(frame, spec.key, split.test, split.seed, stratify_by=stratum)
 
 
 def _label(spec: ModelSpec) -> Column:

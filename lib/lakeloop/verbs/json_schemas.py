@@ -26,7 +26,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     They say what a single value may be; what declarations must agree on is `lakeloop validate`'s to say.
     """
     # Brings Spark's machine learning: a second that other commands should not wait for.
-    from lakeloop.training.spec import ModelSpec
+    from lakeloop.training.spec.model import ModelSpec
 
     declared: dict[str, Any] = {
         "platform.yml": Platform,

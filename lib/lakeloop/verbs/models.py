@@ -10,8 +10,8 @@ from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 if TYPE_CHECKING:  # Spark's machine learning and MLflow take four seconds, which no other command should wait for
-    from lakeloop.training.measuring import Metrics
-    from lakeloop.training.metric_names import Metric
+    from lakeloop.training.metrics.measuring import Metrics
+    from lakeloop.training.metrics.names import Metric
     from lakeloop.training.train import TrainingResult
 
 
@@ -33,7 +33,7 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
     have learned from rows that are test rows today, so a tie goes to the new version.
     """
     from lakeloop.registry import ModelRegistry
-    from lakeloop.training.spec import ModelSpec
+    from lakeloop.training.spec.model import ModelSpec
     from lakeloop.training.train import evaluate, test_rows, train
 
     started_at = now()
@@ -76,7 +76,7 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     """
     from lakeloop.registry import ModelRegistry
     from lakeloop.registry.scoring import score_rows
-    from lakeloop.training.spec import ModelSpec
+    from lakeloop.training.spec.model import ModelSpec
 
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
@@ -104,7 +104,7 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
 
 
 def _is_as_good(new: "Metrics", old: "Metrics", metric: "Metric") -> bool:
-    from lakeloop.training.metric_names import LOWER_IS_BETTER
+    from lakeloop.training.metrics.names import LOWER_IS_BETTER
 
     gain = new.figures()[metric] - old.figures()[metric]
     return gain <= 0 if metric in LOWER_IS_BETTER else gain >= 0

@@ -71,7 +71,7 @@ def _check_pipeline(project: Project, name: str) -> None:
 
 def _check_model(project: Project, name: str) -> None:
     # Brings Spark's machine learning: a second that other commands should not wait for.
-    from lakeloop.training.spec import ModelSpec
+    from lakeloop.training.spec.model import ModelSpec
 
     project.document("models", name).parse(ModelSpec)
 

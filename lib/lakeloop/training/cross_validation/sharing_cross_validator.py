@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.fold_fits import fit_folds
-from lakeloop.training.stage_tree import Leaf, grow, named_columns
+from lakeloop.training.cross_validation.fold_fits import fit_folds
+from lakeloop.training.cross_validation.stage_tree import Leaf, grow, named_columns
 
 ROWS_PER_PARTITION = 50_000
 Progress = Callable[[int, int, str], None]

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.metric_names import METRICS, Metric
+from lakeloop.training.metrics.names import METRICS, Metric
 
 CELLS = 1024
 SHOWN = 1_000

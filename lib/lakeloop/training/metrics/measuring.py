@@ -4,9 +4,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.training.algorithms import LABEL_COL
-from lakeloop.training.binary_metrics import BinaryMetrics, ScoreTable, measure
-from lakeloop.training.regression_metrics import SHOWN, ErrorTable, RegressionMetrics, measure_errors
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.metrics.binary import BinaryMetrics, ScoreTable, measure
+from lakeloop.training.metrics.regression import SHOWN, ErrorTable, RegressionMetrics, measure_errors
+from lakeloop.training.spec.model import ModelSpec
 
 Metrics = BinaryMetrics | RegressionMetrics
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame
 
-from lakeloop.training.stage_tree import Branch, Leaf, fit_shared
+from lakeloop.training.cross_validation.stage_tree import Branch, Leaf, fit_shared
 
 AHEAD = 2  # folds in memory at a time
 T = TypeVar("T")

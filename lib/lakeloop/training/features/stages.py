@@ -23,7 +23,7 @@ from pyspark.sql.types import BooleanType, NumericType, StructType
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TrainingError
 from lakeloop.training.algorithms import FEATURES_COL, Space
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.spec.model import ModelSpec
 
 Stage = Estimator[Any] | Transformer
 

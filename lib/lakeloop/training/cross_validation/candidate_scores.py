@@ -7,17 +7,15 @@ from statistics import fmean, stdev
 
 from pyspark.ml.feature import PCA
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
-from lakeloop.training.algorithms import FOLD_COL, LABEL_COL, GridPoint, Space
-from lakeloop.training.features import feature_stages
-from lakeloop.training.fold_fits import fit_folds
-from lakeloop.training.folds import assign_folds, assign_group_folds
-from lakeloop.training.measuring import measured_fold
-from lakeloop.training.metric_names import Metric
-from lakeloop.training.spec import ModelSpec
-from lakeloop.training.stage_tree import Leaf, Stage, plant
-from lakeloop.training.time_blocks import assign_time_blocks
+from lakeloop.training.algorithms import LABEL_COL, GridPoint, Space
+from lakeloop.training.cross_validation.fold_fits import fit_folds
+from lakeloop.training.cross_validation.stage_tree import Leaf, Stage, plant
+from lakeloop.training.features.stages import feature_stages
+from lakeloop.training.folds.dealing import folds_of
+from lakeloop.training.metrics.measuring import measured_fold
+from lakeloop.training.metrics.names import Metric
+from lakeloop.training.spec.model import ModelSpec
 
 Progress = Callable[[int, int, str], None]
 Measured = tuple[dict[Metric, float], float]
@@ -78,32 +76,6 @@ def cross_validate(
         )
         for index, point in enumerate(points)
     )
-
-
-def deal_folds(spec: ModelSpec, rows: DataFrame) -> DataFrame:
-    """Add `_fold_0` on, one for each repeat: the fold of each row, or its block in time, of which one more."""
-    folds = spec.folds
-    for repeat in range(folds.repeats):
-        name, seed = f"{FOLD_COL}_{repeat}", folds.seed + repeat
-        if folds.kind == "time":
-            rows = assign_time_blocks(rows, str(folds.by), folds.count + 1, block_col=name)
-        elif folds.kind == "group":
-            rows = assign_group_folds(rows, str(folds.by), folds.count, seed, fold_col=name)
-        else:
-            stratum = LABEL_COL if spec.stratifies(folds) else None
-            rows = assign_folds(rows, spec.key, folds.count, seed, stratify_by=stratum, fold_col=name)
-    return rows
-
-
-def folds_of(spec: ModelSpec, rows: DataFrame) -> list[tuple[DataFrame, DataFrame]]:
-    """The rows to train with and to measure on, fold by fold, repeat by repeat."""
-    if spec.folds.kind == "time":
-        block = F.col(f"{FOLD_COL}_0")
-        return [(rows.where(block < fold), rows.where(block == fold)) for fold in range(1, spec.folds.count + 1)]
-    in_fold = [F.col(f"{FOLD_COL}_{repeat}") for repeat in range(spec.folds.repeats)]
-    return [
-        (rows.where(dealt != fold), rows.where(dealt == fold)) for dealt in in_fold for fold in range(spec.folds.count)
-    ]
 
 
 def _candidates(spec: ModelSpec, rows: DataFrame) -> Iterator[list[tuple[Hashable, Stage]]]:

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.metric_names import METRICS, Metric
+from lakeloop.training.metrics.names import METRICS, Metric
 
 CELLS = 10_000
 CURVE_STEPS = 200

@@ -19,7 +19,7 @@ from pyspark.ml.regression import (
 )
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.spec import ModelSpec
+from lakeloop.training.spec.model import ModelSpec
 
 TREES = (
     DecisionTreeClassificationModel,

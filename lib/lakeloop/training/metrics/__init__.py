@@ -1,0 +1,1 @@
+"""How good a model is: figures with intervals from one pass over scored rows."""

@@ -1,0 +1,72 @@
+"""What competes, as a model file says it: algorithms with the values that their parameters may take."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from lakeloop.core.documents import Declaration, unknown_key
+from lakeloop.training.algorithms import ALGORITHMS, NAMES, GridPoint, Space, grid_points, tunable
+from lakeloop.training.metrics.names import Task
+
+Values = Annotated[tuple[bool | int | float | str, ...], Field(min_length=1)]
+
+
+def _grid(algorithm: str, text: str) -> Any:
+    tasks = [task for task in ALGORITHMS if algorithm in ALGORITHMS[task]]
+    names: Any = {"propertyNames": {"enum": sorted(set().union(*(tunable(algorithm, task) for task in tasks)))}}
+    return Field(None, description=f"{text}: values to try by Spark parameter name", json_schema_extra=names)
+
+
+class Candidate(Declaration):
+    """One algorithm with its parameter grid, and the features it is fitted on."""
+
+    logistic_regression: dict[str, Values] | None = _grid("logistic_regression", "Logistic regression")
+    linear_regression: dict[str, Values] | None = _grid("linear_regression", "Linear regression, of a number")
+    generalized_linear_regression: dict[str, Values] | None = _grid(
+        "generalized_linear_regression", "Generalized linear regression, of a number"
+    )
+    decision_tree: dict[str, Values] | None = _grid("decision_tree", "Decision tree")
+    random_forest: dict[str, Values] | None = _grid("random_forest", "Random forest")
+    gradient_boosted_trees: dict[str, Values] | None = _grid("gradient_boosted_trees", "Gradient-boosted trees")
+    on: Space = Field("features", description="The scaled features, or their principal components")
+
+    @field_validator(*NAMES)
+    @classmethod
+    def _has_valid_params(cls, grid: dict[str, Values] | None, info: ValidationInfo) -> dict[str, Values] | None:
+        algorithm = str(info.field_name)
+        allowed = {
+            name: p
+            for task in ALGORITHMS
+            if algorithm in ALGORITHMS[task]
+            for name, p in tunable(algorithm, task).items()
+        }
+        for name, values in (grid or {}).items():
+            if name not in allowed:
+                raise unknown_key(name, list(allowed), f"parameter of {info.field_name}")
+            try:
+                for value in values:
+                    allowed[name].typeConverter(value)
+            except TypeError as error:
+                hint = "; YAML reads a number without a dot in the exponent as text, write 1.0e-8"
+                raise ValueError(f"{name}: {error}{hint if isinstance(value, str) else ''}") from error
+        return grid
+
+    @model_validator(mode="after")
+    def _names_one_algorithm(self) -> Self:
+        named = [name for name in NAMES if getattr(self, name) is not None]
+        if len(named) != 1:
+            raise ValueError(
+                f"a candidate names exactly one of {', '.join(NAMES)}, found {', '.join(named) or 'none'}; "
+                "write {} for an empty grid"
+            )
+        return self
+
+    @property
+    def algorithm(self) -> str:
+        """The one that it names."""
+        return next(name for name in NAMES if getattr(self, name) is not None)
+
+    def points(self, task: Task) -> Iterator[GridPoint]:
+        """Every combination of the grid's values."""
+        yield from grid_points(self.algorithm, getattr(self, self.algorithm), self.on, task)

@@ -1,0 +1,72 @@
+"""What a model file says: `ModelSpec`, validated without Spark, its descriptions ending up in the JSON Schema."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from lakeloop.core.documents import Declaration, unknown_key
+from lakeloop.training.algorithms import ALGORITHMS, GridPoint, tunable
+from lakeloop.training.metrics.names import METRICS, Metric, Task
+from lakeloop.training.spec.candidates import Candidate
+from lakeloop.training.spec.features import Features
+from lakeloop.training.spec.label import Label
+from lakeloop.training.spec.names import ColumnName, TableName
+from lakeloop.training.spec.splits import Folds, Split
+
+
+class ModelSpec(Declaration):
+    """One model: the table it learns from, how it is validated, what competes and what decides."""
+
+    model: str = Field(pattern=r"^\w+$", description="Name in the registry")
+    description: str = Field(description="What the model answers, for people")
+    owner: str = Field(description="Team that answers for the model")
+    table: TableName = Field(description="Table with one row per key: schema.table")
+    key: ColumnName = Field(description="Column that identifies a row: unique and not NULL")
+    label: Label = Field(description="What is predicted")
+    split: Split = Field(description="How the test rows are held out")
+    folds: Folds = Field(description="How candidates are cross-validated")
+    features: Features = Field(description="What the model looks at")
+    candidates: tuple[Candidate, ...] = Field(min_length=1, description="Algorithms that compete, each with a grid")
+    select_by: Metric = Field(
+        default_factory=lambda given: METRICS[given["label"].task if "label" in given else "binary"][0],
+        description="Metric whose mean over the folds decides: area_under_roc if nothing is said, r2 for a regression",
+    )
+    scores: TableName = Field(description="Table that scoring writes: schema.table")
+
+    @model_validator(mode="after")
+    def _keeps_answers_out_of_features(self) -> Self:
+        leaked = [column for column in (self.key, self.label.column) if column in self.features.columns]
+        if leaked:
+            raise ValueError(f"{', '.join(leaked)} cannot be a feature: it identifies the row or is the answer")
+        if self.features.pca is None and any(candidate.on == "pca" for candidate in self.candidates):
+            raise ValueError("a candidate says `on: pca` but features.pca is not declared; add pca: {components: …}")
+        return self
+
+    @model_validator(mode="after")
+    def _suits_its_task(self) -> Self:
+        task = self.task
+        for candidate in self.candidates:
+            name = candidate.algorithm
+            if name not in ALGORITHMS[task]:
+                raise ValueError(f"{name} is not for task {task}; allowed are {', '.join(ALGORITHMS[task])}")
+            for param in getattr(candidate, name):
+                if param not in tunable(name, task):
+                    raise unknown_key(param, list(tunable(name, task)), f"parameter of {name} for task {task}")
+        if self.select_by not in METRICS[task]:
+            raise ValueError(f"select_by {self.select_by} is not for task {task}; one of {', '.join(METRICS[task])}")
+        if task == "regression" and "stratified" in (self.split.kind, self.folds.kind):
+            raise ValueError("a number has no classes to stratify by; say kind: random")
+        return self
+
+    def stratifies(self, dealt: Split | Folds) -> bool:
+        """Whether each class has its share, which is what happens to classes if nothing is said."""
+        return dealt.kind == "stratified" or (dealt.kind is None and self.task == "binary")
+
+    @property
+    def task(self) -> Task:
+        """What kind of answer the model gives."""
+        return self.label.task
+
+    def points(self) -> tuple[GridPoint, ...]:
+        """Everything that competes: each candidate's grid spelled out, in the declared order."""
+        return tuple(point for candidate in self.candidates for point in candidate.points(self.task))
