@@ -1,5 +1,6 @@
 """Model versions and the alias `champion`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import mlflow
@@ -61,6 +62,14 @@ class ModelRegistry:
         """Track a training and register its pipeline as a new version, which nobody uses yet."""
         connect(self.tracking_uri, self.lake_root, result.spec.model)
         return log_training(result, run, table_version)[1]
+
+    def attach(self, model: str, version: int, documents: Mapping[str, str]) -> None:
+        """Put texts, by file name, beside the model of a version, in the run that trained it."""
+        connect(self.tracking_uri, self.lake_root, model)
+        client = mlflow.MlflowClient()
+        run_id = str(client.get_model_version(model, str(version)).run_id)
+        for name, text in documents.items():
+            client.log_text(run_id, text, name)
 
     def promote(self, model: str, version: int) -> None:
         """Make a version the champion."""

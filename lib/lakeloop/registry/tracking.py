@@ -13,6 +13,7 @@ from pyspark.sql.types import StructType
 from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.storage import filesystem
+from lakeloop.training.cross_validation.candidate_scores import CandidateScore
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
 
@@ -72,6 +73,7 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
         "lakeloop.table": spec.table,
         "lakeloop.table_version": str(table_version),
         "lakeloop.definition": definition_of(spec),
+        "lakeloop.held_out": result.held_out.fingerprint,
     }
     with mlflow.start_run(run_name=run.run_id, tags=tags) as tracked:
         mlflow.log_params(
@@ -80,12 +82,17 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
                 "rows_train": result.rows_train,
                 "rows_test": result.rows_test,
                 "select_by": spec.select_by,
+                "select": spec.select,
+                "search": spec.search.kind,
             }
         )
         mlflow.log_metrics({f"test_{name}": value for name, value in result.test.figures().items()})
         mlflow.log_dict(spec.model_dump(mode="json"), "declaration.json")
         mlflow.log_dict(result.test.to_dict(), "test_metrics.json")
         mlflow.log_dict(result.importance, "importance.json")
+        mlflow.log_dict(result.held_out.to_dict(), "held_out.json")
+        if result.nested is not None:
+            mlflow.log_metrics({f"nested_{name}": value for name, value in result.nested.mean.items()})
         for candidate in result.candidates:
             with mlflow.start_run(run_name=str(candidate.point), nested=True):
                 mlflow.log_params(
@@ -94,6 +101,10 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
                 for fold, metrics in enumerate(candidate.folds):
                     mlflow.log_metrics({str(name): value for name, value in metrics.items()}, step=fold)
                 mlflow.log_metrics({f"mean_{name}": value for name, value in candidate.mean.items()})
+                mlflow.log_metrics(_cost(candidate))
+                mlflow.set_tags(
+                    {"lakeloop.stopped": str(candidate.stopped).lower(), "lakeloop.folds": len(candidate.folds)}
+                )
         logged = mlflow.spark.log_model(
             result.model,
             artifact_path="model",
@@ -105,6 +116,11 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
         client.create_registered_model(spec.model, description=spec.description)
     version = client.create_model_version(spec.model, logged.model_uri, tracked.info.run_id, tags)
     return tracked.info.run_id, int(version.version)
+
+
+def _cost(candidate: CandidateScore) -> dict[str, float]:
+    found = {"scoring_seconds_per_1000_rows": candidate.scoring_seconds, "numbers": candidate.numbers}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _columns(schema: StructType) -> Schema:
