@@ -1,4 +1,4 @@
-"""Searches on 48 rows: what is tried, on which folds, how often the shared stages are fitted, and the same each time."""
+"""Searches on 48 rows: what is tried, on which folds, how often shared stages are fitted, and the same each time."""
 
 import sys
 from collections.abc import Iterator
