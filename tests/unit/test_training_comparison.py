@@ -161,6 +161,9 @@ def test_a_comparison_says_in_words_what_the_folds_tell() -> None:
     ]
     assert [near.test, last.test] == tests
     assert [near.p, last.p] == pytest.approx(holm([test.p for test in tests if test]))
+    told = compared.to_dict()["candidates"][1]
+    assert (told["candidate"], told["p"], told["verdict"]) == ("random_forest()", near.p, near.verdict)
+    assert told["difference"]["effect"] == pytest.approx(0.835 - 0.85)
     # Seconds count to one digit, 0.24 being 0.2: the worse one is as fast as the best and larger.
     assert [each.is_on_front for each in compared.candidates] == [True, True, False, False]
     assert [each.is_near for each in compared.candidates] == [True, True, False, False]

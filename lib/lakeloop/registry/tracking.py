@@ -90,6 +90,7 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
         mlflow.log_dict(spec.model_dump(mode="json"), "declaration.json")
         mlflow.log_dict(result.test.to_dict(), "test_metrics.json")
         mlflow.log_dict(result.importance, "importance.json")
+        mlflow.log_dict(result.comparison.to_dict(), "comparison.json")
         mlflow.log_dict(result.held_out.to_dict(), "held_out.json")
         if result.nested is not None:
             mlflow.log_metrics({f"nested_{name}": value for name, value in result.nested.mean.items()})

@@ -1,7 +1,8 @@
 """Every candidate beside the best one: what the folds can tell apart, and who is on the front."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from lakeloop.training.comparison.paired_test import (
     Interval,
@@ -48,6 +49,25 @@ class Comparison:
     def alike(self) -> int:
         """How many candidates cannot be told apart from the best."""
         return sum(each.p is not None and each.p >= ALPHA for each in self.candidates)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON-ready values, candidates by their text."""
+        return {
+            "metric": self.metric,
+            "candidates": [
+                {
+                    "candidate": str(each.score.point),
+                    "mean": each.score.mean[self.metric],
+                    "interval": each.interval,
+                    "difference": None if each.test is None else asdict(each.test),
+                    "p": each.p,
+                    "verdict": each.verdict,
+                    "is_on_front": each.is_on_front,
+                    "is_near": each.is_near,
+                }
+                for each in self.candidates
+            ],
+        }
 
 
 def compare(spec: ModelSpec, ranked: Sequence[CandidateScore]) -> Comparison:

@@ -36,9 +36,8 @@ def kept_folds(spec: ModelSpec, folds: Sequence[tuple[DataFrame, DataFrame]]) ->
         cached.append(frame.persist())
         return cached[-1]
 
-    first = {candidate.on: candidate.algorithm for candidate in reversed(spec.candidates)}
-    # Rows are cached where candidates part, so two of each kind stand in for all those to come.
-    stand_ins = [GridPoint(algorithm, {}, on, spec.task) for on, algorithm in first.items() for _ in range(2)]
+    # Rows are cached where candidates part, so two of each entry stand in for all those to come.
+    stand_ins = [GridPoint(entry.algorithm, {}, entry.on, spec.task) for entry in spec.candidates for _ in range(2)]
     shared = shared_stages(spec, stand_ins, folds[0][0].schema)
     tree = plant([
         [*stages, (number, point.estimator(spec.folds.seed))]
