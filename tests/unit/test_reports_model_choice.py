@@ -137,7 +137,7 @@ def test_the_nested_estimate_stands_beside_the_winners_mean() -> None:
     assert ALL.nested is not None
     section = nested_section(ALL.nested, ALL)
     mean = (TEST.area_under_roc + 0.5) / 2
-    assert f"area under ROC is {mean:.4f} ± " in section.intro
+    assert f"By area under ROC it is {mean:.4f} ± " in section.intro
     assert section.intro.endswith("flatters, is 0.8500.")
     assert len(section.tables[0].rows) == 2
     assert section.tables[0].total[:3] == ("mean", "", 2000)
@@ -155,7 +155,7 @@ def test_the_card_says_what_a_user_must_know() -> None:
         "5,000: 4,000 to learn from, 1,000 held out",
         "churn = Yes in 1,250 rows (25.0%)",
         r"| size | 900 numbers |",
-        "4, of which 1 were given up early",
+        "4, 1 of them given up early",
         "ab" * 16,
         "## Warnings",
         r"tenure\_months alone makes 90% of the importance",

@@ -92,8 +92,8 @@ def _facts(result: TrainingResult, provenance: Provenance) -> Table:
         "columns": ", ".join(spec.features.columns),
         "split": _said(spec, spec.split.model_dump(exclude_none=True), "split"),
         "folds": _said(spec, spec.folds.model_dump(exclude_none=True), "folds"),
-        "search": ", ".join(f"{key} {value}" for key, value in spec.search.model_dump(exclude_none=True).items()),
-        "candidates": f"{len(result.candidates)}, of which {stopped} were given up early",
+        "search": _search(spec),
+        "candidates": f"{len(result.candidates)}" + (f", {stopped} of them given up early" if stopped else ""),
         "winner": str(result.winner.point),
         "size": "not known" if result.winner.numbers is None else f"{result.winner.numbers:,} numbers",
         "held-out rows": f"fingerprint {result.held_out.fingerprint}",
@@ -104,6 +104,12 @@ def _facts(result: TrainingResult, provenance: Provenance) -> Table:
 def _said(spec: ModelSpec, values: dict[str, object], part: str) -> str:
     kind = {"kind": "stratified" if spec.stratifies(getattr(spec, part)) else "random"}
     return ", ".join(f"{key} {value}" for key, value in (kind | values).items())
+
+
+def _search(spec: ModelSpec) -> str:
+    said = spec.search.kind if spec.search.kind == "grid" else f"{spec.search.kind}, {spec.search.most_trials} trials"
+    taken = "the best mean" if spec.select == "best" else "the smallest within one standard error"
+    return f"{said}{', halving' if spec.search.halving else ''}; by {METRIC_NAMES[spec.select_by]}, {taken}"
 
 
 def _metrics(result: TrainingResult) -> Table:

@@ -21,7 +21,7 @@ def warnings(result: TrainingResult) -> list[str]:
 def limits(spec: ModelSpec) -> list[str]:
     """What cross-validation and held-out rows do not show, whatever the figures."""
     said = [
-        f"It knows the rows of {spec.table} as they were; of other people, times or places nothing was measured.",
+        f"It knows the rows of {spec.table} as they were; of other times, places or populations nothing was measured.",
         "Importance says what the model uses, not what causes the answer.",
         "A category that was not there in training counts as none of those that were.",
     ]
