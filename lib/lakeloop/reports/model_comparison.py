@@ -67,8 +67,8 @@ def nested_section(nested: NestedEstimate, result: TrainingResult) -> Section:
     return Section(
         title="How good the procedure is",
         intro=f"Nested cross-validation: search, choice and fit were done anew for each of {len(nested.folds)} outer "
-        f"folds, without its rows. By {name} it is {mean:.4f} ± {deviation:.4f}; the winner's own mean, which its choice "
-        f"flatters, is {result.winner.mean[metric]:.4f}.",
+        f"folds, without its rows. By {name} it is {mean:.4f} ± {deviation:.4f}; the winner's own mean, which its "
+        f"choice flatters, is {result.winner.mean[metric]:.4f}.",
         tables=(
             Table(
                 "Outer folds",
