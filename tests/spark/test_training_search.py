@@ -37,7 +37,7 @@ def declared(**changes: Any) -> ModelSpec:
 def people(spark: SparkSession) -> Iterator[DataFrame]:
     """48 people with a label and folds; a third leave, most of them with a short tenure."""
     rows = [
-        (f"p{i}", None if i == 40 else i, i * 37 % 11 / 10, float(i < 14 or i in {30, 45})) for i in range(48)
+        (f"p{i}", None if i == 40 else i, i * 37 % 11 / 10, float(i < 13 or i in {30, 45})) for i in range(48)
     ]  # fmt: skip
     frame = spark.createDataFrame(rows, "id string, tenure int, noise double, _label double").coalesce(1)
     dealt = deal_folds(HALVING, frame).coalesce(1).persist()
