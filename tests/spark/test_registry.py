@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import mlflow
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -54,6 +55,16 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert registry.trained(spec, 4) is None
     assert registry.trained(declared(select_by="log_loss"), 3) is None
     assert registry.champion("other") is None
+
+    registry.attach("churn", 1, {"model_card.md": "# Card\n"})
+    artifacts = f"runs:/{champion.run_id}"
+    assert mlflow.artifacts.load_text(f"{artifacts}/model_card.md") == "# Card\n"
+    held_out = mlflow.artifacts.load_dict(f"{artifacts}/held_out.json")
+    assert held_out == result.held_out.to_dict()
+    assert mlflow.get_run(champion.run_id).data.tags["lakeloop.held_out"] == held_out["fingerprint"]
+    (child,) = mlflow.search_runs(filter_string=f"tags.mlflow.parentRunId = '{champion.run_id}'", output_format="list")
+    assert (child.data.tags["lakeloop.stopped"], child.data.tags["lakeloop.folds"]) == ("false", "2")
+    assert child.data.metrics["numbers"] == result.winner.numbers
 
     scores = score_rows(registry.load(champion), people, spec, champion, run)
     mine = result.model.transform(people).select("id", "prediction")

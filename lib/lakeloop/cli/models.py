@@ -71,9 +71,12 @@ def candidates_table(trained: verbs.Trained) -> Table:
         caption_justify="left",
         caption="held-out rows: " + ", ".join(f"{name} {value:.4f}" for name, value in figures[:2]),
     )
+    takes_another = result.winner is not result.candidates[0]
     for candidate in result.candidates:
-        table.add_row(
-            str(candidate.point),
-            f"{candidate.mean[metric]:.4f} ± {candidate.std[metric]:.4f}",
-        )
+        said = f"{candidate.mean[metric]:.4f}"
+        if len(candidate.folds) > 1:
+            said += f" ± {candidate.std[metric]:.4f}"
+        if candidate.stopped:
+            said += f", given up after {len(candidate.folds)} of {len(result.winner.folds)} folds"
+        table.add_row(str(candidate.point), f"{said}, taken" if takes_another and candidate is result.winner else said)
     return table

@@ -21,6 +21,7 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.storage import filesystem
 from lakeloop.registry.provenance import Provenance
+from lakeloop.training.cross_validation.candidate_scores import CandidateScore
 from lakeloop.training.metrics.names import Metric
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
@@ -98,6 +99,7 @@ def log_training(
         "lakeloop.table": spec.table,
         "lakeloop.table_version": str(table_version),
         "lakeloop.definition": definition_of(spec),
+        "lakeloop.held_out": result.held_out.fingerprint,
     }
     tags |= {"lakeloop.code": provenance.code, "lakeloop.rules": json.dumps(provenance.rules, sort_keys=True)}
     with mlflow.start_run(run_name=run.run_id, tags=tags) as tracked:
@@ -107,6 +109,8 @@ def log_training(
                 "rows_train": result.rows_train,
                 "rows_test": result.rows_test,
                 "select_by": spec.select_by,
+                "select": spec.select,
+                "search": spec.search.kind,
             }
         )
         mlflow.log_metrics({f"test_{name}": value for name, value in result.test.figures().items()})
@@ -115,6 +119,10 @@ def log_training(
         mlflow.log_dict(result.importance, "importance.json")
         mlflow.log_dict(figures_of(result), FIGURES)
         mlflow.log_dict(provenance.to_dict(), PROVENANCE)
+        mlflow.log_dict(result.comparison.to_dict(), "comparison.json")
+        mlflow.log_dict(result.held_out.to_dict(), "held_out.json")
+        if result.nested is not None:
+            mlflow.log_metrics({f"nested_{name}": value for name, value in result.nested.mean.items()})
         for candidate in result.candidates:
             with mlflow.start_run(run_name=str(candidate.point), nested=True) as of_candidate:
                 mlflow.log_params(
@@ -123,6 +131,10 @@ def log_training(
                 for fold, metrics in enumerate(candidate.folds):
                     _log_fold(of_candidate.info, fold, metrics)
                 mlflow.log_metrics({f"mean_{name}": value for name, value in candidate.mean.items()})
+                mlflow.log_metrics(_cost(candidate))
+                mlflow.set_tags(
+                    {"lakeloop.stopped": str(candidate.stopped).lower(), "lakeloop.folds": len(candidate.folds)}
+                )
         logged = mlflow.spark.log_model(
             result.model,
             artifact_path="model",
@@ -145,6 +157,11 @@ def _log_fold(candidate: RunInfo, fold: int, metrics: Mapping[Metric, float]) ->
     below = client.create_run(candidate.experiment_id, tags=tags, run_name=f"fold {fold + 1}")
     client.log_batch(below.info.run_id, [MetricPoint(name, value, at, 0) for name, value in metrics.items()])
     client.set_terminated(below.info.run_id)
+
+
+def _cost(candidate: CandidateScore) -> dict[str, float]:
+    found = {"scoring_seconds_per_1000_rows": candidate.scoring_seconds, "numbers": candidate.numbers}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _columns(schema: StructType) -> Schema:

@@ -47,15 +47,16 @@ def comparison_section(result: TrainingResult, previous_champion: Metrics | None
         axis_title=name,
     )
     candidates = Table(
-        "Candidates, best first: means over the folds",
-        ("rank", "candidate", name, "± std", *(METRIC_NAMES[other] for other in others), "fit seconds"),
+        "Candidates, best first: means over the folds that they were fitted on",
+        ("rank", "candidate", name, "± std", *(METRIC_NAMES[other] for other in others), "folds", "fit seconds"),
         tuple(
             (
                 rank,
                 str(score.point),
                 score.mean[metric],
-                score.std[metric],
+                score.std[metric] if len(score.folds) > 1 else None,
                 *(score.mean[other] for other in others),
+                len(score.folds),
                 round(score.seconds, 1),
             )
             for rank, score in ranked
@@ -63,12 +64,29 @@ def comparison_section(result: TrainingResult, previous_champion: Metrics | None
     )
     return Section(
         title="Candidates",
-        intro=f"{len(ranked)} candidates, each fitted on {len(winner.folds)} folds of {result.rows_train:,} rows. "
-        f"{winner.point} has the best mean {name}: {winner.mean[metric]:.4f} ± {winner.std[metric]:.4f}.",
+        intro=f"{_tried(result)} of {result.rows_train:,} rows. "
+        f"{winner.point} {_standing(result)} {name}: {winner.mean[metric]:.4f} ± {winner.std[metric]:.4f}.",
         verdict=_improvement(metric, result.test, previous_champion) if previous_champion else None,
         charts=(Chart(f"Every fold: {name}", folds),),
         tables=(candidates, _champions(result.test, previous_champion)) if previous_champion else (candidates,),
     )
+
+
+def _tried(result: TrainingResult) -> str:
+    stopped = [len(score.folds) for score in result.candidates if score.stopped]
+    folds, count = len(result.winner.folds), len(result.candidates)
+    if not stopped:
+        return f"{count} candidates, each fitted on {folds} folds"
+    after = ", ".join(f"{stopped.count(seen)} after {seen}" for seen in sorted(set(stopped)))
+    left = count - len(stopped)
+    return f"{count} candidates, of which {left} were fitted on all {folds} folds and the others given up ({after})"
+
+
+def _standing(result: TrainingResult) -> str:
+    best = result.candidates[0]
+    if result.winner is best:
+        return "has the best mean"
+    return f"is the smallest within one standard error of {best.point}, by the mean"
 
 
 def quality_section(test: Metrics) -> Section:

@@ -98,7 +98,8 @@ class Section:
 def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     """The whole page as HTML: opens from disk, loads nothing, and shows hostile text as text.
 
-    The page's content security policy allows exactly its own two scripts, by their hashes, and no request at all.
+    The page's content security policy allows exactly its own two scripts, by their hashes, and no request at all. A
+    page without charts has no script, and is as small as its text.
     """
     pages = Environment(
         loader=PackageLoader("lakeloop.reports"),
@@ -107,7 +108,8 @@ def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    scripts = [get_plotlyjs(), pages.get_template("page.js").render()]
+    has_charts = any(section.charts for section in sections)
+    scripts = [get_plotlyjs(), pages.get_template("page.js").render()] if has_charts else []
     return pages.get_template("page.html.j2").render(
         title=title,
         subtitle=subtitle,

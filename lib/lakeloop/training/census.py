@@ -81,10 +81,13 @@ def _count_classes(spec: ModelSpec, frame: DataFrame) -> dict[str, int]:
     for value, rows in found.items():
         held_out = int(rows * spec.split.test + 0.5)
         is_too_small = spec.stratifies(spec.split) and not held_out
-        if is_too_small or (spec.stratifies(spec.folds) and rows - held_out < spec.folds.count):
+        outer = spec.folds.nested
+        trains = rows - held_out if outer is None else (rows - held_out) * (outer - 1) // outer
+        if is_too_small or (spec.stratifies(spec.folds) and trains < spec.folds.count):
+            nested = f" within {outer} outer ones" if outer else ""
             raise TrainingError(
                 f"{where} has {rows} rows of '{value}': too few for split.test {spec.split.test} and "
-                f"{spec.folds.count} folds; lower folds.count or collect more rows"
+                f"{spec.folds.count} folds{nested}; lower folds.count or collect more rows"
             )
     return found
 

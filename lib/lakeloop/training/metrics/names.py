@@ -1,5 +1,6 @@
 """What a model may be chosen by, and which way is better."""
 
+from math import isnan
 from typing import Literal, get_args
 
 Task = Literal["binary", "regression"]
@@ -8,3 +9,10 @@ RegressionMetric = Literal["r2", "rmse", "mae", "mape"]
 Metric = BinaryMetric | RegressionMetric
 METRICS: dict[Task, tuple[Metric, ...]] = {"binary": get_args(BinaryMetric), "regression": get_args(RegressionMetric)}
 LOWER_IS_BETTER: frozenset[Metric] = frozenset({"log_loss", "brier", "rmse", "mae", "mape"})
+
+
+def loss(metric: Metric, value: float) -> float:
+    """The value with its sign turned where more is better, so that less is; NaN, a metric undefined, is the worst."""
+    if isnan(value):
+        return float("inf")
+    return value if metric in LOWER_IS_BETTER else -value

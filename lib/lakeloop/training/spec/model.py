@@ -11,6 +11,7 @@ from lakeloop.training.spec.candidates import Candidate
 from lakeloop.training.spec.features import Features
 from lakeloop.training.spec.label import Label
 from lakeloop.training.spec.names import ColumnName, TableName
+from lakeloop.training.spec.search import Search, Selection
 from lakeloop.training.spec.splits import Folds, Split
 
 
@@ -30,6 +31,14 @@ class ModelSpec(Declaration):
     select_by: Metric = Field(
         default_factory=lambda given: METRICS[given["label"].task if "label" in given else "binary"][0],
         description="Metric whose mean over the folds decides: area_under_roc if nothing is said, r2 for a regression",
+    )
+    search: Search = Field(
+        Search.model_validate({}), description="How candidates are looked for: every one if not said"
+    )
+    select: Selection = Field(
+        "best",
+        description="best: the best mean; one_standard_error: the smallest model whose mean is as good as the best's "
+        "but for one standard error of it",
     )
     scores: TableName = Field(description="Table that scoring writes: schema.table")
 
@@ -58,6 +67,16 @@ class ModelSpec(Declaration):
             raise ValueError("a number has no classes to stratify by; say kind: random")
         return self
 
+    @model_validator(mode="after")
+    def _searches_where_ranges_are(self) -> Self:
+        ranged = [f"{name} of {candidate.algorithm}" for candidate in self.candidates for name in candidate.ranges]
+        if ranged and self.search.kind == "grid":
+            raise ValueError(
+                f"a grid has no end of values in a range ({', '.join(ranged)}); list values, or say "
+                "search: {kind: random} or {kind: bayesian}"
+            )
+        return self
+
     def stratifies(self, dealt: Split | Folds) -> bool:
         """Whether each class has its share, which is what happens to classes if nothing is said."""
         return dealt.kind == "stratified" or (dealt.kind is None and self.task == "binary")
@@ -68,5 +87,5 @@ class ModelSpec(Declaration):
         return self.label.task
 
     def points(self) -> tuple[GridPoint, ...]:
-        """Everything that competes: each candidate's grid spelled out, in the declared order."""
+        """Everything that competes in a grid: each candidate's values combined, in the declared order."""
         return tuple(point for candidate in self.candidates for point in candidate.points(self.task))
