@@ -14,9 +14,11 @@ from lakeloop.core.errors import TrainingError
 from lakeloop.training.algorithms import LABEL_COL, GridPoint
 from lakeloop.training.census import take_census
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore, Progress, cross_validate
+from lakeloop.training.features.serving import for_serving
 from lakeloop.training.features.stages import feature_stages
 from lakeloop.training.folds.dealing import deal_folds, hold_out
 from lakeloop.training.interpretation.importance import feature_importance
+from lakeloop.training.leaks import find_leaks
 from lakeloop.training.metrics.measuring import Metrics, measured_test
 from lakeloop.training.metrics.names import LOWER_IS_BETTER
 from lakeloop.training.spec.model import ModelSpec
@@ -28,7 +30,7 @@ ROWS_PER_PARTITION = 50_000
 class TrainingResult:
     """The champion and how it was found: `candidates` best first, `positives` of all rows (0 of a regression's).
 
-    `schema` is that of the features as read.
+    `schema` is that of the features as read. `warnings` name features that tell the label too well, or nothing.
     """
 
     spec: ModelSpec
@@ -42,6 +44,7 @@ class TrainingResult:
     positives: int
     seconds: float
     schema: StructType
+    warnings: tuple[str, ...] = ()
 
 
 def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: int = 2) -> TrainingResult:
@@ -63,11 +66,12 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
     try:
         scores = cross_validate(spec, rows, lambda done, _, text: progress(done, fits, text), parallelism)
         candidates = tuple(sorted(scores, key=lambda score: _rank(spec, score)))
-        model = _pipeline(spec, candidates[0].point, rows.schema).fit(rows)
+        model = for_serving(_pipeline(spec, candidates[0].point, rows.schema).fit(rows))
+        warnings = find_leaks(spec, rows)
         rows_train = rows.count()
     except IllegalArgumentException as error:
         raise TrainingError(
-            f"model {spec.model}: Spark refuses a value under candidates or features.pca: {error}"
+            f"model {spec.model}: Spark refuses a value under candidates or features: {error}"
         ) from error
     finally:
         rows.unpersist()
@@ -79,12 +83,13 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         winner=candidates[0],
         candidates=candidates,
         test=test,
-        importance=feature_importance(spec, model),
+        importance=feature_importance(spec, model, frame),
         rows_train=rows_train,
         rows_test=test.rows,
         positives=census.positives,
         seconds=time.monotonic() - started,
         schema=frame.select(*spec.features.columns).schema,
+        warnings=warnings,
     )
 
 

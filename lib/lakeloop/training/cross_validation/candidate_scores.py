@@ -5,13 +5,12 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from pyspark.ml.feature import PCA
 from pyspark.sql import DataFrame
 
-from lakeloop.training.algorithms import LABEL_COL, GridPoint, Space
+from lakeloop.training.algorithms import LABEL_COL, GridPoint
 from lakeloop.training.cross_validation.fold_fits import fit_folds
 from lakeloop.training.cross_validation.stage_tree import Leaf, Stage, plant
-from lakeloop.training.features.stages import feature_stages
+from lakeloop.training.features.stages import component_stages, feature_stages
 from lakeloop.training.folds.dealing import folds_of
 from lakeloop.training.metrics.measuring import measured_fold
 from lakeloop.training.metrics.names import Metric
@@ -80,8 +79,8 @@ def cross_validate(
 
 def _candidates(spec: ModelSpec, rows: DataFrame) -> Iterator[list[tuple[Hashable, Stage]]]:
     """The stages of each grid point; those before its classifier are the same objects for all."""
-    on: Space = "pca" if any(point.on == "pca" for point in spec.points()) else "features"
-    shared = feature_stages(spec, rows.schema, on)
+    shared = feature_stages(spec, rows.schema)
+    reduced = [*shared, *component_stages(spec)]
     for point in spec.points():
-        stages = shared if point.on == "pca" else [stage for stage in shared if not isinstance(stage, PCA)]
+        stages = reduced if point.on == "pca" else shared
         yield [*((stage.uid, stage) for stage in stages), (str(point), point.estimator(spec.folds.seed))]

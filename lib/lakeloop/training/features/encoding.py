@@ -1,0 +1,201 @@
+"""Categories as one number each: the mean of the label, or the share of the rows.
+
+`target`: (sum of the label + m * mean of all) / (rows + m), where m is `smoothing`: the m-estimate of Micci-Barreca, "A
+preprocessing scheme for high-cardinality categorical attributes" (SIGKDD Explorations 3(1), 2001, with its weight
+n / (n + m)), which is scikit-learn's `TargetEncoder(smooth=m)` too. A category that was not there is the mean of all.
+`frequency`: rows of the category / all rows; 0 for one that was not there. NULL is a category of its own in both.
+
+A row that was learned from must not meet its own label in its own feature, or the model trusts the feature more than it
+deserves. The rows are parted in five by a hash of what parts the folds too (key, group or time), and such a row takes
+the statistics of the other four parts, as in `TargetEncoder.fit_transform`. Every other row takes those of all rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.ml import Estimator, Model, Transformer
+from pyspark.ml.feature import SQLTransformer, StringIndexer, StringIndexerModel
+from pyspark.ml.param.shared import HasInputCols
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lakeloop.core.errors import TrainingError
+from lakeloop.training.spec.features import Encoding
+
+PARTS = 5
+MOST_CATEGORIES = 10_000
+
+
+class CategoryEncoder(Estimator["CategoryEncoderModel"], HasInputCols):
+    """Learns one number per category of each column in `encodings`: `<name>__category` becomes `<name>__encoded`.
+
+    Rows are parted by `part_col`; those whose `fold_cols` hold what the rows learned from held count as learned from.
+    One Spark pass over the rows, one row per category to the driver, then StringIndexer's. Raises TrainingError for a
+    column of more than 10,000 categories.
+    """
+
+    def __init__(
+        self,
+        encodings: Mapping[str, Encoding],
+        smoothing: float,
+        *,
+        label_col: str,
+        part_col: str,
+        fold_cols: Sequence[str],
+    ) -> None:
+        super().__init__()
+        self.encodings, self.smoothing = dict(encodings), smoothing
+        self.label_col, self.part_col, self.fold_cols = label_col, part_col, tuple(fold_cols)
+        # Everything that is read, so that a cache of fewer columns keeps it.
+        self._set(inputCols=[*_named(encodings, "category"), label_col, part_col, *fold_cols])
+
+    def _fit(self, dataset: DataFrame) -> "CategoryEncoderModel":
+        counts, folds = self._count(dataset)
+        indexer = StringIndexer(
+            inputCols=_named(self.encodings, "category"),
+            outputCols=_named(self.encodings, "index"),
+            handleInvalid="keep",
+            stringOrderType="alphabetAsc",
+        ).fit(dataset)
+        tables = {
+            name: _encoded(encoding, counts[at], labels, self.smoothing)
+            for at, ((name, encoding), labels) in enumerate(
+                zip(self.encodings.items(), indexer.labelsArray, strict=True)
+            )
+        }
+        return CategoryEncoderModel(indexer, tables, self.part_col, folds)
+
+    def _count(self, dataset: DataFrame) -> tuple[dict[int, dict[str, NDArray[np.float64]]], dict[str, list[int]]]:
+        """Rows and sums of the label by column, category and part, shape (2, PARTS); and the folds of the rows."""
+        named = [
+            F.struct(F.lit(at).alias("at"), F.col(f"`{column}`").alias("category"))
+            for at, column in enumerate(_named(self.encodings, "category"))
+        ]
+        rows = dataset.select(
+            _part(self.part_col).alias("part"),
+            F.col(self.label_col).alias("label"),
+            *map(_fold, self.fold_cols),
+            F.explode(F.array(*named)).alias("of"),
+        )
+        in_part = [F.col("part") == number for number in range(PARTS)]
+        found = (
+            rows.groupBy("of.at", "of.category")
+            .agg(
+                F.array(*(F.count(F.when(is_in, 1)) for is_in in in_part)).alias("rows"),
+                F.array(*(F.coalesce(F.sum(F.when(is_in, F.col("label"))), F.lit(0.0)) for is_in in in_part)).alias(
+                    "sums"
+                ),
+                F.array(*map(F.collect_set, self.fold_cols)).alias("folds"),
+            )
+            .limit(len(self.encodings) * MOST_CATEGORIES + 1)
+            .collect()
+        )
+        counts: dict[int, dict[str, NDArray[np.float64]]] = defaultdict(dict)
+        folds: dict[str, set[int]] = {name: set() for name in self.fold_cols}
+        for row in found:
+            counts[row["at"]][row["category"]] = np.array([row["rows"], row["sums"]], dtype=np.float64)
+            for seen, more in zip(folds.values(), row["folds"], strict=True):
+                seen.update(more)
+        for at, name in enumerate(self.encodings):
+            if len(counts[at]) > MOST_CATEGORIES:
+                raise TrainingError(
+                    f"encode: '{name}' has more than {MOST_CATEGORIES:,} categories; group them in the pipeline, or "
+                    "take a column that is coarser"
+                )
+        return counts, {name: sorted(seen) for name, seen in folds.items()}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The number of each category in the order of the index and at last that of any other, per part if it differs.
+
+    `all` is shape (categories + 1,); `beside`, shape (PARTS, categories + 1), leaves the rows of each part out.
+    """
+
+    all: NDArray[np.float64]
+    beside: NDArray[np.float64] | None
+
+
+class CategoryEncoderModel(Model):
+    """Encodes rows in training; `for_serving` gives Spark's own stages, which know no fold."""
+
+    def __init__(
+        self,
+        indexer: StringIndexerModel,
+        tables: Mapping[str, _Table],
+        part_col: str,
+        folds: Mapping[str, Sequence[int]],
+    ) -> None:
+        super().__init__()
+        self.indexer, self.tables, self.part_col, self.folds = indexer, dict(tables), part_col, dict(folds)
+
+    def for_serving(self) -> list[Transformer]:
+        """An indexer and a look-up, for rows of which none was learned from."""
+        made = [
+            f"element_at(array({', '.join(f'{number!r}D' for number in table.all.tolist())}), "
+            f"CAST(`{name}__index` AS INT) + 1) AS `{name}__encoded`"
+            for name, table in self.tables.items()
+        ]
+        return [self.indexer, SQLTransformer(statement=f"SELECT *, {', '.join(made)} FROM __THIS__")]
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        block = self._block(dataset)
+        made = [_looked_up(name, table, block).alias(f"{name}__encoded") for name, table in self.tables.items()]
+        return self.indexer.transform(dataset).select("*", *made)
+
+    def _block(self, dataset: DataFrame) -> Column:
+        """0 for a row that was not learned from, else 1 and the part that it is in."""
+        if not self.folds or any(name not in dataset.columns for name in self.folds):
+            return F.lit(0)
+        is_learned_from = reduce(and_, (_fold(name).isin(list(seen)) for name, seen in self.folds.items()))
+        return F.when(is_learned_from, _part(self.part_col) + 1).otherwise(0)
+
+
+def _encoded(
+    encoding: Encoding, counts: dict[str, NDArray[np.float64]], labels: Sequence[str], smoothing: float
+) -> _Table:
+    by_part = np.stack([counts[label] for label in labels], axis=-1)  # (2, PARTS, categories)
+    rows, sums = by_part.sum(axis=1)
+    if encoding == "frequency":
+        return _Table(np.append(rows / rows.sum(), 0.0), None)
+    beside = by_part.sum(axis=1, keepdims=True) - by_part
+    return _Table(
+        _smoothed(rows, sums, smoothing),
+        np.stack([_smoothed(rows, sums, smoothing) for rows, sums in zip(*beside, strict=True)])
+        if np.count_nonzero(by_part[0].sum(axis=-1)) > 1
+        # All rows in one part: nothing is beside it, and one number for all tells nothing.
+        else np.full((PARTS, len(labels) + 1), sums.sum() / rows.sum()),
+    )
+
+
+def _smoothed(rows: NDArray[np.float64], sums: NDArray[np.float64], smoothing: float) -> NDArray[np.float64]:
+    mean = sums.sum() / rows.sum()
+    weights = rows + smoothing
+    means = np.divide(sums + smoothing * mean, weights, out=np.full_like(sums, mean), where=weights > 0)
+    return np.append(means, mean)
+
+
+def _looked_up(name: str, table: _Table, block: Column) -> Column:
+    index = F.col(f"`{name}__index`").cast("int")
+    numbers = table.all if table.beside is None else np.concatenate([table.all, *table.beside])
+    # A text of numbers is one literal, which Spark casts once; sixty thousand literals would take seconds to plan.
+    known = F.split(F.lit(",".join(map(repr, numbers.tolist()))), ",").cast("array<double>")
+    return F.element_at(known, (index if table.beside is None else block * len(table.all) + index) + 1)
+
+
+def _named(columns: Iterable[str], suffix: str) -> list[str]:
+    return [f"{column}__{suffix}" for column in columns]
+
+
+def _part(column: str) -> Column:
+    return F.pmod(F.xxhash64(F.lit("part"), F.col(f"`{column}`").cast("string")), F.lit(PARTS))
+
+
+def _fold(column: str) -> Column:
+    """The fold of a row, -1 where it has none: rows without a time."""
+    return F.coalesce(F.col(column), F.lit(-1)).alias(column)
