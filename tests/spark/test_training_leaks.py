@@ -10,7 +10,7 @@ from tests.spark.test_training_features import spec_of
 
 FEATURES: dict[str, Any] = {
     "numeric": ["near", "far", "sum", "still", "empty"],
-    "categorical": ["reason", "ident", "plan", "alike"],
+    "categorical": ["reason", "ident", "plan", "alike", "blank"],
     "dates": ["left_at", "seen_at"],
 }
 
@@ -24,13 +24,14 @@ def rows(spark: SparkSession) -> DataFrame:
         .union(spark.sql("SELECT 3, 1D"))
         .selectExpr(
             "*",
-            # One row of a hundred is on the wrong side: the area is 1 - 1/34/... and so above 0.99.
-            "IF(id = 1, 90, _label * 100) + id % 7 AS near",
+            # One row that stays is in the midst of those that leave: the area is 1 - 12.5 / (35 * 66).
+            "IF(id = 1, 101, _label * 100) + id % 7 AS near",
             "_label * 2 + id * 13 % 11 AS far",
             "IF(id % 10 = 0, double('nan'), 3 * _label * id + id / 1000) AS sum",
             "1.5 AS still",
             "CAST(NULL AS DOUBLE) AS empty",
-            "CASE WHEN _label = 1 THEN IF(id % 2 = 0, 'moved', NULL) ELSE IF(id % 4 = 0, '', 'stays') END AS reason",
+            "IF(_label = 1, IF(id % 2 = 0, 'moved', NULL), IF(id % 4 = 0, 'other', 'stays')) AS reason",
+            "IF(_label = 1, NULL, '') AS blank",
             "string(id) AS ident",
             "IF(id % 2 = 0, 'a', 'b') AS plan",
             "'x' AS alike",
@@ -47,8 +48,8 @@ def told(found: tuple[str, ...], said: str) -> list[str]:
 def test_what_tells_the_class_alone_is_named_and_so_is_what_never_changes(rows: DataFrame) -> None:
     found = find_leaks(spec_of(**FEATURES), rows)
     assert told(found, "alone tells 'churn', with an area under the ROC curve of") == ["near", "left_at", "reason"]
-    assert told(found, "never changes in 101 rows") == ["still", "empty", "alike"]
-    assert len(found) == 6
+    assert told(found, "never changes in 101 rows") == ["still", "empty", "alike", "blank"]
+    assert len(found) == 7
     assert "curve of 0.99" in found[0]
     assert "on 101 rows; make sure that it is known before the label is" in found[0]
 

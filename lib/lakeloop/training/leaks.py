@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.training.algorithms import LABEL_COL
+from lakeloop.training.features.conforming import category, number
 from lakeloop.training.spec.model import ModelSpec
 
 MOST_ROWS = 20_000
@@ -37,8 +38,8 @@ def find_leaks(spec: ModelSpec, rows: DataFrame) -> tuple[str, ...]:
         .limit(MOST_ROWS)
         .select(
             F.col(LABEL_COL).alias("label"),
-            F.array(*(_number(name, name in features.date_parts) for name in ordered)).alias("numbers"),
-            F.array(*(F.col(f"`{name}`").cast("string") for name in features.categorical)).alias("texts"),
+            F.array(*map(F.expr, map(number, features.numeric)), *map(_moment, features.date_parts)).alias("numbers"),
+            F.array(*map(F.expr, map(category, features.categorical))).alias("texts"),
         )
         .collect()
     )
@@ -51,16 +52,14 @@ def find_leaks(spec: ModelSpec, rows: DataFrame) -> tuple[str, ...]:
         tells = max(told(np.where(np.isnan(values), far, values), label) for far in _beyond(values))
         found += _said(spec, name, tells if is_enough >= FEWEST_ROWS else 0, _is_constant(values), len(label))
     for at, name in enumerate(features.categorical):
-        _, codes = np.unique([str(row["texts"][at]) for row in sampled], return_inverse=True)
+        _, codes = np.unique([row["texts"][at] for row in sampled], return_inverse=True)
         tells = told(_means_elsewhere(codes, label), label)
         found += _said(spec, name, tells if is_enough >= FEWEST_ROWS else 0, not codes.any(), len(label))
     return tuple(found)
 
 
-def _number(name: str, is_date: bool) -> Column:
-    column = F.col(f"`{name}`")
-    number = F.unix_micros(column.cast("timestamp")).cast("double") if is_date else column.cast("double")
-    return F.when(F.abs(number) < float("inf"), number)
+def _moment(column: str) -> Column:
+    return F.unix_micros(F.col(f"`{column}`").cast("timestamp")).cast("double")
 
 
 def _said(spec: ModelSpec, name: str, tells: float, is_constant: bool, rows: int) -> Sequence[str]:

@@ -18,7 +18,9 @@ NUMBERS: dict[DatePart, str] = {
 def conformed(features: Features) -> str:
     """The statement of an SQLTransformer that adds `<name>__number`, `<name>__category` and the sides of cycles."""
     dates = [_date(features, column, part) for column, parts in features.date_parts.items() for part in parts]
-    made = [*map(_number, features.numeric), *map(_category, features.categorical), *dates]
+    numbers = [f"{number(column)} AS `{column}__number`" for column in features.numeric]
+    categories = [f"{category(column)} AS `{column}__category`" for column in features.categorical]
+    made = [*numbers, *categories, *dates]
     return f"SELECT *, {', '.join(made)} FROM __THIS__"
 
 
@@ -28,16 +30,16 @@ def multiplied(products: dict[str, tuple[str, ...]]) -> str:
     return f"SELECT *, {', '.join(made)} FROM __THIS__"
 
 
-def _number(column: str) -> str:
+def number(column: str) -> str:
+    """A numeric feature as SQL: a double, NULL where it is missing."""
     # NaN compares greater than every number in Spark, so one comparison catches NaN and both infinities.
-    return (
-        f"CASE WHEN abs(CAST(`{column}` AS DOUBLE)) < CAST('Infinity' AS DOUBLE) "
-        f"THEN CAST(`{column}` AS DOUBLE) END AS `{column}__number`"
-    )
+    double = f"CAST(`{column}` AS DOUBLE)"
+    return f"CASE WHEN abs({double}) < CAST('Infinity' AS DOUBLE) THEN {double} END"
 
 
-def _category(column: str) -> str:
-    return f"coalesce(nullif(CAST(`{column}` AS STRING), ''), 'NULL') AS `{column}__category`"
+def category(column: str) -> str:
+    """A categorical feature as SQL: a text, `NULL` where there is none."""
+    return f"coalesce(nullif(CAST(`{column}` AS STRING), ''), 'NULL')"
 
 
 def _date(features: Features, column: str, part: DatePart) -> str:
@@ -45,10 +47,10 @@ def _date(features: Features, column: str, part: DatePart) -> str:
         given = features.age_at
         until = f"DATE'{given.isoformat()}'" if isinstance(given, date) else f"CAST(`{given}` AS DATE)"
         return f"CAST(datediff({until}, CAST(`{column}` AS DATE)) AS DOUBLE) AS `{column}__{part}__number`"
-    number = NUMBERS[part].format(f"`{column}`")
+    value = NUMBERS[part].format(f"`{column}`")
     if part not in CYCLES:
-        return f"CAST({number} AS DOUBLE) AS `{column}__{part}__number`"
-    angle = f"{number} * {2 * pi / CYCLES[part]!r}D"
+        return f"CAST({value} AS DOUBLE) AS `{column}__{part}__number`"
+    angle = f"{value} * {2 * pi / CYCLES[part]!r}D"
     return ", ".join(
         f"coalesce({function}({angle}), 0D) AS `{column}__{part}_{side}`"
         for function, side in (("sin", "sine"), ("cos", "cosine"))

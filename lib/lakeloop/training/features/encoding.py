@@ -1,9 +1,6 @@
 """Categories as one number each: the mean of the label, or the share of the rows.
 
-`target`: (sum of the label + m * mean of all) / (rows + m), where m is `smoothing`: the m-estimate of Micci-Barreca, "A
-preprocessing scheme for high-cardinality categorical attributes" (SIGKDD Explorations 3(1), 2001, with its weight
-n / (n + m)), which is scikit-learn's `TargetEncoder(smooth=m)` too. A category that was not there is the mean of all.
-`frequency`: rows of the category / all rows; 0 for one that was not there. NULL is a category of its own in both.
+The formulas stand in `encoding_tables.py`. NULL is a category of its own; one that was not there has a number, too.
 
 A row that was learned from must not meet its own label in its own feature, or the model trusts the feature more than it
 deserves. The rows are parted in five by a hash of what parts the folds too (key, group or time), and such a row takes
@@ -12,7 +9,6 @@ the statistics of the other four parts, as in `TargetEncoder.fit_transform`. Eve
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 
@@ -25,9 +21,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
+from lakeloop.training.features.encoding_tables import PARTS, EncodingTable, encoding_table
 from lakeloop.training.spec.features import Encoding
 
-PARTS = 5
 MOST_CATEGORIES = 10_000
 
 
@@ -63,7 +59,7 @@ class CategoryEncoder(Estimator["CategoryEncoderModel"], HasInputCols):
             stringOrderType="alphabetAsc",
         ).fit(dataset)
         tables = {
-            name: _encoded(encoding, counts[at], labels, self.smoothing)
+            name: encoding_table(encoding, counts[at], labels, self.smoothing)
             for at, ((name, encoding), labels) in enumerate(
                 zip(self.encodings.items(), indexer.labelsArray, strict=True)
             )
@@ -110,24 +106,13 @@ class CategoryEncoder(Estimator["CategoryEncoderModel"], HasInputCols):
         return counts, {name: sorted(seen) for name, seen in folds.items()}
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The number of each category in the order of the index and at last that of any other, per part if it differs.
-
-    `all` is shape (categories + 1,); `beside`, shape (PARTS, categories + 1), leaves the rows of each part out.
-    """
-
-    all: NDArray[np.float64]
-    beside: NDArray[np.float64] | None
-
-
 class CategoryEncoderModel(Model):
     """Encodes rows in training; `for_serving` gives Spark's own stages, which know no fold."""
 
     def __init__(
         self,
         indexer: StringIndexerModel,
-        tables: Mapping[str, _Table],
+        tables: Mapping[str, EncodingTable],
         part_col: str,
         folds: Mapping[str, Sequence[int]],
     ) -> None:
@@ -156,31 +141,7 @@ class CategoryEncoderModel(Model):
         return F.when(is_learned_from, _part(self.part_col) + 1).otherwise(0)
 
 
-def _encoded(
-    encoding: Encoding, counts: dict[str, NDArray[np.float64]], labels: Sequence[str], smoothing: float
-) -> _Table:
-    by_part = np.stack([counts[label] for label in labels], axis=-1)  # (2, PARTS, categories)
-    rows, sums = by_part.sum(axis=1)
-    if encoding == "frequency":
-        return _Table(np.append(rows / rows.sum(), 0.0), None)
-    beside = by_part.sum(axis=1, keepdims=True) - by_part
-    return _Table(
-        _smoothed(rows, sums, smoothing),
-        np.stack([_smoothed(rows, sums, smoothing) for rows, sums in zip(*beside, strict=True)])
-        if np.count_nonzero(by_part[0].sum(axis=-1)) > 1
-        # All rows in one part: nothing is beside it, and one number for all tells nothing.
-        else np.full((PARTS, len(labels) + 1), sums.sum() / rows.sum()),
-    )
-
-
-def _smoothed(rows: NDArray[np.float64], sums: NDArray[np.float64], smoothing: float) -> NDArray[np.float64]:
-    mean = sums.sum() / rows.sum()
-    weights = rows + smoothing
-    means = np.divide(sums + smoothing * mean, weights, out=np.full_like(sums, mean), where=weights > 0)
-    return np.append(means, mean)
-
-
-def _looked_up(name: str, table: _Table, block: Column) -> Column:
+def _looked_up(name: str, table: EncodingTable, block: Column) -> Column:
     index = F.col(f"`{name}__index`").cast("int")
     numbers = table.all if table.beside is None else np.concatenate([table.all, *table.beside])
     # A text of numbers is one literal, which Spark casts once; sixty thousand literals would take seconds to plan.
