@@ -44,7 +44,9 @@ def encoding_table(
         beside = np.full((PARTS, len(labels) + 1), sums.sum() / rows.sum())
     else:
         others = by_part.sum(axis=1, keepdims=True) - by_part
-        beside = np.stack([_smoothed(*part, smoothing=smoothing) for part in zip(*others, strict=True)])
+        beside = np.stack(
+            [_smoothed(part_rows, part_sums, smoothing) for part_rows, part_sums in zip(*others, strict=True)]
+        )
     return EncodingTable(_smoothed(rows, sums, smoothing), beside)
 
 
