@@ -16,11 +16,13 @@ NUMBERS: dict[DatePart, str] = {
 
 
 def conformed(features: Features) -> str:
-    """The statement of an SQLTransformer that adds `<name>__number`, `<name>__category` and the sides of cycles."""
+    """The statement of an SQLTransformer that adds `<name>__number`, `__cut`, `__category` and the sides of cycles."""
     dates = [_date(features, column, part) for column, parts in features.date_parts.items() for part in parts]
     numbers = [f"{number(column)} AS `{column}__number`" for column in features.numeric]
     categories = [f"{category(column)} AS `{column}__category`" for column in features.categorical]
-    made = [*numbers, *categories, *dates]
+    # Spark's Bucketizer has a bucket for NaN, not for NULL.
+    cut = [f"coalesce({number(column)}, CAST('NaN' AS DOUBLE)) AS `{column}__cut`" for column in features.buckets]
+    made = [*numbers, *cut, *categories, *dates]
     return f"SELECT *, {', '.join(made)} FROM __THIS__"
 
 

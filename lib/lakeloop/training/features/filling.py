@@ -36,8 +36,13 @@ def _naming(fit: Callable[[DataFrame], T], dataset: DataFrame, columns: Sequence
     try:
         return fit(dataset)
     except SPARK_FAILURES as failure:
-        counts = dataset.agg(*(F.count(f"`{column}`") for column in columns)).collect()[0]
-        empty = [column.removesuffix("__number") for column, count in zip(columns, counts, strict=True) if not count]
+        finite = [F.nanvl(F.col(f"`{column}`"), F.lit(None).cast("double")) for column in columns]
+        counts = dataset.agg(*map(F.count, finite)).collect()[0]
+        empty = [
+            column.removesuffix("__number").removesuffix("__cut")
+            for column, count in zip(columns, counts, strict=True)
+            if not count
+        ]
         if not empty:
             raise
         raise TrainingError(

@@ -36,7 +36,7 @@ def feature_stages(spec: ModelSpec, schema: StructType, on: Space = "features") 
 
     `features` holds the parts of `parts_of`, a one-hot part having one slot per category in alphabetical order, less
     what `select` leaves out; by default each slot has unit sample variance and is not centred, so that one-hot slots
-    stay sparse (a constant slot becomes 0). Intermediate columns are named `<column>__number`, `__filled`, `__bucket`,
+    stay sparse (a constant slot becomes 0). Intermediate columns are named `<column>__number`, `__filled`, `__cut`, `__bucket`,
     `__category`, `__index`, `__encoded` and `__slots`. Fitted on rows of `deal_folds` with `_label`; of the fitted
     pipeline `for_serving` makes one of Spark's stages alone.
     Raises TrainingError as `check_columns` does.
@@ -78,7 +78,7 @@ def _bucketed(features: Features) -> list[Stage]:
         stages.append(
             NamingDiscretizer(
                 numBucketsArray=list(quantiles.values()),
-                inputCols=_named(quantiles, "number"),
+                inputCols=_named(quantiles, "cut"),
                 outputCols=_named(quantiles, "bucket"),
                 handleInvalid="keep",
             )
@@ -87,7 +87,7 @@ def _bucketed(features: Features) -> list[Stage]:
         stages.append(
             Bucketizer(
                 splitsArray=[[-INFINITY, *cut, INFINITY] for cut in limits.values()],
-                inputCols=_named(limits, "number"),
+                inputCols=_named(limits, "cut"),
                 outputCols=_named(limits, "bucket"),
                 handleInvalid="keep",
             )
