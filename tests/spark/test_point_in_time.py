@@ -97,10 +97,10 @@ moments = st.integers(0, 4)
 keys = st.sampled_from(["a", "b", None])
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    asked=st.lists(st.tuples(keys, st.none() | moments), max_size=6),
-    known=st.lists(st.tuples(keys, st.none() | moments, st.none() | st.integers(0, 2)), max_size=8),
+    asked=st.lists(st.tuples(keys, st.none() | moments), max_size=9),
+    known=st.lists(st.tuples(keys, st.none() | moments, st.none() | st.integers(0, 2)), max_size=16),
     tolerance=st.none() | st.integers(1, 3),
 )
 def test_it_is_what_a_loop_over_all_rows_finds(

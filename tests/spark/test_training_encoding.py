@@ -65,7 +65,7 @@ def test_a_row_learned_from_takes_the_statistics_of_the_other_parts(
 
 def test_the_label_of_a_row_never_reaches_its_own_feature(rows: DataFrame, model: CategoryEncoderModel) -> None:
     before = encoded(model, rows)
-    for flipped in (0, 4, 29):
+    for flipped in (4, 29):
         labels = rows.withColumn(
             "_label", F.when(F.col("id") == flipped, 1 - F.col("_label")).otherwise(F.col("_label"))
         )
@@ -98,10 +98,11 @@ def test_rows_of_the_fold_that_measures_are_not_taken_for_learned_from(rows: Dat
     assert encoded(model, learned) != pytest.approx(encoded(model, learned.drop("_fold_0")))
 
 
-def test_rows_without_a_fold_are_learned_from_where_such_rows_were(rows: DataFrame) -> None:
+def test_rows_without_a_fold_are_learned_from_where_such_rows_were(
+    rows: DataFrame, model: CategoryEncoderModel
+) -> None:
     without = rows.withColumn("_fold_0", F.when(F.col("id") > 3, F.col("_fold_0")))
-    assert encoded(encoder().fit(without), without) == encoded(encoder().fit(rows), rows)
-    model = encoder().fit(rows)
+    assert encoded(encoder().fit(without), without) == encoded(model, rows)
     assert encoded(model, without)[0] == encoded(model, rows.drop("_fold_0"))[0]
 
 

@@ -131,7 +131,8 @@ def test_each_slot_has_a_name_and_the_columns_that_it_is_made_of(rows: DataFrame
 def test_coefficients_of_any_scale_compare_by_what_their_slots_vary(sold: DataFrame, scale: str) -> None:
     point = GridPoint("linear_regression", {}, "features", "regression")
     alike = [
-        feature_importance(spec, fit(spec, sold, point), sold) for spec in (regression_of(scale=scale), regression_of())
+        feature_importance(spec, fit(spec, sold, point), sold)
+        for spec in (regression_of(scale=scale, categorical=[]), regression_of(categorical=[]))
     ]
     assert alike[0] == pytest.approx(alike[1], rel=1e-6)
 

@@ -65,6 +65,7 @@ def test_an_f_test_keeps_what_tells_most_alone(rows: DataFrame) -> None:
         _, p = test(made()[:, varied], label)
         best = sorted(np.array(varied)[np.argsort(p, kind="stable")[:2]])
         assert kept(rows, label_col, univariate=2) == [SLOTS[slot] for slot in best] == ["decides", "twice"]
+        assert set(kept(rows, label_col, univariate={"percentile": 0.3})) == {"decides", "twice"}
         below = [SLOTS[slot] for slot, value in zip(varied, p, strict=True) if value < 0.05]
         assert kept(rows, label_col, univariate={"fpr": 0.05}) == below
 
@@ -77,8 +78,9 @@ def test_l1_keeps_what_has_a_coefficient(rows: DataFrame) -> None:
 
 
 def test_a_forest_keeps_the_best_of_those_that_it_uses(rows: DataFrame) -> None:
-    assert set(kept(rows, importance=2)) <= {"decides", "twice", "noise"}
-    assert len(kept(rows, importance=2)) == 2
+    found = kept(rows, importance=2)
+    assert len(found) == 2
+    assert set(found) <= {"decides", "twice", "noise"}
     assert "still" not in kept(rows, "number", importance=5)
 
 
@@ -97,8 +99,7 @@ def test_a_selection_that_leaves_nothing_is_refused(rows: DataFrame, selection: 
 
 def test_the_fewest_components_that_explain_the_share_are_kept(rows: DataFrame) -> None:
     ratios = np.cumsum(decomposition.PCA().fit(made()).explained_variance_ratio_)
-    assert ratios[0] < 0.9999 < ratios[1]
-    for share, expected in ((0.5, 1), (float(ratios[0]), 1), (0.9999, 2)):
+    for share, expected in ((float(ratios[0]), 1), (float(ratios[:2].mean()), 2)):
         model = ExplainingPca(share, "slots", "reduced").fit(rows)
         assert isinstance(model, PipelineModel)
         assert [type(stage) for stage in model.stages] == [PCAModel, VectorSlicer]
@@ -114,7 +115,7 @@ def scaled(rows: DataFrame, scale: Any) -> np.ndarray[Any, Any]:
 def test_robust_divides_by_the_quartiles_or_where_they_are_one_by_the_deviation(rows: DataFrame) -> None:
     found, given = scaled(rows, "robust"), made()
     spread = given[:, [0, 1, 3]] / found[:, [0, 1, 3]].clip(1e-9)
-    assert np.nanmax(np.where(found[:, [0, 1, 3]] > 0, spread, np.nan), axis=0) == pytest.approx([20, 40, 0.5], rel=0.1)
+    assert np.nanmax(np.where(found[:, [0, 1, 3]] > 0, spread, np.nan), axis=0) == pytest.approx([20, 40, 0.6])
     assert found[:, 4] == pytest.approx(given[:, 4] / given[:, 4].std(ddof=1))  # its quartiles are both 0
     assert not found[:, 2].any()
 

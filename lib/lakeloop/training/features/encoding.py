@@ -142,11 +142,12 @@ class CategoryEncoderModel(Model):
 
 
 def _looked_up(name: str, table: EncodingTable, block: Column) -> Column:
-    index = F.col(f"`{name}__index`").cast("int")
+    index = F.col(f"`{name}__index`")
     numbers = table.all if table.beside is None else np.concatenate([table.all, *table.beside])
     # A text of numbers is one literal, which Spark casts once; sixty thousand literals would take seconds to plan.
     known = F.split(F.lit(",".join(map(repr, numbers.tolist()))), ",").cast("array<double>")
-    return F.element_at(known, (index if table.beside is None else block * len(table.all) + index) + 1)
+    at = index if table.beside is None else block * len(table.all) + index
+    return F.element_at(known, (at + 1).cast("int"))
 
 
 def _named(columns: Iterable[str], suffix: str) -> list[str]:

@@ -36,9 +36,9 @@ def feature_stages(spec: ModelSpec, schema: StructType, on: Space = "features") 
 
     `features` holds the parts of `parts_of`, a one-hot part having one slot per category in alphabetical order, less
     what `select` leaves out; by default each slot has unit sample variance and is not centred, so that one-hot slots
-    stay sparse (a constant slot becomes 0). Intermediate columns are named `<column>__number`, `__filled`, `__cut`, `__bucket`,
-    `__category`, `__index`, `__encoded` and `__slots`. Fitted on rows of `deal_folds` with `_label`; of the fitted
-    pipeline `for_serving` makes one of Spark's stages alone.
+    stay sparse (a constant slot becomes 0). Intermediate columns are named `<column>__number`, `__filled`, `__cut`,
+    `__bucket`, `__category`, `__index`, `__encoded` and `__slots`. Fitted on rows of `deal_folds` with `_label`; of the
+    fitted pipeline `for_serving` makes one of Spark's stages alone.
     Raises TrainingError as `check_columns` does.
     """
     check_columns(spec, schema)
