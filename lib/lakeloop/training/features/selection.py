@@ -93,8 +93,9 @@ def _related(dataset: DataFrame, column: str, label_col: str) -> NDArray[np.floa
         Summarizer.metrics("mean", "std").summary(vector), Summarizer.metrics("mean").summary(vector, weight)
     ).collect()[0]
     deviation = plain["std"].toArray()
-    apart: NDArray[np.float64] = np.abs(weighted["mean"].toArray() - plain["mean"].toArray())
-    return np.divide(apart, deviation, out=np.zeros(len(apart)), where=deviation > 0)
+    apart = np.abs(weighted["mean"].toArray() - plain["mean"].toArray())
+    related: NDArray[np.float64] = np.divide(apart, deviation, out=np.zeros_like(apart), where=deviation > 0)
+    return related
 
 
 def _uncorrelated(dataset: DataFrame, column: str, limit: float) -> list[int]:
