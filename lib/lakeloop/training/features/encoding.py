@@ -9,15 +9,13 @@ the statistics of the other four parts, as in `TargetEncoder.fit_transform`. Eve
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
-from operator import and_
 
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.ml import Estimator, Model, Transformer
 from pyspark.ml.feature import SQLTransformer, StringIndexer, StringIndexerModel
 from pyspark.ml.param.shared import HasInputCols
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
@@ -73,9 +71,9 @@ class CategoryEncoder(Estimator["CategoryEncoderModel"], HasInputCols):
             for at, column in enumerate(_named(self.encodings, "category"))
         ]
         rows = dataset.select(
-            _part(self.part_col).alias("part"),
+            F.expr(_part(self.part_col)).alias("part"),
             F.col(self.label_col).alias("label"),
-            *map(_fold, self.fold_cols),
+            *(F.expr(_fold(name)).alias(name) for name in self.fold_cols),
             F.explode(F.array(*named)).alias("of"),
         )
         in_part = [F.col("part") == number for number in range(PARTS)]
@@ -122,42 +120,43 @@ class CategoryEncoderModel(Model):
     def for_serving(self) -> list[Transformer]:
         """An indexer and a look-up, for rows of which none was learned from."""
         made = [
-            f"element_at(array({', '.join(f'{number!r}D' for number in table.all.tolist())}), "
-            f"CAST(`{name}__index` AS INT) + 1) AS `{name}__encoded`"
+            f"{_looked_up(table.all, f'CAST(`{name}__index` AS INT)')} AS `{name}__encoded`"
             for name, table in self.tables.items()
         ]
         return [self.indexer, SQLTransformer(statement=f"SELECT *, {', '.join(made)} FROM __THIS__")]
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        block = self._block(dataset)
-        made = [_looked_up(name, table, block).alias(f"{name}__encoded") for name, table in self.tables.items()]
-        return self.indexer.transform(dataset).select("*", *made)
+        indexed, block = self.indexer.transform(dataset), self._block(dataset)
+        made = {name: self._encoded(name, table, block) for name, table in self.tables.items()}
+        return indexed.select("*", *(F.expr(text).alias(f"{name}__encoded") for name, text in made.items()))
 
-    def _block(self, dataset: DataFrame) -> Column:
-        """0 for a row that was not learned from, else 1 and the part that it is in."""
+    def _encoded(self, name: str, table: EncodingTable, block: str) -> str:
+        index = f"CAST(`{name}__index` AS INT)"
+        if table.beside is None:
+            return _looked_up(table.all, index)
+        return _looked_up(np.concatenate([table.all, *table.beside]), f"{block} * {len(table.all)} + {index}")
+
+    def _block(self, dataset: DataFrame) -> str:
+        """0 for a row that was not learned from, else 1 and the part that it is in; as SQL."""
         if not self.folds or any(name not in dataset.columns for name in self.folds):
-            return F.lit(0)
-        is_learned_from = reduce(and_, (_fold(name).isin(list(seen)) for name, seen in self.folds.items()))
-        return F.when(is_learned_from, _part(self.part_col) + 1).otherwise(0)
+            return "0"
+        seen = (f"{_fold(name)} IN ({', '.join(map(str, folds))})" for name, folds in self.folds.items())
+        return f"IF({' AND '.join(seen)}, {_part(self.part_col)} + 1, 0)"
 
 
-def _looked_up(name: str, table: EncodingTable, block: Column) -> Column:
-    index = F.col(f"`{name}__index`")
-    numbers = table.all if table.beside is None else np.concatenate([table.all, *table.beside])
-    # A text of numbers is one literal, which Spark casts once; sixty thousand literals would take seconds to plan.
-    known = F.split(F.lit(",".join(map(repr, numbers.tolist()))), ",").cast("array<double>")
-    at = index if table.beside is None else block * len(table.all) + index
-    return F.element_at(known, (at + 1).cast("int"))
+def _looked_up(numbers: NDArray[np.float64], at: str) -> str:
+    # A text of numbers is one literal, which Spark casts once a query; thousands of literals take it seconds to plan.
+    return f"element_at(CAST(split('{','.join(map(repr, numbers.tolist()))}', ',') AS ARRAY<DOUBLE>), {at} + 1)"
 
 
 def _named(columns: Iterable[str], suffix: str) -> list[str]:
     return [f"{column}__{suffix}" for column in columns]
 
 
-def _part(column: str) -> Column:
-    return F.pmod(F.xxhash64(F.lit("part"), F.col(f"`{column}`").cast("string")), F.lit(PARTS))
+def _part(column: str) -> str:
+    return f"CAST(pmod(xxhash64('part', CAST(`{column}` AS STRING)), {PARTS}) AS INT)"
 
 
-def _fold(column: str) -> Column:
+def _fold(column: str) -> str:
     """The fold of a row, -1 where it has none: rows without a time."""
-    return F.coalesce(F.col(column), F.lit(-1)).alias(column)
+    return f"coalesce(`{column}`, -1)"
