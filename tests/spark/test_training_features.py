@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
+from lakeloop.training.features.encoding import CategoryEncoder
 from lakeloop.training.features.stages import feature_stages
 from lakeloop.training.spec.model import ModelSpec
 
@@ -138,6 +139,15 @@ def test_parts_of_a_date_go_round_and_its_age_is_counted_to_a_column_or_a_date(d
     weekdays = parts({"dates": {"joined": ["day_of_week", "age_days"]}, "age_at": "2024-01-02"}, dated)
     third = 2 * pi * 2 / 7  # a Wednesday
     assert weekdays[:2] == [pytest.approx([0, 1, 1]), pytest.approx([sin(third), cos(third), 90])]
+
+
+def test_rows_are_parted_for_target_encoding_as_folds_part_them(rows: DataFrame) -> None:
+    base = spec_of(categorical=["plan"], encode={"plan": "target"}).model_dump(mode="json")
+    found = []
+    for folds in ({"repeats": 2}, {"kind": "group", "by": "age"}):
+        stages = feature_stages(ModelSpec.model_validate(base | {"folds": folds | {"seed": 1}}), rows.schema)
+        found += [(stage.part_col, stage.fold_cols) for stage in stages if isinstance(stage, CategoryEncoder)]
+    assert found == [("id", ("_fold_0", "_fold_1")), ("age", ("_fold_0",))]
 
 
 def test_a_column_without_a_value_in_what_is_learned_from_is_named(rows: DataFrame) -> None:
