@@ -15,7 +15,7 @@ DOMINANT = 0.8
 
 def warnings(result: TrainingResult) -> list[str]:
     """A sentence for each thing that a careful reader of the figures would object to."""
-    return [*_of_rows(result), *_of_choice(result), *_of_importance(result)]
+    return [*result.warnings, *_of_rows(result), *_of_choice(result), *_of_importance(result)]
 
 
 def limits(spec: ModelSpec) -> list[str]:

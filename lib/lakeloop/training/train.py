@@ -18,10 +18,12 @@ from lakeloop.training.census import take_census
 from lakeloop.training.comparison.comparing import Comparison, compare
 from lakeloop.training.comparison.selection import best_first, selected
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore, Progress
+from lakeloop.training.features.serving import for_serving
 from lakeloop.training.features.stages import feature_stages
 from lakeloop.training.folds.dealing import deal_folds, hold_out
 from lakeloop.training.held_out import HeldOut, HeldOutRecord
 from lakeloop.training.interpretation.importance import feature_importance
+from lakeloop.training.leaks import find_leaks
 from lakeloop.training.metrics.measuring import Metrics, measured_fold, measured_test
 from lakeloop.training.nested import NestedEstimate, nested_estimate
 from lakeloop.training.search.searching import most_fits, search
@@ -36,7 +38,7 @@ class TrainingResult:
 
     `comparison` says what the folds can tell apart, `held_out` which rows were measured on, once; `nested` is the
     unbiased estimate of the whole procedure, where `folds.nested` asks for it. `schema` is that of the features as
-    read.
+    read. `warnings` name features that tell the label too well, or nothing.
     """
 
     spec: ModelSpec
@@ -53,6 +55,7 @@ class TrainingResult:
     positives: int
     seconds: float
     schema: StructType
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,11 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
     try:
         found = _searched(spec, rows, tell, parallelism)
         nested = _nested(spec, rows, census.rows, tell, parallelism) if spec.folds.nested else None
+        warnings = find_leaks(spec, rows)
         rows_train = rows.count()
     except IllegalArgumentException as error:
         raise TrainingError(
-            f"model {spec.model}: Spark refuses a value under candidates or features.pca: {error}"
+            f"model {spec.model}: Spark refuses a value under candidates or features: {error}"
         ) from error
     finally:
         rows.unpersist()
@@ -104,12 +108,13 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         nested=nested,
         test=test,
         held_out=record,
-        importance=feature_importance(spec, found.model),
+        importance=feature_importance(spec, found.model, frame),
         rows_train=rows_train,
         rows_test=test.rows,
         positives=census.positives,
         seconds=time.monotonic() - started,
         schema=frame.select(*spec.features.columns).schema,
+        warnings=warnings,
     )
 
 
@@ -143,7 +148,7 @@ def _searched(spec: ModelSpec, rows: DataFrame, tell: Callable[[str], None], par
     """Search over the folds of `rows`, and fit what is chosen on all of them."""
     ranked = best_first(search(spec, rows, lambda _, __, text: tell(text), parallelism), spec.select_by)
     winner = selected(spec, ranked)
-    return _Found(ranked, winner, _pipeline(spec, winner.point, rows.schema).fit(rows))
+    return _Found(ranked, winner, for_serving(_pipeline(spec, winner.point, rows.schema).fit(rows)))
 
 
 def _nested(spec: ModelSpec, rows: DataFrame, of: int, tell: Callable[[str], None], parallelism: int) -> NestedEstimate:

@@ -7,14 +7,13 @@ from itertools import count
 from statistics import fmean, median, median_low, stdev
 from typing import Self
 
-from pyspark.ml.feature import PCA
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
-from lakeloop.training.algorithms import LABEL_COL, GridPoint, Space
+from lakeloop.training.algorithms import LABEL_COL, GridPoint
 from lakeloop.training.cross_validation.fold_fits import Told, fit_folds
 from lakeloop.training.cross_validation.stage_tree import Leaf, Stage, plant
-from lakeloop.training.features.stages import feature_stages
+from lakeloop.training.features.stages import component_stages, feature_stages
 from lakeloop.training.folds.dealing import folds_of
 from lakeloop.training.metrics.measuring import measured_fold
 from lakeloop.training.metrics.names import Metric
@@ -134,8 +133,7 @@ def shared_stages(
     spec: ModelSpec, points: Sequence[GridPoint], schema: StructType
 ) -> Iterator[list[tuple[Hashable, Stage]]]:
     """The stages of each grid point but the last one; they are the same objects for all."""
-    on: Space = "pca" if any(point.on == "pca" for point in points) else "features"
-    shared = feature_stages(spec, schema, on)
+    shared = feature_stages(spec, schema)
+    reduced = [*shared, *component_stages(spec)]
     for point in points:
-        stages = shared if point.on == "pca" else [stage for stage in shared if not isinstance(stage, PCA)]
-        yield [(stage.uid, stage) for stage in stages]
+        yield [(stage.uid, stage) for stage in (reduced if point.on == "pca" else shared)]
