@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from lakeloop import verbs
@@ -21,6 +22,8 @@ def train(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> No
             trained = verbs.train_model(project, name, context, progress)
         if trained.result is not None:
             console.print(candidates_table(trained))
+            for warning in trained.result.warnings:
+                console.print(f"[yellow]warning[/]: {escape(warning)}", soft_wrap=True)
         standing = "is champion" if trained.promoted else "was registered, the champion stays"
         said = f"version {trained.version} {standing}" if trained.result else f"nothing new: {trained.entry.message}"
         console.print(f"{name}: {said} · next: lakeloop score {name}")
