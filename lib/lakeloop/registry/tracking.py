@@ -80,16 +80,24 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
                 "rows_train": result.rows_train,
                 "rows_test": result.rows_test,
                 "select_by": spec.select_by,
+                **({"threshold": result.decision.threshold} if result.decision is not None else {}),
             }
         )
         mlflow.log_metrics({f"test_{name}": value for name, value in result.test.figures().items()})
         mlflow.log_dict(spec.model_dump(mode="json"), "declaration.json")
         mlflow.log_dict(result.test.to_dict(), "test_metrics.json")
         mlflow.log_dict(result.importance, "importance.json")
+        if result.slices:
+            mlflow.log_dict({"slices": [part.to_dict() for part in result.slices]}, "test_slices.json")
         for candidate in result.candidates:
             with mlflow.start_run(run_name=str(candidate.point), nested=True):
                 mlflow.log_params(
-                    {"algorithm": candidate.point.algorithm, "on": candidate.point.on, **dict(candidate.point.params)}
+                    {
+                        "algorithm": candidate.point.algorithm,
+                        "on": candidate.point.on,
+                        **({"balance": candidate.point.balance} if candidate.point.balance else {}),
+                        **dict(candidate.point.params),
+                    }
                 )
                 for fold, metrics in enumerate(candidate.folds):
                     mlflow.log_metrics({str(name): value for name, value in metrics.items()}, step=fold)
@@ -98,13 +106,22 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
             result.model,
             artifact_path="model",
             signature=ModelSignature(inputs=_columns(result.schema)),
-            pip_requirements=[f"pyspark=={pyspark.__version__}"],
+            pip_requirements=_requirements(result),
         )
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{spec.model}'"):
         client.create_registered_model(spec.model, description=spec.description)
     version = client.create_model_version(spec.model, logged.model_uri, tracked.info.run_id, tags)
     return tracked.info.run_id, int(version.version)
+
+
+def _requirements(result: TrainingResult) -> list[str]:
+    packages = [f"pyspark=={pyspark.__version__}"]
+    if result.winner.point.algorithm == "xgboost":
+        import xgboost
+
+        packages.append(f"xgboost=={xgboost.__version__}")
+    return packages
 
 
 def _columns(schema: StructType) -> Schema:

@@ -14,10 +14,12 @@ from lakeloop.core.errors import TrainingError
 from lakeloop.training.algorithms import LABEL_COL, GridPoint
 from lakeloop.training.census import take_census
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore, Progress, cross_validate
+from lakeloop.training.decision.rule import DecisionRule, decided, find_rule, threshold_of
 from lakeloop.training.features.stages import feature_stages
+from lakeloop.training.folds.checking import check_folds
 from lakeloop.training.folds.dealing import deal_folds, hold_out
 from lakeloop.training.interpretation.importance import feature_importance
-from lakeloop.training.metrics.measuring import Metrics, measured_test
+from lakeloop.training.metrics.measuring import Metrics, SliceMetrics, measured_test
 from lakeloop.training.metrics.names import LOWER_IS_BETTER
 from lakeloop.training.spec.model import ModelSpec
 
@@ -28,7 +30,8 @@ ROWS_PER_PARTITION = 50_000
 class TrainingResult:
     """The champion and how it was found: `candidates` best first, `positives` of all rows (0 of a regression's).
 
-    `schema` is that of the features as read.
+    `schema` is that of the features as read. `slices` are the metrics of parts of the test rows, `decision` is what
+    `model` does with its scores, None where the model file declares none.
     """
 
     spec: ModelSpec
@@ -42,14 +45,17 @@ class TrainingResult:
     positives: int
     seconds: float
     schema: StructType
+    slices: tuple[SliceMetrics, ...] = ()
+    decision: DecisionRule | None = None
 
 
 def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: int = 2) -> TrainingResult:
     """Train the model that `spec` declares on `frame`, one row per key.
 
     The candidate with the best mean of `select_by` over the folds is fitted again on all rows that are not held out,
-    and measured once on those that are. The same rows, seed and Spark version give the same model, however the rows
-    are ordered or partitioned. Raises TrainingError as `take_census` does, and where Spark refuses a parameter value.
+    decides by what its scores out of fold say, where a decision is declared, and is measured once on those that are.
+    The same rows, seed and Spark version give the same model, however the rows are ordered or partitioned. Raises
+    TrainingError as `take_census` and `check_folds` do, and where Spark refuses a parameter value.
     """
     started = time.monotonic()
     census = take_census(spec, frame)
@@ -61,6 +67,7 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
     rows = folded.repartition(partitions, spec.key).sortWithinPartitions(spec.key).persist()
     fits = len(spec.points()) * spec.folds.count * spec.folds.repeats + 1
     try:
+        check_folds(spec, rows)
         scores = cross_validate(spec, rows, lambda done, _, text: progress(done, fits, text), parallelism)
         candidates = tuple(sorted(scores, key=lambda score: _rank(spec, score)))
         model = _pipeline(spec, candidates[0].point, rows.schema).fit(rows)
@@ -71,7 +78,12 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         ) from error
     finally:
         rows.unpersist()
-    test = evaluate(model, held_out, spec)
+    importance = feature_importance(spec, model)
+    rule = None
+    if spec.decision is not None:
+        rule = find_rule(frame.sparkSession, spec, candidates[0].point.algorithm, candidates[0].tables)
+        model = decided(model, rule, frame.sparkSession)
+    test, slices = _measured(model, held_out, spec)
     progress(fits, fits, f"champion: {candidates[0].point}")
     return TrainingResult(
         spec=spec,
@@ -79,12 +91,14 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         winner=candidates[0],
         candidates=candidates,
         test=test,
-        importance=feature_importance(spec, model),
+        importance=importance,
         rows_train=rows_train,
         rows_test=test.rows,
         positives=census.positives,
         seconds=time.monotonic() - started,
         schema=frame.select(*spec.features.columns).schema,
+        slices=slices,
+        decision=rule,
     )
 
 
@@ -94,12 +108,16 @@ def evaluate(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> Metrics
     Raises TrainingError where `frame` lacks one of the classes, or has no two numbers that differ. The label must not
     be NULL (`train` checks it).
     """
-    return measured_test(spec, model.transform(frame.select("*", _label(spec))))
+    return _measured(model, frame, spec)[0]
 
 
 def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
     """The rows of `frame` that `train` holds out, with all their columns."""
     return hold_out(spec, frame)[1]
+
+
+def _measured(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> tuple[Metrics, tuple[SliceMetrics, ...]]:
+    return measured_test(spec, model.transform(frame.select("*", _label(spec))), threshold_of(model))
 
 
 def _label(spec: ModelSpec) -> Column:
@@ -110,7 +128,7 @@ def _label(spec: ModelSpec) -> Column:
 
 
 def _pipeline(spec: ModelSpec, point: GridPoint, schema: StructType) -> Pipeline:
-    return Pipeline(stages=[*feature_stages(spec, schema, point.on), point.estimator(spec.folds.seed)])
+    return Pipeline(stages=[*feature_stages(spec, schema, point.on), point.estimator(spec.folds.seed, spec.key)])
 
 
 def _rank(spec: ModelSpec, score: CandidateScore) -> float:
