@@ -44,6 +44,9 @@ def fitted(rows: DataFrame, point: GridPoint) -> PipelineModel:
     [
         GridPoint("logistic_regression", {"regParam": 0.1}, "features"),
         GridPoint("gradient_boosted_trees", {"maxIter": 1}, "features"),
+        GridPoint("linear_svm", {"regParam": 0.1}, "features"),
+        GridPoint("naive_bayes", {}, "features"),
+        GridPoint("multilayer_perceptron", {"hidden": (), "maxIter": 20}, "features"),
     ],
     ids=str,
 )

@@ -1,6 +1,7 @@
 """How much each source column matters to a fitted model."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ def feature_importance(spec: ModelSpec, model: PipelineModel) -> dict[str, float
 
 
 def _per_slot(model: PipelineModel) -> NDArray[np.float64]:
-    last = model.stages[-1]
+    last: Any = model.stages[-1]
     components = [stage for stage in model.stages if isinstance(stage, PCAModel)]
     if isinstance(last, TREES):
         weights = last.featureImportances.toArray()

@@ -61,7 +61,7 @@ class Candidate(Declaration):
                 raise unknown_key(name, list(allowed), f"parameter of {info.field_name}")
             try:
                 for value in values:
-                    allowed[name].typeConverter(value)
+                    allowed[name].typeConverter(list(value) if isinstance(value, tuple) else value)
             except TypeError as error:
                 hint = "; YAML reads a number without a dot in the exponent as text, write 1.0e-8"
                 raise ValueError(f"{name}: {error}{hint if isinstance(value, str) else ''}") from error

@@ -1,0 +1,152 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.ml import PipelineModel
+from pyspark.ml.functions import vector_to_array
+from pyspark.ml.util import JavaMLWritable
+from pyspark.sql import DataFrame, SparkSession
+from sklearn.calibration import _SigmoidCalibration
+from sklearn.isotonic import IsotonicRegression
+
+from lakeloop.training import train as training
+from lakeloop.training.decision.calibrating import Isotonic, Platt, calibrated_table, fit_calibration, inputs_of
+from lakeloop.training.decision.rule import decided, find_rule, threshold_of
+from lakeloop.training.metrics.binary import BinaryMetrics, measure
+from lakeloop.training.metrics.score_table import CELLS, ScoreTable
+from lakeloop.training.spec.model import ModelSpec
+
+DECLARED: dict[str, Any] = {
+    "model": "churn",
+    "description": "Who leaves",
+    "owner": "data-science",
+    "table": "gold.features",
+    "key": "id",
+    "label": {"column": "left", "positive": True},
+    "split": {"test": 0.25, "seed": 1},
+    "folds": {"count": 2, "seed": 1},
+    "features": {"numeric": ["age"], "categorical": ["plan"]},
+    "candidates": [{"decision_tree": {"maxDepth": [3], "minInstancesPerNode": [5]}, "balance": "weights"}],
+    "scores": "gold.scores",
+}
+COSTS = {"false_positive": 1, "false_negative": 5}
+
+
+@pytest.fixture(scope="module")
+def people(spark: SparkSession) -> DataFrame:
+    """240 people; the older, the likelier they leave, one in five of all; one age is NULL."""
+    draw = np.random.default_rng(5)
+    rows = [
+        (i, None if i == 17 else float(i), ("a", "b", None)[i % 3], bool(draw.random() < (i / 240) ** 4))
+        for i in range(240)
+    ]
+    return spark.createDataFrame(rows, "id int, age double, plan string, left boolean").coalesce(1).cache()
+
+
+def table_of(rows: int, seed: int, power: float) -> tuple[ScoreTable, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Scores that are not probabilities: a row is positive with the probability score ** power."""
+    draw = np.random.default_rng(seed)
+    cells = np.ceil(draw.random(rows) * CELLS).astype(int)
+    labels = draw.random(rows) < (cells / CELLS) ** power
+    counts = [np.bincount(cells[labels == wanted], minlength=CELLS + 1) for wanted in (True, False)]
+    return ScoreTable(*counts), cells, labels
+
+
+def test_isotonic_calibration_is_that_of_scikit_learn(spark: SparkSession) -> None:
+    table, cells, labels = table_of(600, 1, 2.0)
+    curve = fit_calibration(spark, table, "isotonic", "probability")
+    assert isinstance(curve, Isotonic)
+    theirs = IsotonicRegression(out_of_bounds="clip").fit((cells - 0.5) / CELLS, labels)
+    scores = np.linspace(0, 1, 101)
+    assert curve(scores) == pytest.approx(theirs.predict(scores), abs=1e-9)
+    moved = calibrated_table(table, curve, "isotonic", "probability")
+    before, after = measure(table, 0), measure(moved, 0)
+    assert before.expected_calibration_error > 0.1
+    assert after.expected_calibration_error < 0.01
+    assert (after.rows, after.positives) == (before.rows, before.positives)
+
+
+def test_platt_calibration_is_that_of_scikit_learn(spark: SparkSession) -> None:
+    table, cells, labels = table_of(500, 2, 3.0)
+    curve = fit_calibration(spark, table, "platt", "probability")
+    assert isinstance(curve, Platt)
+    log_odds = inputs_of(cells, "platt", "probability")
+    theirs = _SigmoidCalibration().fit(log_odds, labels)
+    tried = np.linspace(-6, 6, 25)
+    assert curve(tried) == pytest.approx(theirs.predict(tried), abs=1e-4)
+
+
+Checked = tuple[ModelSpec, training.TrainingResult]
+DECISIONS: dict[str, dict[str, Any]] = {
+    "isotonic by cost": {"decision": {"calibrate": "isotonic", "threshold": "by_cost", "costs": COSTS}},
+    "platt at a number": {"decision": {"calibrate": "platt", "threshold": 0.25}},
+    "a number": {"decision": {"threshold": 0.7}},
+    "margin": {
+        "decision": {"calibrate": "platt", "threshold": "best_f1"},
+        "candidates": [{"linear_svm": {"maxIter": [10]}}],
+    },
+    "margin isotonic": {
+        "decision": {"calibrate": "isotonic"},
+        "candidates": [{"linear_svm": {"maxIter": [10]}}],
+    },
+}
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_the_saved_model_says_calibrated_probabilities_and_decides(
+    people: DataFrame, tmp_path: Path, name: str
+) -> None:
+    spec = ModelSpec.model_validate(DECLARED | DECISIONS[name])
+    result = training.train(spec, people, lambda *_: None)
+    rule = result.decision
+    assert rule is not None
+    assert all(isinstance(stage, JavaMLWritable) for stage in result.model.stages)
+    result.model.save(str(tmp_path / "model"))
+    model = PipelineModel.load(str(tmp_path / "model"))
+    assert threshold_of(model) == rule.threshold
+    said = model.transform(people.drop("left")).withColumn("p", vector_to_array("probability")[1]).collect()
+    assert len(said) == 240
+    assert all(row["prediction"] == float(row["p"] > rule.threshold) for row in said)
+    assert {row["prediction"] for row in said} == {0.0, 1.0}
+    assert all(row["probability"][0] == pytest.approx(1 - row["p"]) for row in said)
+    if rule.curve is not None:
+        vector = "rawPrediction" if rule.given == "margin" else "probability__uncalibrated"
+        raw = np.array([row[vector][1] for row in said])
+        is_log_odds = isinstance(rule.curve, Platt) and rule.given == "probability"
+        clipped = np.clip(raw, 0.5 / CELLS, 1 - 0.5 / CELLS)
+        inputs = np.log(clipped / (1 - clipped)) if is_log_odds else raw
+        assert [row["p"] for row in said] == pytest.approx(rule.curve(inputs).tolist(), abs=1e-9)
+    again = training.evaluate(model, training.test_rows(spec, people), spec)
+    assert again == result.test
+    assert isinstance(again, BinaryMetrics)
+    assert again.threshold == rule.threshold
+    assert set(result.importance) == {"age", "plan"}
+
+
+def test_the_rule_is_found_out_of_fold_and_costs_less(people: DataFrame, spark: SparkSession) -> None:
+    spec = ModelSpec.model_validate(DECLARED | DECISIONS["isotonic by cost"])
+    result = training.train(spec, people, lambda *_: None)
+    assert result.decision is not None
+    before, after = result.decision.before, result.decision.after
+    assert before.rows == result.rows_train == 180  # each row of the folds once
+    assert len(result.winner.tables) == 2
+    assert after.cost is not None
+    assert before.cost is not None
+    assert after.cost < before.cost
+    assert after.expected_calibration_error < before.expected_calibration_error
+    again = training.train(spec, people.repartition(5, "plan"), lambda *_: None)
+    assert again.decision is not None
+    assert again.decision.threshold == result.decision.threshold
+    assert again.test == result.test
+
+
+def test_a_decision_that_changes_nothing_leaves_the_model_as_it_is(people: DataFrame, spark: SparkSession) -> None:
+    plain = training.train(ModelSpec.model_validate(DECLARED), people, lambda *_: None)
+    assert plain.decision is None
+    assert plain.winner.tables == ()
+    spec = ModelSpec.model_validate(DECLARED | {"decision": {"costs": COSTS}})
+    rule = find_rule(spark, spec, "decision_tree", [table_of(200, 1, 1.0)[0]])
+    assert decided(plain.model, rule, spark) is plain.model
+    assert threshold_of(plain.model) == 0.5
+    assert (rule.after.cost or 0) > 0
