@@ -13,6 +13,7 @@ from sklearn.isotonic import IsotonicRegression
 from lakeloop.training import train as training
 from lakeloop.training.decision.calibrating import Isotonic, Platt, calibrated_table, fit_calibration, inputs_of
 from lakeloop.training.decision.rule import decided, find_rule, threshold_of
+from lakeloop.training.estimators.balanced import Balanced
 from lakeloop.training.metrics.binary import BinaryMetrics, measure
 from lakeloop.training.metrics.score_table import CELLS, ScoreTable
 from lakeloop.training.spec.model import ModelSpec
@@ -124,9 +125,18 @@ def test_the_saved_model_says_calibrated_probabilities_and_decides(
     assert set(result.importance) == {"age", "plan"}
 
 
-def test_the_rule_is_found_out_of_fold_and_costs_less(people: DataFrame, spark: SparkSession) -> None:
+def test_the_rule_is_found_out_of_fold_and_costs_less(people: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[tuple[list[int], int]] = []
+    fit = Balanced._fit
+
+    def watched(self: Balanced, dataset: DataFrame) -> Any:
+        learned.append((sorted(row[0] for row in dataset.select("_fold_0").distinct().collect()), dataset.count()))
+        return fit(self, dataset)
+
+    monkeypatch.setattr(Balanced, "_fit", watched)
     spec = ModelSpec.model_validate(DECLARED | DECISIONS["isotonic by cost"])
     result = training.train(spec, people, lambda *_: None)
+    assert learned == [([1], 90), ([0], 90), ([0, 1], 180)]  # never the rows that measure; the last is the champion's
     assert result.decision is not None
     before, after = result.decision.before, result.decision.after
     assert before.rows == result.rows_train == 180  # each row of the folds once

@@ -83,7 +83,7 @@ def decided(model: PipelineModel, rule: DecisionRule, spark: SparkSession) -> Pi
     if isinstance(rule.curve, Isotonic):
         stages.append(_taken(rule.curve.model, source, CALIBRATED))
     else:
-        stages.append(_taken(as_it_is(spark, rule.given), source, SCORE if rule.curve else CALIBRATED))
+        stages.append(_taken(as_it_is(spark, rule.given), source, SCORE))
     if isinstance(rule.curve, Platt):
         stages.append(SQLTransformer(statement=_sigmoid(rule.curve, rule.given)))
     if rule.curve is not None:
@@ -91,8 +91,9 @@ def decided(model: PipelineModel, rule: DecisionRule, spark: SparkSession) -> Pi
             SQLTransformer(statement=f"SELECT *, 1 - {CALIBRATED} AS {CALIBRATED}__negative FROM __THIS__"),
             VectorAssembler(inputCols=[f"{CALIBRATED}__negative", CALIBRATED], outputCol=PROBABILITY),
         ]
+    answer = SCORE if rule.curve is None else CALIBRATED
     threshold = exact_threshold(rule.threshold)
-    return PipelineModel([*stages, Binarizer(threshold=threshold, inputCol=CALIBRATED, outputCol=PREDICTION)])
+    return PipelineModel([*stages, Binarizer(threshold=threshold, inputCol=answer, outputCol=PREDICTION)])
 
 
 def threshold_of(model: PipelineModel) -> float:

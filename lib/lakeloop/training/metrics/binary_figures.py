@@ -111,8 +111,8 @@ def _calibration_error(used: NDArray[np.intp], pos: Counts, neg: Counts) -> Figu
     return error
 
 
-def _bins(used: NDArray[np.intp]) -> NDArray[np.int64]:
+def _bins(used: NDArray[np.intp]) -> Figures:
     """Of each cell, which bin it is in: shape (cells, bins), a single 1 in each row."""
     at = np.clip((used - 1) // (CELLS // BINS), 0, BINS - 1)
-    is_in: Counts = (at[:, None] == np.arange(BINS)).astype(np.int64)
+    is_in: Figures = (at[:, None] == np.arange(BINS)).astype(np.float64)
     return is_in
