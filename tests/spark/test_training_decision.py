@@ -3,17 +3,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.ml import PipelineModel
+from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.functions import vector_to_array
 from pyspark.ml.util import JavaMLWritable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from sklearn.calibration import _SigmoidCalibration
 from sklearn.isotonic import IsotonicRegression
 
 from lakeloop.training import train as training
+from lakeloop.training.algorithms import GridPoint
 from lakeloop.training.decision.calibrating import Isotonic, Platt, calibrated_table, fit_calibration, inputs_of
-from lakeloop.training.decision.rule import decided, find_rule, threshold_of
+from lakeloop.training.decision.rule import MARGIN, decided, find_rule, threshold_of
 from lakeloop.training.estimators.balanced import Balanced
+from lakeloop.training.features.stages import feature_stages
 from lakeloop.training.metrics.binary import BinaryMetrics, measure
 from lakeloop.training.metrics.score_table import CELLS, ScoreTable
 from lakeloop.training.spec.model import ModelSpec
@@ -78,51 +81,54 @@ def test_platt_calibration_is_that_of_scikit_learn(spark: SparkSession) -> None:
     assert curve(tried) == pytest.approx(theirs.predict(tried), abs=1e-4)
 
 
-Checked = tuple[ModelSpec, training.TrainingResult]
-DECISIONS: dict[str, dict[str, Any]] = {
-    "isotonic by cost": {"decision": {"calibrate": "isotonic", "threshold": "by_cost", "costs": COSTS}},
-    "platt at a number": {"decision": {"calibrate": "platt", "threshold": 0.25}},
-    "a number": {"decision": {"threshold": 0.7}},
-    "margin": {
-        "decision": {"calibrate": "platt", "threshold": "best_f1"},
-        "candidates": [{"linear_svm": {"maxIter": [10]}}],
-    },
-    "margin isotonic": {
-        "decision": {"calibrate": "isotonic"},
-        "candidates": [{"linear_svm": {"maxIter": [10]}}],
-    },
+DECISIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "isotonic by cost": ("decision_tree", {"calibrate": "isotonic", "threshold": "by_cost", "costs": COSTS}),
+    "platt at a number": ("decision_tree", {"calibrate": "platt", "threshold": 0.25}),
+    "a number": ("decision_tree", {"threshold": 0.7}),
+    "margin": ("linear_svm", {"calibrate": "platt", "threshold": "best_f1"}),
+    "margin isotonic": ("linear_svm", {"calibrate": "isotonic"}),
 }
 
 
+@pytest.fixture(scope="module")
+def models(people: DataFrame) -> dict[str, PipelineModel]:
+    """A tree and a support vector machine that were fitted on all people."""
+    spec, rows = ModelSpec.model_validate(DECLARED), people.withColumn("_label", F.col("left").cast("double"))
+    points = (
+        GridPoint("decision_tree", {"maxDepth": 3}, "features"),
+        GridPoint("linear_svm", {"maxIter": 5}, "features"),
+    )
+    return {
+        point.algorithm: Pipeline(stages=[*feature_stages(spec, rows.schema), point.estimator(1)]).fit(rows)
+        for point in points
+    }
+
+
 @pytest.mark.parametrize("name", DECISIONS)
-def test_the_saved_model_says_calibrated_probabilities_and_decides(
-    people: DataFrame, tmp_path: Path, name: str
+def test_the_model_says_calibrated_probabilities_and_decides(
+    people: DataFrame, models: dict[str, PipelineModel], spark: SparkSession, tmp_path: Path, name: str
 ) -> None:
-    spec = ModelSpec.model_validate(DECLARED | DECISIONS[name])
-    result = training.train(spec, people, lambda *_: None)
-    rule = result.decision
-    assert rule is not None
-    assert all(isinstance(stage, JavaMLWritable) for stage in result.model.stages)
-    result.model.save(str(tmp_path / "model"))
-    model = PipelineModel.load(str(tmp_path / "model"))
-    assert threshold_of(model) == rule.threshold
+    algorithm, decision = DECISIONS[name]
+    spec = ModelSpec.model_validate(DECLARED | {"decision": decision})
+    rule = find_rule(spark, spec, algorithm, [table_of(300, 3, 1.5)[0], table_of(300, 4, 1.5)[0]])
+    model = decided(models[algorithm], rule, spark)
+    assert all(isinstance(stage, JavaMLWritable) for stage in model.stages)
+    if name == "isotonic by cost":  # Platt is saved in test_registry
+        model.save(str(tmp_path / "model"))
+        model = PipelineModel.load(str(tmp_path / "model"))
+    assert threshold_of(model) == rule.threshold == rule.after.threshold
     said = model.transform(people.drop("left")).withColumn("p", vector_to_array("probability")[1]).collect()
     assert len(said) == 240
-    assert all(row["prediction"] == float(row["p"] > rule.threshold) for row in said)
-    assert {row["prediction"] for row in said} == {0.0, 1.0}
-    assert all(row["probability"][0] == pytest.approx(1 - row["p"]) for row in said)
-    if rule.curve is not None:
-        vector = "rawPrediction" if rule.given == "margin" else "probability__uncalibrated"
-        raw = np.array([row[vector][1] for row in said])
-        is_log_odds = isinstance(rule.curve, Platt) and rule.given == "probability"
-        clipped = np.clip(raw, 0.5 / CELLS, 1 - 0.5 / CELLS)
-        inputs = np.log(clipped / (1 - clipped)) if is_log_odds else raw
-        assert [row["p"] for row in said] == pytest.approx(rule.curve(inputs).tolist(), abs=1e-9)
-    again = training.evaluate(model, training.test_rows(spec, people), spec)
-    assert again == result.test
-    assert isinstance(again, BinaryMetrics)
-    assert again.threshold == rule.threshold
-    assert set(result.importance) == {"age", "plan"}
+    assert [row["prediction"] for row in said] == [float(row["p"] > rule.threshold) for row in said]
+    assert len({row["p"] for row in said}) > 2
+    assert [row["probability"][0] for row in said] == pytest.approx([1 - row["p"] for row in said])
+    if rule.curve is None:
+        return
+    raw = np.array([row[MARGIN if rule.given == "margin" else "probability__uncalibrated"][1] for row in said])
+    clipped = np.clip(raw, 0.5 / CELLS, 1 - 0.5 / CELLS)
+    takes_log_odds = decision["calibrate"] == "platt" and rule.given == "probability"
+    inputs = np.log(clipped / (1 - clipped)) if takes_log_odds else raw
+    assert [row["p"] for row in said] == pytest.approx(rule.curve(inputs).tolist(), abs=1e-9)
 
 
 def test_the_rule_is_found_out_of_fold_and_costs_less(people: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,33 +136,37 @@ def test_the_rule_is_found_out_of_fold_and_costs_less(people: DataFrame, monkeyp
     fit = Balanced._fit
 
     def watched(self: Balanced, dataset: DataFrame) -> Any:
-        learned.append((sorted(row[0] for row in dataset.select("_fold_0").distinct().collect()), dataset.count()))
+        folds = [row[0] for row in dataset.select("_fold_0").collect()]
+        learned.append((sorted(set(folds)), len(folds)))
         return fit(self, dataset)
 
     monkeypatch.setattr(Balanced, "_fit", watched)
-    spec = ModelSpec.model_validate(DECLARED | DECISIONS["isotonic by cost"])
+    spec = ModelSpec.model_validate(DECLARED | {"decision": DECISIONS["isotonic by cost"][1]})
     result = training.train(spec, people, lambda *_: None)
-    assert learned == [([1], 90), ([0], 90), ([0, 1], 180)]  # never the rows that measure; the last is the champion's
+    # A fold's rows are balanced without those that it measures; the last fit is the champion's.
+    assert [folds for folds, _ in learned] == [[1], [0], [0, 1]]
+    assert learned[0][1] + learned[1][1] == learned[2][1] == result.rows_train
     assert result.decision is not None
     before, after = result.decision.before, result.decision.after
-    assert before.rows == result.rows_train == 180  # each row of the folds once
+    assert before.rows == after.rows == result.rows_train  # each row of the folds once
     assert len(result.winner.tables) == 2
-    assert after.cost is not None
     assert before.cost is not None
+    assert after.cost is not None
     assert after.cost < before.cost
     assert after.expected_calibration_error < before.expected_calibration_error
-    again = training.train(spec, people.repartition(5, "plan"), lambda *_: None)
-    assert again.decision is not None
-    assert again.decision.threshold == result.decision.threshold
-    assert again.test == result.test
+    assert isinstance(result.test, BinaryMetrics)
+    assert result.test.threshold == result.decision.threshold
+    assert set(result.importance) == {"age", "plan"}
+    said = result.model.transform(training.test_rows(spec, people)).where("prediction = 1")
+    assert said.count() == result.test.true_positives + result.test.false_positives
 
 
-def test_a_decision_that_changes_nothing_leaves_the_model_as_it_is(people: DataFrame, spark: SparkSession) -> None:
-    plain = training.train(ModelSpec.model_validate(DECLARED), people, lambda *_: None)
-    assert plain.decision is None
-    assert plain.winner.tables == ()
+def test_a_decision_that_changes_nothing_leaves_the_model_as_it_is(
+    models: dict[str, PipelineModel], spark: SparkSession
+) -> None:
     spec = ModelSpec.model_validate(DECLARED | {"decision": {"costs": COSTS}})
     rule = find_rule(spark, spec, "decision_tree", [table_of(200, 1, 1.0)[0]])
-    assert decided(plain.model, rule, spark) is plain.model
-    assert threshold_of(plain.model) == 0.5
+    assert decided(models["decision_tree"], rule, spark) is models["decision_tree"]
+    assert threshold_of(models["decision_tree"]) == 0.5
+    assert rule.after == rule.before
     assert (rule.after.cost or 0) > 0

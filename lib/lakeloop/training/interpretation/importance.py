@@ -80,12 +80,21 @@ def _per_slot(model: PipelineModel) -> NDArray[np.float64]:
     return np.asarray(weights, dtype=np.float64)
 
 
+def perceptron_layers(
+    perceptron: MultilayerPerceptronClassificationModel,
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Weights, of shape (units, units of the layer before), and intercepts of each layer but the first."""
+    flat, at, layers = perceptron.weights.toArray(), 0, []
+    for size, following in pairwise(perceptron.getLayers()):
+        end = at + size * following  # Spark keeps a layer's weights column by column, then its intercepts
+        layers.append((flat[at:end].reshape((following, size), order="F"), flat[end : end + following]))
+        at = end + following
+    return layers
+
+
 def _paths(perceptron: MultilayerPerceptronClassificationModel) -> NDArray[np.float64]:
-    """Per unit of the first layer; Spark keeps a layer's weights column by column, then its intercepts."""
-    layers, flat = perceptron.getLayers(), np.abs(perceptron.weights.toArray())
-    paths, at = np.eye(layers[0]), 0
-    for size, following in pairwise(layers):
-        paths = flat[at : at + size * following].reshape((following, size), order="F") @ paths
-        at += size * following + following
+    paths = np.eye(perceptron.getLayers()[0])
+    for weights, _ in perceptron_layers(perceptron):
+        paths = np.abs(weights) @ paths
     total: NDArray[np.float64] = paths.sum(axis=0)
     return total
