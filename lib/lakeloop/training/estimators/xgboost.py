@@ -55,5 +55,5 @@ class Xgboost:
         from xgboost.spark import SparkXGBClassifier, SparkXGBRegressor
 
         made = SparkXGBClassifier if task == "binary" else SparkXGBRegressor
-        estimator: Estimator[Any] = made(features_col=features_col, label_col=label_col)
+        estimator: Estimator[Any] = made(features_col=features_col, label_col=label_col, verbose=False)
         return estimator
