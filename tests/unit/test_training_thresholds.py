@@ -1,7 +1,7 @@
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lakeloop.training.decision.thresholds import best_threshold, exact_threshold
@@ -56,6 +56,7 @@ def test_no_threshold_is_cheaper_or_has_a_better_f1(rows: Rows, false_positive: 
 
 
 @given(cells, st.floats(0, 1), st.integers(-2, 2))
+@example(7, 0.5, 0)  # 0.0007 * 10,000 is above 7
 def test_a_score_is_above_a_threshold_exactly_where_its_cell_is(cell: int, score: float, steps: int) -> None:
     edge = exact_threshold(cell / CELLS)
     near = cell / CELLS
