@@ -5,7 +5,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 # Two processes, each with a Spark session, fill two cores; in the order of the files, so that the quick ones end the run.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 COMPILE := $(BIN)/uv pip compile --generate-hashes --python-version 3.11 --no-header --no-annotate --upgrade --quiet
 
 help: ## show this list

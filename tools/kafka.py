@@ -4,7 +4,6 @@
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -207,23 +206,30 @@ class KafkaBroker:
 def fetch_jars() -> Path:
     """The folder with the broker's jars, fetched from Maven Central the first time by the Ivy that Spark brings."""
     if not JARS.is_dir():
-        partial = JARS.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        (partial / "ivy.xml").write_text(DEPENDENCIES)
-        (ivy,) = (SPARK_HOME / "jars").glob("ivy-*.jar")
-        command = [str(Path(os.environ["JAVA_HOME"], "bin/java")), "-jar", str(ivy), "-ivy", str(partial / "ivy.xml")]
-        pattern = f"{partial}/[organisation]_[artifact]-[revision].[ext]"
-        done = subprocess.run(
-            [*command, "-retrieve", pattern, "-types", "jar", "bundle"], capture_output=True, text=True, check=False
-        )
-        if done.returncode or not list(partial.glob("org.apache.kafka_kafka_2.13-*.jar")):
-            raise LakeloopError(
-                f"The jars of Kafka {VERSION} cannot be fetched from Maven Central, and are not in {JARS}: check the "
-                f"network, then try again. Ivy's lines end:\n{done.stdout[-800:]}"
-            )
-        partial.rename(JARS)
+        JARS.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=JARS.parent, ignore_cleanup_errors=True) as folder:
+            _retrieve(Path(folder))
+            try:
+                Path(folder).rename(JARS)
+            except OSError:
+                if not JARS.is_dir():  # else another process was first
+                    raise
     return JARS
+
+
+def _retrieve(folder: Path) -> None:
+    (folder / "ivy.xml").write_text(DEPENDENCIES)
+    (ivy,) = (SPARK_HOME / "jars").glob("ivy-*.jar")
+    command = [str(Path(os.environ["JAVA_HOME"], "bin/java")), "-jar", str(ivy), "-ivy", str(folder / "ivy.xml")]
+    pattern = f"{folder}/[organisation]_[artifact]-[revision].[ext]"
+    done = subprocess.run(
+        [*command, "-retrieve", pattern, "-types", "jar", "bundle"], capture_output=True, text=True, check=False
+    )
+    if done.returncode or not list(folder.glob("org.apache.kafka_kafka_2.13-*.jar")):
+        raise LakeloopError(
+            f"The jars of Kafka {VERSION} cannot be fetched from Maven Central, and are not in {JARS}: check the "
+            f"network, then try again. Ivy's lines end:\n{done.stdout[-800:]}"
+        )
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from tools.kafka import KafkaBroker
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[KafkaBroker]:
-    """One broker for all tests; each test has topics of its own."""
+    """One broker for all tests of a process; each test has topics of its own."""
     with KafkaBroker() as broker:
         yield broker
 

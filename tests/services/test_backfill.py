@@ -196,6 +196,7 @@ def test_versions_that_come_late_stand_where_they_would_have_stood(
     assert rows(spark, project, "silver.latest") == [(9, 1, "a"), (9, 2, "z")]
 
 
+@pytest.mark.usefixtures("spark")
 def test_what_was_not_read_yet_or_is_paused_is_not_read_again(db: sqlite3.Connection, tmp_path: Path) -> None:
     project = declare(tmp_path, tmp_path)
     verbs.pause_stream(project, "t", "the shop moves", RunContext("stream", "local"))

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext
 from lakeloop.registry import ModelRegistry
+from lakeloop.registry.provenance import Provenance
 from lakeloop.registry.scoring import score_rows
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import train
@@ -47,7 +48,9 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert registry.trained(spec, 3) is None
 
     result = train(spec, people, lambda done, total, text: None)
-    assert registry.register(result, run, table_version=3) == 1
+    assert (
+        registry.register(result, run, 3, Provenance.now({}, {}), people.select("age", "plan").limit(2).toPandas()) == 1
+    )
     assert registry.champion("churn") is None
     registry.promote("churn", 1)
     champion = registry.champion("churn")

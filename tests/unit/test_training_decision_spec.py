@@ -101,7 +101,9 @@ def test_a_grid_of_hidden_layers_and_balance_are_part_of_a_candidate() -> None:
         {"multilayer_perceptron": {"hidden": [[8, 4], []], "maxIter": [50]}},
         {"logistic_regression": {}, "on": "pca", "balance": "undersample"},
     ]
-    assert [str(point) for point in ModelSpec.model_validate(declared(candidates=candidates)).points()] == [
+    spec = ModelSpec.model_validate(declared(candidates=candidates, decision={"calibrate": "platt", "threshold": 0.2}))
+    assert ModelSpec.model_validate(spec.model_dump(mode="json")) == spec  # as the registry keeps it
+    assert [str(point) for point in spec.points()] == [
         "multilayer_perceptron(hidden=(8, 4), maxIter=50)",
         "multilayer_perceptron(hidden=(), maxIter=50)",
         "logistic_regression() on pca, balanced by undersample",

@@ -34,6 +34,7 @@ for command in (
     backfilling.backfill,
     models.train,
     models.score,
+    models.reproduce,
     pipelines.runs,
     quality.quality,
     alerts.incidents,

@@ -1,12 +1,16 @@
-"""`lakeloop train` and `score`."""
+"""`lakeloop train`, `score` and `reproduce`."""
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.table import Table
 
 from lakeloop import verbs
 from lakeloop.cli.terminal import ConfDir, Env, console, entries_table, explained, progress_bar, start
 from lakeloop.core.config import Project
+
+SHOWN = 20
 
 
 def train(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> None:
@@ -30,6 +34,28 @@ def score(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> No
             entry = verbs.score_table(project, name, context, progress)
         console.print(entries_table([entry]))
         console.print(f"Scores: {entry.table} in {project.lake_root} · next: lakeloop runs", soft_wrap=True)
+
+
+def reproduce(
+    run: Annotated[str, typer.Argument(help="MLflow's run id, a version as churn/3, or a model: its champion")],
+    conf_dir: ConfDir = Path("conf"),
+    env: Env = "local",
+) -> None:
+    """Train again what was trained once, on the same version of its table, and compare; exits by 1 if it differs."""
+    with explained():
+        project, context = Project(conf_dir, env), start("reproduce", conf_dir, env)
+        with progress_bar() as progress:
+            found = verbs.reproduce_model(project, run, context, progress)
+        if found.apart:
+            table = Table("figure", "then", "now", box=None, pad_edge=False)
+            for name, pair in list(found.apart.items())[:SHOWN]:
+                table.add_row(name, *("none" if value is None else f"{value:.10g}" for value in pair))
+            console.print(table)
+        for change in found.changes:
+            console.print(f"not as it was: {change}", soft_wrap=True)
+        console.print(f"Run {found.run_id}: {found.verdict}", soft_wrap=True)
+        if not found.is_same:
+            raise typer.Exit(1)
 
 
 def candidates_table(trained: verbs.Trained) -> Table:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import mlflow
+import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from pyspark.ml import PipelineModel
@@ -10,7 +11,9 @@ from pyspark.ml import PipelineModel
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext
-from lakeloop.registry.tracking import connect, definition_of, log_training
+from lakeloop.registry.provenance import Provenance
+from lakeloop.registry.tracked_run import TrackedRun, tracked_run
+from lakeloop.registry.tracking import connect, definition_of, log_training, open_experiment
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
 
@@ -42,7 +45,7 @@ class ModelRegistry:
     def champion(self, model: str) -> Champion | None:
         """The champion of a model, or None before the first promotion."""
         try:
-            connect(self.tracking_uri, self.lake_root, model)
+            connect(self.tracking_uri, self.lake_root)
             version = mlflow.MlflowClient().get_model_version_by_alias(model, ALIAS)
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
@@ -57,10 +60,30 @@ class ModelRegistry:
         same = [int(v.version) for v in versions if wanted.items() <= v.tags.items()]
         return max(same, default=None)
 
-    def register(self, result: TrainingResult, run: RunContext, table_version: int) -> int:
+    def register(
+        self, result: TrainingResult, run: RunContext, table_version: int, provenance: Provenance, example: pd.DataFrame
+    ) -> int:
         """Track a training and register its pipeline as a new version, which nobody uses yet."""
-        connect(self.tracking_uri, self.lake_root, result.spec.model)
-        return log_training(result, run, table_version)[1]
+        open_experiment(result.spec.model, self.tracking_uri, self.lake_root)
+        return log_training(result, run, table_version, provenance, example)[1]
+
+    def tracked(self, name: str) -> TrackedRun:
+        """What a training left: `name` is MLflow's run id, `model/version`, or a model, which means its champion.
+
+        Raises ModelError where there is none, or its run was tracked by other means than `register`.
+        """
+        model, _, version = name.partition("/")
+        if not version and (champion := self.champion(model)) is not None:
+            version = str(champion.version)
+        connect(self.tracking_uri, self.lake_root)
+        try:
+            run_id = str(mlflow.MlflowClient().get_model_version(model, version).run_id) if version else name
+            return tracked_run(run_id)
+        except MlflowException as error:
+            raise ModelError(
+                f"no training is tracked as '{name}': give MLflow's run id, a version of a model as {model}/1, or a "
+                f"model that has a champion ({error.message})"
+            ) from error
 
     def promote(self, model: str, version: int) -> None:
         """Make a version the champion."""
@@ -68,6 +91,6 @@ class ModelRegistry:
 
     def load(self, champion: Champion) -> PipelineModel:
         """The fitted pipeline of a champion."""
-        connect(self.tracking_uri, self.lake_root, champion.model)
+        connect(self.tracking_uri, self.lake_root)
         model: PipelineModel = mlflow.spark.load_model(f"models:/{champion.model}/{champion.version}")
         return model

@@ -1,22 +1,32 @@
 """What a training leaves in MLflow: parameters, metrics per candidate and fold, the fitted pipeline, its signature."""
 
 import hashlib
+import json
 import logging
 import os
+import time
+from collections.abc import Mapping
 
 import mlflow
+import pandas as pd
 import pyspark
+from mlflow.entities import Metric as MetricPoint
+from mlflow.entities import RunInfo
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from pyspark.sql.types import StructType
 
 from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.storage import filesystem
+from lakeloop.registry.provenance import Provenance
+from lakeloop.training.metrics.names import Metric
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+DECLARATION, FIGURES, PROVENANCE = "declaration.json", "figures.json", "provenance.json"
 TYPES = {
     "boolean": DataType.boolean,
     "tinyint": DataType.integer,
@@ -30,8 +40,8 @@ TYPES = {
 }
 
 
-def connect(tracking_uri: str, lake_root: str, experiment: str) -> None:
-    """Point MLflow at its server, or at SQLite and a folder inside the lake when no URI is given.
+def connect(tracking_uri: str, lake_root: str) -> None:
+    """Point MLflow at its server, or at SQLite inside the lake when no URI is given.
 
     Raises ConfigError where the lake is in an object store, which can hold no SQLite.
     """
@@ -46,14 +56,17 @@ def connect(tracking_uri: str, lake_root: str, experiment: str) -> None:
         os.environ.pop(TRACKING_URI, None)
     else:
         os.environ[TRACKING_URI] = given
-    artifacts = None
     if not tracking_uri:
         system, path = filesystem(lake_root)
         system.create_dir(path, recursive=True)
-        artifacts = f"{lake_root}/mlflow-artifacts"
-    if mlflow.get_experiment_by_name(experiment) is None:
-        mlflow.create_experiment(experiment, artifact_location=artifacts)
-    mlflow.set_experiment(experiment)
+
+
+def open_experiment(name: str, tracking_uri: str, lake_root: str) -> None:
+    """Make what is logged next part of an experiment; without a server its artifacts lie in the lake."""
+    connect(tracking_uri, lake_root)
+    if mlflow.get_experiment_by_name(name) is None:
+        mlflow.create_experiment(name, artifact_location=None if tracking_uri else f"{lake_root}/mlflow-artifacts")
+    mlflow.set_experiment(name)
 
 
 def definition_of(spec: ModelSpec) -> str:
@@ -61,8 +74,23 @@ def definition_of(spec: ModelSpec) -> str:
     return hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:12]
 
 
-def log_training(result: TrainingResult, run: RunContext, table_version: int) -> tuple[str, int]:
-    """Log a training as one run with a child per candidate and register its pipeline.
+def figures_of(result: TrainingResult) -> dict[str, float]:
+    """Every figure of a training by a name that says of what: those of the test, then each candidate's on each fold."""
+    figures: dict[str, float] = {f"test: {name}": value for name, value in result.test.figures().items()}
+    if result.decision is not None:
+        figures["decision: threshold"] = result.decision.threshold
+    for candidate in result.candidates:
+        for fold, metrics in enumerate(candidate.folds, start=1):
+            figures |= {f"{candidate.point}, fold {fold}: {name}": value for name, value in metrics.items()}
+    return figures
+
+
+def log_training(
+    result: TrainingResult, run: RunContext, table_version: int, provenance: Provenance, example: pd.DataFrame
+) -> tuple[str, int]:
+    """Log a training as one run with a child per candidate, and below it one per fold, and register its pipeline.
+
+    `example` are some rows of the features as read, which stay beside the model.
 
     Returns MLflow's run id and the new model version.
     """
@@ -73,6 +101,7 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
         "lakeloop.table_version": str(table_version),
         "lakeloop.definition": definition_of(spec),
     }
+    tags |= {"lakeloop.code": provenance.code, "lakeloop.rules": json.dumps(provenance.rules, sort_keys=True)}
     with mlflow.start_run(run_name=run.run_id, tags=tags) as tracked:
         mlflow.log_params(
             {
@@ -84,13 +113,15 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
             }
         )
         mlflow.log_metrics({f"test_{name}": value for name, value in result.test.figures().items()})
-        mlflow.log_dict(spec.model_dump(mode="json"), "declaration.json")
+        mlflow.log_dict(spec.model_dump(mode="json"), DECLARATION)
         mlflow.log_dict(result.test.to_dict(), "test_metrics.json")
         mlflow.log_dict(result.importance, "importance.json")
         if result.slices:
             mlflow.log_dict({"slices": [part.to_dict() for part in result.slices]}, "test_slices.json")
+        mlflow.log_dict(figures_of(result), FIGURES)
+        mlflow.log_dict(provenance.to_dict(), PROVENANCE)
         for candidate in result.candidates:
-            with mlflow.start_run(run_name=str(candidate.point), nested=True):
+            with mlflow.start_run(run_name=str(candidate.point), nested=True) as of_candidate:
                 mlflow.log_params(
                     {
                         "algorithm": candidate.point.algorithm,
@@ -100,12 +131,13 @@ def log_training(result: TrainingResult, run: RunContext, table_version: int) ->
                     }
                 )
                 for fold, metrics in enumerate(candidate.folds):
-                    mlflow.log_metrics({str(name): value for name, value in metrics.items()}, step=fold)
+                    _log_fold(of_candidate.info, fold, metrics)
                 mlflow.log_metrics({f"mean_{name}": value for name, value in candidate.mean.items()})
         logged = mlflow.spark.log_model(
             result.model,
             artifact_path="model",
-            signature=ModelSignature(inputs=_columns(result.schema)),
+            signature=ModelSignature(_columns(result.schema), Schema([ColSpec(DataType.double, "prediction")])),
+            input_example=example,
             pip_requirements=_requirements(result),
         )
     client = mlflow.MlflowClient()
@@ -122,6 +154,16 @@ def _requirements(result: TrainingResult) -> list[str]:
 
         packages.append(f"xgboost=={xgboost.__version__}")
     return packages
+
+
+def _log_fold(candidate: RunInfo, fold: int, metrics: Mapping[Metric, float]) -> None:
+    """A step of each metric of the candidate, and a run of the fold below it."""
+    client, at = mlflow.MlflowClient(), int(time.time() * 1000)
+    client.log_batch(candidate.run_id, [MetricPoint(name, value, at, fold) for name, value in metrics.items()])
+    tags = {MLFLOW_PARENT_RUN_ID: candidate.run_id}
+    below = client.create_run(candidate.experiment_id, tags=tags, run_name=f"fold {fold + 1}")
+    client.log_batch(below.info.run_id, [MetricPoint(name, value, at, 0) for name, value in metrics.items()])
+    client.set_terminated(below.info.run_id)
 
 
 def _columns(schema: StructType) -> Schema:

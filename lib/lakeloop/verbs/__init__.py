@@ -31,6 +31,7 @@ from lakeloop.verbs.quarantine import (
 from lakeloop.verbs.repairing import Repaired, repair
 from lakeloop.verbs.replaying import Foreseen, Replayed, fix, replay
 from lakeloop.verbs.reporting import report_run
+from lakeloop.verbs.reproducing import Reproduced, reproduce_model
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.schemas import SchemaHistory, schema_history
 from lakeloop.verbs.sources import Sources, SourceState, find_sources
@@ -48,6 +49,7 @@ __all__ = [
     "Query",
     "Repaired",
     "Replayed",
+    "Reproduced",
     "Retained",
     "RunSummary",
     "SchemaHistory",
@@ -82,6 +84,7 @@ __all__ = [
     "replay",
     "report_quality",
     "report_run",
+    "reproduce_model",
     "reset_stream",
     "resume_stream",
     "retain",

@@ -8,11 +8,14 @@ from lakeloop.core.errors import LakeloopError, ModelError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.origins import origins_of
 
 if TYPE_CHECKING:  # Spark's machine learning and MLflow take four seconds, which no other command should wait for
     from lakeloop.training.metrics.measuring import Metrics
     from lakeloop.training.metrics.names import Metric
     from lakeloop.training.train import TrainingResult
+
+EXAMPLE_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
     have learned from rows that are test rows today, so a tie goes to the new version.
     """
     from lakeloop.registry import ModelRegistry
+    from lakeloop.registry.provenance import Provenance
     from lakeloop.training.spec.model import ModelSpec
     from lakeloop.training.train import evaluate, test_rows, train
 
@@ -54,7 +58,9 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
             progress(f"{name}: comparing with version {champion.version}")
             previous = evaluate(registry.load(champion), test_rows(spec, frame), spec)
         progress(f"{name}: registering")
-        version = registry.register(result, context, table_version)
+        made_of = Provenance.now(*origins_of(project, spec.table, table_version))
+        example = frame.select(*spec.features.columns).limit(EXAMPLE_ROWS).toPandas()
+        version = registry.register(result, context, table_version, made_of, example)
     except LakeloopError as error:
         ledger.record(context, RunEntry(name, spec.table, "failed", started_at, str(error)))
         raise

@@ -1,0 +1,125 @@
+"""A training repeated from what was tracked: the same figures, whatever happened to the table since."""
+
+import deltalake
+import mlflow
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakeloop import verbs
+from lakeloop.core.config import Project
+from lakeloop.core.errors import ModelError
+from lakeloop.core.run_record import RunContext
+from lakeloop.lake.tables import Lake
+from lakeloop.registry import ModelRegistry, provenance
+
+MODEL = """
+model: churn
+description: Who leaves
+owner: tests
+table: gold.people
+key: id
+label: {column: left, positive: true}
+split: {test: 0.2, seed: 1}
+folds: {count: 2, seed: 1}
+features: {numeric: [age], categorical: [plan]}
+candidates: [{logistic_regression: {regParam: [0.1, 1.0], maxIter: [5]}}]
+scores: gold.scores
+"""
+
+
+@pytest.fixture(scope="module")
+def project(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A model that was trained on version 0 of a table, which has another version since."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    (folder / "conf/base/models").mkdir(parents=True)
+    (folder / "conf/local").mkdir()
+    (folder / "conf/base/platform.yml").write_text(f"lake: {folder}/lake\n")
+    (folder / "conf/base/models/churn.yml").write_text(MODEL)
+    project = Project(folder / "conf", "local")
+    write(project, spark, people(spark, leaves_from=100))
+    verbs.train_model(project, "churn", RunContext("train", "local"))
+    write(project, spark, people(spark, leaves_from=150))
+    return project
+
+
+def people(spark: SparkSession, leaves_from: int) -> DataFrame:
+    """Two hundred people, the plan of one of whom is not known; the older ones leave, and every seventh."""
+    number = F.col("id")
+    return spark.range(200, numPartitions=1).select(
+        "id",
+        number.cast("double").alias("age"),
+        F.when(number > 0, F.lit("basic")).alias("plan"),
+        ((number >= leaves_from) | (number % 7 == 0)).alias("left"),
+    )
+
+
+def write(project: Project, spark: SparkSession, rows: DataFrame) -> None:
+    Lake(spark, project.lake_root).write("gold.people", rows, mode="overwrite")
+
+
+def reproduce(project: Project, name: str) -> verbs.Reproduced:
+    return verbs.reproduce_model(project, name, RunContext("reproduce", "local"))
+
+
+def test_the_same_rows_give_the_same_figures(project: Project) -> None:
+    found = reproduce(project, "churn")
+    assert found.changes == ()
+    assert found.is_same
+    assert all(then == now for then, now in found.figures.values())
+    assert "test: area_under_roc" in found.figures
+    folds = [name for name in found.figures if name.endswith("area_under_roc") and ", fold " in name]
+    assert len(folds) == 4
+    assert found.verdict == f"the same candidate and the same {len(found.figures)} figures"
+
+
+def test_what_changed_since_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracked = ModelRegistry.of(project).tracked("churn/1")
+    assert tracked.table_version == 0
+    assert tracked.provenance.tables == {"gold.people": 0}
+    monkeypatch.setattr(provenance, "code_hash", lambda: "0123456789ab")
+    later = provenance.Provenance.now({"gold.people": 7}, {"people": "fedcba987654"})
+    assert tracked.provenance.changes(later) == [
+        "rules of people: none then, fedcba987654 now",
+        f"code of Lakeloop: {tracked.provenance.code} then, 0123456789ab now",
+    ]
+
+
+def test_runs_hang_below_each_other_and_the_model_says_what_it_takes(project: Project) -> None:
+    run_id = ModelRegistry.of(project).tracked("churn").run_id
+    runs = mlflow.search_runs(experiment_names=["churn"], output_format="list")
+    below = {run.info.run_id: run.data.tags.get("mlflow.parentRunId") for run in runs}
+    candidates = [child for child, parent in below.items() if parent == run_id]
+    assert len(candidates) == 2
+    assert sorted(sum(parent == each for parent in below.values()) for each in candidates) == [2, 2]
+    info = mlflow.models.get_model_info("models:/churn/1")
+    assert info.signature is not None
+    assert info.signature.inputs.input_names() == ["age", "plan"]
+    assert info.signature.outputs.input_names() == ["prediction"]
+    example = info.saved_input_example_info
+    assert example is not None
+
+
+def test_a_name_that_nothing_is_tracked_by_is_refused(project: Project) -> None:
+    for name in ("nobody", "churn/9", "0" * 32):
+        with pytest.raises(ModelError, match=f"no training is tracked as '{name}'"):
+            reproduce(project, name)
+
+
+def test_figures_apart_are_told() -> None:
+    one = verbs.Reproduced(
+        "run", ("tree", "tree"), {"auc": (0.5, 0.5 + 1e-12), "f1": (0.5, 0.6), "mcc": (0.1, None)}, ()
+    )
+    assert list(one.apart) == ["f1", "mcc"]
+    assert not one.is_same
+    assert one.verdict == "2 of 3 figures differ"
+    other = verbs.Reproduced("run", ("tree", "forest"), {"auc": (0.5, 0.5)}, ())
+    assert not other.is_same
+    assert other.verdict == "another candidate won: forest instead of tree"
+
+
+def test_a_version_that_was_cleaned_up_is_said_so(project: Project) -> None:
+    table = deltalake.DeltaTable(f"{project.lake_root}/gold/people")
+    table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    with pytest.raises(ModelError, match=r"trained on gold.people version 0, whose files are not all there"):
+        reproduce(project, "churn")
