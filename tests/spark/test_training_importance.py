@@ -1,5 +1,6 @@
 from typing import Any
 
+import numpy as np
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.sql import DataFrame, SparkSession
@@ -8,7 +9,7 @@ from lakeloop.core.errors import TrainingError
 from lakeloop.training.algorithms import GridPoint
 from lakeloop.training.features.slots import slot_map
 from lakeloop.training.features.stages import feature_stages
-from lakeloop.training.interpretation.importance import feature_importance
+from lakeloop.training.interpretation.importance import feature_importance, perceptron_layers
 from lakeloop.training.spec.model import ModelSpec
 
 SPEC = ModelSpec.model_validate(
@@ -47,6 +48,8 @@ def fitted(rows: DataFrame, point: GridPoint) -> PipelineModel:
     [
         GridPoint("logistic_regression", {"regParam": 0.1}, "features"),
         GridPoint("gradient_boosted_trees", {"maxIter": 1}, "features"),
+        GridPoint("linear_svm", {"regParam": 0.1}, "features"),
+        GridPoint("naive_bayes", {}, "features"),
     ],
     ids=str,
 )
@@ -54,6 +57,20 @@ def test_slots_are_added_up_to_the_column_that_decides(rows: DataFrame, point: G
     found = feature_importance(SPEC, fitted(rows, point))
     assert next(iter(found)) == "plan"
     assert found == pytest.approx({"plan": 1, "region": 0, "still": 0}, abs=1e-6)
+
+
+def test_a_perceptron_is_as_large_as_its_features_and_its_weights_are_read_as_spark_does(rows: DataFrame) -> None:
+    model = fitted(rows, GridPoint("multilayer_perceptron", {"hidden": (3,), "maxIter": 30}, "features"))
+    perceptron: Any = model.stages[-1]
+    assert list(perceptron.getLayers()) == [6, 3, 2]  # `still`, two regions, three plans of which NULL is one
+    (inner, inner_bias), (outer, outer_bias) = perceptron_layers(perceptron)
+    for row in model.transform(rows).collect():
+        hidden = 1 / (1 + np.exp(-(inner @ row["features"].toArray() + inner_bias)))
+        said = np.exp(outer @ hidden + outer_bias)
+        assert row["probability"].toArray() == pytest.approx(said / said.sum())
+    found = feature_importance(SPEC, model)
+    assert next(iter(found)) == "plan"
+    assert sum(found.values()) == pytest.approx(1)
 
 
 def test_components_lead_back_to_columns(rows: DataFrame) -> None:

@@ -158,6 +158,18 @@ def with_null_labels(df: DataFrame) -> DataFrame:
         ({}, lambda df: df.withColumn("id", F.when(F.col("id") != "c7", F.col("id"))), "repeated in 1 of 80 rows"),
         ({}, lambda df: df.withColumn("noise", F.lit(float("nan"))), "without a single finite value .*: noise"),
         ({}, lambda df: df.drop("noise"), "no column 'noise'"),
+        ({"slices": ["region"]}, lambda df: df, "no column 'region'"),
+        ({"slices": ["plan", "id"]}, lambda df: df, "slices column 'id' of gold.features has 80 values, at most 50"),
+        (
+            {"folds": {"kind": "time", "by": "tenure", "count": 4, "seed": 1}},
+            lambda df: df.withColumn("tenure", F.col("tenure") % 40),
+            "fold [34] of 4 has 1. rows to measure on, none of them positive; lower folds.count, or say kind: stratif",
+        ),
+        (
+            {"folds": {"kind": "time", "by": "tenure", "count": 2, "seed": 1}},
+            lambda df: df.withColumn("tenure", 80 - F.col("tenure")),
+            "fold 1 of 2 has .* rows to train with, none of them positive; lower",
+        ),
         ({}, lambda df: df.drop("churn"), "no column 'churn'"),
         (
             {"candidates": [{"logistic_regression": {"regParam": [-1]}}]},

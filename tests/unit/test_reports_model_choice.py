@@ -169,7 +169,7 @@ def test_the_card_says_what_a_user_must_know() -> None:
         "Warnings", "Limits", "How to make it again",
     ]  # fmt: skip
     assert "Who <leaves> | and who stays" in page.text_content()
-    low, high = TEST.area_under_roc_interval or (0, 0)
+    low, high = TEST.intervals["area_under_roc"]
     metrics = next(line for line in card.markdown.splitlines() if line.startswith("| area under ROC |"))
     assert [cell.strip() for cell in metrics.split("|")][2:5] == [f"{v:.4f}" for v in (TEST.area_under_roc, low, high)]
 

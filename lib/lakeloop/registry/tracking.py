@@ -77,7 +77,9 @@ def definition_of(spec: ModelSpec) -> str:
 
 def figures_of(result: TrainingResult) -> dict[str, float]:
     """Every figure of a training by a name that says of what: those of the test, then each candidate's on each fold."""
-    figures = {f"test: {name}": value for name, value in result.test.figures().items()}
+    figures: dict[str, float] = {f"test: {name}": value for name, value in result.test.figures().items()}
+    if result.decision is not None:
+        figures["decision: threshold"] = result.decision.threshold
     for candidate in result.candidates:
         for fold, metrics in enumerate(candidate.folds, start=1):
             figures |= {f"{candidate.point}, fold {fold}: {name}": value for name, value in metrics.items()}
@@ -111,12 +113,15 @@ def log_training(
                 "select_by": spec.select_by,
                 "select": spec.select,
                 "search": spec.search.kind,
+                **({"threshold": result.decision.threshold} if result.decision is not None else {}),
             }
         )
         mlflow.log_metrics({f"test_{name}": value for name, value in result.test.figures().items()})
         mlflow.log_dict(spec.model_dump(mode="json"), DECLARATION)
         mlflow.log_dict(result.test.to_dict(), "test_metrics.json")
         mlflow.log_dict(result.importance, "importance.json")
+        if result.slices:
+            mlflow.log_dict({"slices": [part.to_dict() for part in result.slices]}, "test_slices.json")
         mlflow.log_dict(figures_of(result), FIGURES)
         mlflow.log_dict(provenance.to_dict(), PROVENANCE)
         mlflow.log_dict(result.comparison.to_dict(), "comparison.json")
@@ -126,7 +131,12 @@ def log_training(
         for candidate in result.candidates:
             with mlflow.start_run(run_name=str(candidate.point), nested=True) as of_candidate:
                 mlflow.log_params(
-                    {"algorithm": candidate.point.algorithm, "on": candidate.point.on, **dict(candidate.point.params)}
+                    {
+                        "algorithm": candidate.point.algorithm,
+                        "on": candidate.point.on,
+                        **({"balance": candidate.point.balance} if candidate.point.balance else {}),
+                        **dict(candidate.point.params),
+                    }
                 )
                 for fold, metrics in enumerate(candidate.folds):
                     _log_fold(of_candidate.info, fold, metrics)
@@ -140,13 +150,22 @@ def log_training(
             artifact_path="model",
             signature=ModelSignature(_columns(result.schema), Schema([ColSpec(DataType.double, "prediction")])),
             input_example=example,
-            pip_requirements=[f"pyspark=={pyspark.__version__}"],
+            pip_requirements=_requirements(result),
         )
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{spec.model}'"):
         client.create_registered_model(spec.model, description=spec.description)
     version = client.create_model_version(spec.model, logged.model_uri, tracked.info.run_id, tags)
     return tracked.info.run_id, int(version.version)
+
+
+def _requirements(result: TrainingResult) -> list[str]:
+    packages = [f"pyspark=={pyspark.__version__}"]
+    if result.winner.point.algorithm == "xgboost":
+        import xgboost
+
+        packages.append(f"xgboost=={xgboost.__version__}")
+    return packages
 
 
 def _log_fold(candidate: RunInfo, fold: int, metrics: Mapping[Metric, float]) -> None:

@@ -7,10 +7,10 @@ import pyspark
 import lakeloop
 from lakeloop.reports.markdown import render_markdown
 from lakeloop.reports.model_comparison import choice_table, nested_section, said_of_choice
-from lakeloop.reports.model_sections import METRIC_NAMES
+from lakeloop.reports.model_names import METRIC_NAMES
 from lakeloop.reports.model_warnings import limits, warnings
 from lakeloop.reports.page import Section, Table, render_page
-from lakeloop.training.metrics.binary import Interval
+from lakeloop.training.metrics.intervals import Interval
 from lakeloop.training.metrics.measuring import Metrics
 from lakeloop.training.metrics.names import Metric
 from lakeloop.training.spec.model import ModelSpec
@@ -140,8 +140,7 @@ def _metrics(result: TrainingResult) -> Table:
 
 
 def _interval(test: Metrics, metric: Metric) -> Interval | None:
-    found: Interval | None = getattr(test, f"{metric}_interval", None)
-    return found
+    return test.intervals.get(metric)
 
 
 def _list(caption: str, sentences: list[str]) -> Table:

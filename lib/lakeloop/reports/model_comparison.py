@@ -1,7 +1,7 @@
 """Sections on the choice of a model: what the folds can tell apart, what quality costs, and the nested estimate."""
 
 from lakeloop.reports.comparison_charts import means_and_intervals, quality_by_size
-from lakeloop.reports.model_sections import METRIC_NAMES
+from lakeloop.reports.model_names import METRIC_NAMES
 from lakeloop.reports.page import Chart, Section, Table
 from lakeloop.training.comparison.comparing import Compared, Comparison
 from lakeloop.training.nested import NestedEstimate

@@ -19,6 +19,6 @@ def training_sections(result: TrainingResult, previous: Metrics | None) -> list[
         comparison_section(result, previous),
         choice_section(result),
         *([nested_section(result.nested, result)] if result.nested else []),
-        quality_section(result.test),
+        quality_section(result.test, result.slices),
         importance_section(result.importance),
     ]

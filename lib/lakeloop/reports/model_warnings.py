@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lakeloop.reports.model_sections import METRIC_NAMES
+from lakeloop.reports.model_names import METRIC_NAMES
 from lakeloop.training.metrics.binary import BinaryMetrics
 from lakeloop.training.metrics.names import loss
 from lakeloop.training.spec.model import ModelSpec

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
 from lakeloop.core.run_record import now
-from lakeloop.training.metrics.measuring import Metrics, measured_test
+from lakeloop.training.decision.rule import threshold_of
+from lakeloop.training.metrics.measuring import Metrics, SliceMetrics, measured_test
 from lakeloop.training.spec.model import ModelSpec
 
 
@@ -38,16 +39,19 @@ class HeldOut:
         self._spec, self._rows = spec, rows
         self._is_spent = False
 
-    def measure(self, model: PipelineModel) -> tuple[Metrics, HeldOutRecord]:
-        """The metrics of a model, and the record that they were taken. Raises TrainingError the second time."""
+    def measure(self, model: PipelineModel) -> tuple[Metrics, tuple[SliceMetrics, ...], HeldOutRecord]:
+        """The metrics of a model, of all rows and by slice, and the record that they were taken.
+
+        Raises TrainingError the second time.
+        """
         if self._is_spent:
             raise TrainingError(
                 f"model {self._spec.model}: the held-out rows have been measured on; a second look would choose by them"
             )
         self._is_spent = True
         fingerprint = fingerprint_of(self._rows, self._spec.key)
-        metrics = measured_test(self._spec, model.transform(self._rows))
-        return metrics, HeldOutRecord(metrics.rows, fingerprint, now())
+        metrics, slices = measured_test(self._spec, model.transform(self._rows), threshold_of(model))
+        return metrics, slices, HeldOutRecord(metrics.rows, fingerprint, now())
 
 
 def fingerprint_of(rows: DataFrame, key: str) -> str:

@@ -7,7 +7,10 @@ from pyspark.ml import Transformer
 from pyspark.ml.classification import (
     DecisionTreeClassificationModel,
     GBTClassificationModel,
+    LinearSVCModel,
     LogisticRegressionModel,
+    MultilayerPerceptronClassificationModel,
+    NaiveBayesModel,
     RandomForestClassificationModel,
 )
 from pyspark.ml.regression import (
@@ -27,11 +30,16 @@ FORESTS = (
 def numbers_held(model: Transformer) -> int | None:
     """Coefficients other than 0 and intercepts, or of trees 2 numbers a split (column, threshold) and 1 a leaf.
 
-    A forest has one weight per tree besides. None for a kind of model that is not known here.
+    A forest has one weight per tree besides, a naive Bayes a mean and a variance per slot and class. None for a kind of
+    model that is not known here.
     """
     if isinstance(model, LogisticRegressionModel):
         return _other_than_0(model.coefficientMatrix) + len(model.interceptVector.toArray())
-    if isinstance(model, LinearRegressionModel | GeneralizedLinearRegressionModel):
+    if isinstance(model, MultilayerPerceptronClassificationModel):
+        return len(model.weights)
+    if isinstance(model, NaiveBayesModel):
+        return int(model.theta.toArray().size + model.sigma.toArray().size + len(model.pi))
+    if isinstance(model, LinearRegressionModel | GeneralizedLinearRegressionModel | LinearSVCModel):
         return _other_than_0(model.coefficients) + 1
     if isinstance(model, TREES):
         return tree_numbers(int(model.numNodes), 1)

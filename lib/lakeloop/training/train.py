@@ -18,13 +18,15 @@ from lakeloop.training.census import take_census
 from lakeloop.training.comparison.comparing import Comparison, compare
 from lakeloop.training.comparison.selection import best_first, selected
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore, Progress
+from lakeloop.training.decision.rule import DecisionRule, decided, find_rule, threshold_of
 from lakeloop.training.features.serving import for_serving
 from lakeloop.training.features.stages import feature_stages
+from lakeloop.training.folds.checking import check_folds
 from lakeloop.training.folds.dealing import deal_folds, hold_out
 from lakeloop.training.held_out import HeldOut, HeldOutRecord
 from lakeloop.training.interpretation.importance import feature_importance
 from lakeloop.training.leaks import find_leaks
-from lakeloop.training.metrics.measuring import Metrics, measured_fold, measured_test
+from lakeloop.training.metrics.measuring import Metrics, SliceMetrics, measured_fold, measured_test, tabulate_fold
 from lakeloop.training.nested import NestedEstimate, nested_estimate
 from lakeloop.training.search.searching import most_fits, search
 from lakeloop.training.spec.model import ModelSpec
@@ -38,7 +40,8 @@ class TrainingResult:
 
     `comparison` says what the folds can tell apart, `held_out` which rows were measured on, once; `nested` is the
     unbiased estimate of the whole procedure, where `folds.nested` asks for it. `schema` is that of the features as
-    read. `warnings` name features that tell the label too well, or nothing.
+    read. `warnings` name features that tell the label too well, or nothing. `slices` are the metrics of parts of the
+    test rows, `decision` is what `model` does with its scores, None where the model file declares none.
     """
 
     spec: ModelSpec
@@ -56,14 +59,18 @@ class TrainingResult:
     seconds: float
     schema: StructType
     warnings: tuple[str, ...] = ()
+    slices: tuple[SliceMetrics, ...] = ()
+    decision: DecisionRule | None = None
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What a search over some rows came to."""
+    """What a search over some rows came to; `model` decides by `decision`, if one is declared."""
 
     ranked: tuple[CandidateScore, ...]
     winner: CandidateScore
+    importance: dict[str, float]
+    decision: DecisionRule | None
     model: PipelineModel
 
 
@@ -71,9 +78,10 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
     """Train the model that `spec` declares on `frame`, one row per key.
 
     The candidate that `select` takes by the mean of `select_by` over the folds is fitted again on all rows that are not
-    held out, and measured once on those that are. The same rows, seed and Spark version give the same model, however
-    the rows are ordered or partitioned; `one_standard_error` too, and a bayesian search for the same `parallelism`.
-    Raises TrainingError as `take_census` does, where Spark refuses a parameter value, and where optuna is missing.
+    held out, decides by what its scores out of fold say, where a decision is declared, and is measured once on the
+    others. The same rows, seed and Spark version give the same model, however the rows are ordered or partitioned;
+    `one_standard_error` too, and a bayesian search for the same `parallelism`. Raises TrainingError as `take_census`
+    and `check_folds` do, where Spark refuses a parameter value, and where optuna is missing.
     """
     started = time.monotonic()
     census = take_census(spec, frame)
@@ -87,6 +95,7 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         progress(next(done), fits, text)
 
     try:
+        check_folds(spec, rows)
         found = _searched(spec, rows, tell, parallelism)
         nested = _nested(spec, rows, census.rows, tell, parallelism) if spec.folds.nested else None
         warnings = find_leaks(spec, rows)
@@ -97,7 +106,7 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         ) from error
     finally:
         rows.unpersist()
-    test, record = held_out.measure(found.model)
+    test, slices, record = held_out.measure(found.model)
     progress(fits, fits, f"champion: {found.winner.point}")
     return TrainingResult(
         spec=spec,
@@ -108,13 +117,15 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         nested=nested,
         test=test,
         held_out=record,
-        importance=feature_importance(spec, found.model, frame),
+        importance=found.importance,
         rows_train=rows_train,
         rows_test=test.rows,
         positives=census.positives,
         seconds=time.monotonic() - started,
         schema=frame.select(*spec.features.columns).schema,
         warnings=warnings,
+        slices=slices,
+        decision=found.decision,
     )
 
 
@@ -124,12 +135,16 @@ def evaluate(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> Metrics
     Raises TrainingError where `frame` lacks one of the classes, or has no two numbers that differ. The label must not
     be NULL (`train` checks it).
     """
-    return measured_test(spec, model.transform(frame.select("*", _label(spec))))
+    return _measured(model, frame, spec)[0]
 
 
 def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
     """The rows of `frame` that `train` holds out, with all their columns."""
     return hold_out(spec, frame)[1]
+
+
+def _measured(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> tuple[Metrics, tuple[SliceMetrics, ...]]:
+    return measured_test(spec, model.transform(frame.select("*", _label(spec))), threshold_of(model))
 
 
 def _label(spec: ModelSpec) -> Column:
@@ -148,7 +163,12 @@ def _searched(spec: ModelSpec, rows: DataFrame, tell: Callable[[str], None], par
     """Search over the folds of `rows`, and fit what is chosen on all of them."""
     ranked = best_first(search(spec, rows, lambda _, __, text: tell(text), parallelism), spec.select_by)
     winner = selected(spec, ranked)
-    return _Found(ranked, winner, for_serving(_pipeline(spec, winner.point, rows.schema).fit(rows)))
+    model, rule = for_serving(_pipeline(spec, winner.point, rows.schema).fit(rows)), None
+    importance = feature_importance(spec, model, rows)
+    if spec.decision is not None:
+        rule = find_rule(rows.sparkSession, spec, winner.point.algorithm, winner.tables)
+        model = decided(model, rule, rows.sparkSession)
+    return _Found(ranked, winner, importance, rule, model)
 
 
 def _nested(spec: ModelSpec, rows: DataFrame, of: int, tell: Callable[[str], None], parallelism: int) -> NestedEstimate:
@@ -160,10 +180,10 @@ def _nested(spec: ModelSpec, rows: DataFrame, of: int, tell: Callable[[str], Non
         finally:
             inner.unpersist()
         tell(f"{where}: {found.winner.point}")
-        return found.winner.point, measured_fold(spec, found.model.transform(measured_rows))
+        return found.winner.point, measured_fold(spec, tabulate_fold(spec, found.model.transform(measured_rows)))
 
     return nested_estimate(spec, rows.drop(*(name for name in rows.columns if name.startswith(FOLD_COL))), fitted)
 
 
 def _pipeline(spec: ModelSpec, point: GridPoint, schema: StructType) -> Pipeline:
-    return Pipeline(stages=[*feature_stages(spec, schema, point.on), point.estimator(spec.folds.seed)])
+    return Pipeline(stages=[*feature_stages(spec, schema, point.on), point.estimator(spec.folds.seed, spec.key)])

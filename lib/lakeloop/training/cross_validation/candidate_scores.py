@@ -15,8 +15,9 @@ from lakeloop.training.cross_validation.fold_fits import Told, fit_folds
 from lakeloop.training.cross_validation.stage_tree import Leaf, Stage, plant
 from lakeloop.training.features.stages import component_stages, feature_stages
 from lakeloop.training.folds.dealing import folds_of
-from lakeloop.training.metrics.measuring import measured_fold
+from lakeloop.training.metrics.measuring import measured_fold, tabulate_fold
 from lakeloop.training.metrics.names import Metric
+from lakeloop.training.metrics.score_table import ScoreTable
 from lakeloop.training.model_size import numbers_held
 from lakeloop.training.spec.model import ModelSpec
 
@@ -28,13 +29,14 @@ class Measured:
     """One candidate on one fold: its metrics, the seconds of fit and scoring, and what the model would cost to use.
 
     `scoring_seconds` are those of 1,000 rows whose vectors are cached, metrics included; `numbers` is what the fitted
-    last stage holds, as `numbers_held` counts.
+    last stage holds, as `numbers_held` counts. `table` has the scores where the model file declares a decision.
     """
 
     figures: dict[Metric, float]
     seconds: float
     scoring_seconds: float
     numbers: int | None
+    table: ScoreTable | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class CandidateScore:
 
     Of one that was given up early (`stopped`) there are fewer folds than of others. `scoring_seconds` per 1,000 rows
     and `numbers`, the size of the fitted last stage, are medians over the folds; None where nobody measured them.
+    `tables[k]` are its scores on fold k, 160 kB each, where the model file declares a decision; else there are none.
     """
 
     point: GridPoint
@@ -51,6 +54,7 @@ class CandidateScore:
     stopped: bool = False
     scoring_seconds: float | None = None
     numbers: int | None = None
+    tables: tuple[ScoreTable, ...] = ()
 
     @classmethod
     def of(cls, point: GridPoint, said: Sequence[Measured], *, stopped: bool = False) -> Self:
@@ -63,6 +67,7 @@ class CandidateScore:
             stopped,
             median(each.scoring_seconds for each in said),
             median_low(numbers) if numbers else None,
+            tuple(each.table for each in said if each.table is not None),
         )
 
     @property
@@ -84,7 +89,8 @@ def cross_validate(
     """Score every grid point on every fold, in the order of `points`.
 
     `rows` has the features, `_label` (1.0 or 0.0, or a number) and what `deal_folds` adds, and should be persisted.
-    `parallelism` fits run at a time; vectors of at most two folds are cached, and the driver keeps only metrics.
+    `parallelism` fits run at a time; vectors of at most two folds are cached, and the driver keeps only metrics
+    and, for a decision, score tables.
     `progress(done, total, text)` is called in the caller's thread, once per fit.
     """
     folds = folds_of(spec, rows)
@@ -107,7 +113,8 @@ def measure_folds(
     """What is found of each of `points`, by its number, on each of `folds`; `told(fold, point)` after each fit."""
     shared = shared_stages(spec, points, folds[0][0].schema)
     tree = plant(
-        [*stages, (str(point), point.estimator(spec.folds.seed))] for point, stages in zip(points, shared, strict=True)
+        [*stages, (str(point), point.estimator(spec.folds.seed, spec.key))]
+        for point, stages in zip(points, shared, strict=True)
     )
     return fit_folds(
         tree,
@@ -124,9 +131,12 @@ def measured(spec: ModelSpec, leaf: Leaf) -> Measured:
     started = time.monotonic()
     model, said = leaf.fit()
     fitted = time.monotonic()
-    metrics = measured_fold(spec, said)
+    table = tabulate_fold(spec, said)
     ended = time.monotonic()
-    return Measured(metrics.figures(), ended - started, (ended - fitted) * 1000 / metrics.rows, numbers_held(model))
+    metrics = measured_fold(spec, table)
+    scoring = (ended - fitted) * 1000 / metrics.rows
+    kept = table if spec.decision is not None and isinstance(table, ScoreTable) else None
+    return Measured(metrics.figures(), ended - started, scoring, numbers_held(model), kept)
 
 
 def shared_stages(

@@ -18,10 +18,11 @@ class KeptFold:
 
     leaves: Mapping[Space, Leaf]
     seed: int
+    key: str
 
     def leaf(self, point: GridPoint) -> Leaf:
         """The unfitted last stage of a candidate with its frames."""
-        return replace(self.leaves[point.on], stage=point.estimator(self.seed))
+        return replace(self.leaves[point.on], stage=point.estimator(self.seed, self.key))
 
 
 @contextmanager
@@ -36,11 +37,11 @@ def kept_folds(spec: ModelSpec, folds: Sequence[tuple[DataFrame, DataFrame]]) ->
         cached.append(frame.persist())
         return cached[-1]
 
-    # Rows are cached where candidates part, so two of each entry stand in for all those to come.
-    stand_ins = [GridPoint(entry.algorithm, {}, entry.on, spec.task) for entry in spec.candidates for _ in range(2)]
+    # Rows are cached where candidates part, so two of each entry stand in for all those to come, whatever these fit.
+    stand_ins = [GridPoint("decision_tree", {}, entry.on, spec.task) for entry in spec.candidates for _ in range(2)]
     shared = shared_stages(spec, stand_ins, folds[0][0].schema)
     tree = plant([
-        [*stages, (number, point.estimator(spec.folds.seed))]
+        [*stages, (number, point.estimator(spec.folds.seed, spec.key))]
         for number, (point, stages) in enumerate(zip(stand_ins, shared, strict=True))
     ])  # fmt: skip
     try:
@@ -51,6 +52,7 @@ def kept_folds(spec: ModelSpec, folds: Sequence[tuple[DataFrame, DataFrame]]) ->
                     for leaf in fit_shared(tree, *rows, frozenset([LABEL_COL, spec.key]), keep)
                 },
                 spec.folds.seed,
+                spec.key,
             )
             for rows in folds
         ]

@@ -1,12 +1,18 @@
 """How much each source column matters to a fitted model."""
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.ml import PipelineModel
 from pyspark.ml.classification import (
     DecisionTreeClassificationModel,
     GBTClassificationModel,
+    LinearSVCModel,
     LogisticRegressionModel,
+    MultilayerPerceptronClassificationModel,
+    NaiveBayesModel,
     RandomForestClassificationModel,
 )
 from pyspark.ml.regression import (
@@ -32,18 +38,17 @@ TREES = (
     RandomForestClassificationModel,
     RandomForestRegressionModel,
 )
-
-
-LINEAR = (LogisticRegressionModel, LinearRegressionModel, GeneralizedLinearRegressionModel)
+LINEAR = (LogisticRegressionModel, LinearRegressionModel, GeneralizedLinearRegressionModel, LinearSVCModel)
 
 
 def feature_importance(spec: ModelSpec, model: PipelineModel, rows: DataFrame | None = None) -> dict[str, float]:
     """Share of each source column, largest first, summing to 1; all 0 where the model uses no column.
 
-    For trees Spark's impurity importance; for linear models |coefficient| times the slot's standard deviation, which is
-    1 by default. Where `features.scale` is not standard it is measured on `rows` of the table, in one pass. Slots are
-    added up per column as `SlotMap` says: one-hot slots wholly, a product in equal parts for its columns, and component
-    j as |loading| * weight_j.
+    For trees Spark's impurity importance, for XGBoost its gain; for linear models |coefficient|, for a perceptron the
+    sum over all paths of the products of |weight| (after Garson 1991), times the slot's standard deviation, which is 1
+    by default; for Gaussian naive Bayes the distance of the class means in standard deviations. Where `features.scale`
+    is not standard, deviations are measured on `rows` of the table, in one pass. Slots are added up per column as
+    `SlotMap` says: one-hot slots wholly, a product in equal parts for its columns, component j as |loading| * weight_j.
     """
     slots = slot_map(spec, model)
     weights = _weights(spec, model, slots, rows)
@@ -54,12 +59,18 @@ def feature_importance(spec: ModelSpec, model: PipelineModel, rows: DataFrame | 
 
 def _weights(spec: ModelSpec, model: PipelineModel, slots: SlotMap, rows: DataFrame | None) -> NDArray[np.float64]:
     """How much the model uses each slot of its vector."""
-    last = model.stages[-1]
+    last: Any = model.stages[-1]
     if isinstance(last, TREES):
         return np.asarray(last.featureImportances.toArray(), dtype=np.float64)
-    if not isinstance(last, LINEAR):
+    if isinstance(last, NaiveBayesModel):
+        means, variances = last.theta.toArray(), last.sigma.toArray()
+        return np.asarray(np.abs(means[1] - means[0]) / np.sqrt(variances.mean(axis=0)), dtype=np.float64)
+    if hasattr(last, "get_feature_importances"):
+        gains = last.get_feature_importances(importance_type="total_gain")
+        return np.array([gains.get(f"f{slot}", 0.0) for slot in range(last.get_booster().num_features())])
+    if not isinstance(last, (*LINEAR, MultilayerPerceptronClassificationModel)):
         raise TrainingError(f"no importance is defined for {type(last).__name__}, the last stage of this model")
-    weights = np.abs(last.coefficients.toArray())
+    weights = np.abs(last.coefficients.toArray()) if isinstance(last, LINEAR) else _paths(last)
     if slots.deviations is not None:
         return np.asarray(weights * slots.deviations, dtype=np.float64)
     if spec.features.scale == "standard":
@@ -72,3 +83,23 @@ def _weights(spec: ModelSpec, model: PipelineModel, slots: SlotMap, rows: DataFr
     vectors = PipelineModel(model.stages[:-1]).transform(rows)
     deviations = vectors.select(Summarizer.std(F.col(last.getFeaturesCol()))).collect()[0][0].toArray()
     return np.asarray(weights * deviations, dtype=np.float64)
+
+
+def perceptron_layers(
+    perceptron: MultilayerPerceptronClassificationModel,
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Weights, of shape (units, units of the layer before), and intercepts of each layer but the first."""
+    flat, at, layers = perceptron.weights.toArray(), 0, []
+    for size, following in pairwise(perceptron.getLayers()):
+        end = at + size * following  # Spark keeps a layer's weights column by column, then its intercepts
+        layers.append((flat[at:end].reshape((following, size), order="F"), flat[end : end + following]))
+        at = end + following
+    return layers
+
+
+def _paths(perceptron: MultilayerPerceptronClassificationModel) -> NDArray[np.float64]:
+    paths = np.eye(perceptron.getLayers()[0])
+    for weights, _ in perceptron_layers(perceptron):
+        paths = np.abs(weights) @ paths
+    total: NDArray[np.float64] = paths.sum(axis=0)
+    return total

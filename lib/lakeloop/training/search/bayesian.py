@@ -101,7 +101,7 @@ def _proposed(trial: "Trial", spec: ModelSpec) -> GridPoint:
 
 def _suggested(trial: "Trial", name: str, of: Choices) -> Any:
     if not isinstance(of, Range):
-        return trial.suggest_categorical(name, of)
+        return of[trial.suggest_categorical(name, range(len(of)))]  # values may be lists, which optuna keeps none of
     if isinstance(of.low, int) and isinstance(of.high, int):
         return trial.suggest_int(name, of.low, of.high, log=of.log)
     return short(trial.suggest_float(name, of.low, of.high, log=of.log), of)

@@ -42,7 +42,7 @@ def draw_points(spec: ModelSpec) -> tuple[GridPoint, ...]:
 
 def point_of(candidate: Candidate, params: Mapping[str, Any], task: Task) -> GridPoint:
     """A candidate with one value per parameter."""
-    return GridPoint(candidate.algorithm, params, candidate.on, task)
+    return GridPoint(candidate.algorithm, params, candidate.on, task, candidate.balance)
 
 
 def short(value: float, limits: Range) -> float:

@@ -7,11 +7,15 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 from pyspark.ml.param import Param, TypeConverters
 
 from lakeloop.core.documents import Declaration, unknown_key
-from lakeloop.training.algorithms import ALGORITHMS, NAMES, GridPoint, Space, grid_points, tunable
+from lakeloop.core.errors import TrainingError
+from lakeloop.training.algorithms import ALGORITHMS, NAMES, GridPoint, Space, grid_points, takes_weights, tunable
+from lakeloop.training.estimators.balanced import Balance
+from lakeloop.training.estimators.xgboost import Xgboost
 from lakeloop.training.metrics.names import Task
 from lakeloop.training.spec.search import Range
 
-Values = Annotated[tuple[bool | int | float | str, ...], Field(min_length=1)]
+Value = bool | int | float | str | tuple[int, ...]
+Values = Annotated[tuple[Value, ...], Field(min_length=1)]
 
 
 def _shape(value: Any) -> str:
@@ -39,7 +43,20 @@ class Candidate(Declaration):
     decision_tree: dict[str, Choices] | None = _grid("decision_tree", "Decision tree")
     random_forest: dict[str, Choices] | None = _grid("random_forest", "Random forest")
     gradient_boosted_trees: dict[str, Choices] | None = _grid("gradient_boosted_trees", "Gradient-boosted trees")
+    linear_svm: dict[str, Choices] | None = _grid(
+        "linear_svm", "Linear support vector machine, with decision.calibrate"
+    )
+    naive_bayes: dict[str, Choices] | None = _grid("naive_bayes", "Naive Bayes, Gaussian")
+    multilayer_perceptron: dict[str, Choices] | None = _grid(
+        "multilayer_perceptron", "Multilayer perceptron, `hidden` being lists of the units in each hidden layer"
+    )
+    xgboost: dict[str, Choices] | None = _grid("xgboost", "XGBoost, an extra (lakeloop[xgboost])")
     on: Space = Field("features", description="The scaled features, or their principal components")
+    balance: Balance | None = Field(
+        None,
+        description="Few positive rows: weights counts each class alike, oversample repeats rows of the smaller one, "
+        "undersample leaves out rows of the larger one; rows to train with only",
+    )
 
     @field_validator(*NAMES)
     @classmethod
@@ -60,10 +77,24 @@ class Candidate(Declaration):
                 continue
             try:
                 for value in values:
-                    allowed[name].typeConverter(value)
+                    allowed[name].typeConverter(list(value) if isinstance(value, tuple) else value)
             except TypeError as error:
                 hint = "; YAML reads a number without a dot in the exponent as text, write 1.0e-8"
                 raise ValueError(f"{name}: {error}{hint if isinstance(value, str) else ''}") from error
+        if algorithm == "naive_bayes" and (
+            kinds := [kind for kind in _values(known, "modelType") if kind != "gaussian"]
+        ):
+            raise ValueError(
+                f"modelType {', '.join(map(str, kinds))} wants counts or 0 and 1, and scaled features are neither; "
+                "naive_bayes is gaussian here: take modelType out"
+            )
+        if algorithm == "multilayer_perceptron" and grid is not None:
+            _check_hidden(known)
+        if algorithm == "xgboost" and grid is not None:
+            try:
+                Xgboost.require()
+            except TrainingError as error:
+                raise ValueError(str(error)) from error
         return None if grid is None else known
 
     @model_validator(mode="after")
@@ -74,6 +105,13 @@ class Candidate(Declaration):
                 f"a candidate names exactly one of {', '.join(NAMES)}, found {', '.join(named) or 'none'}; "
                 "write {} for an empty grid"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_weighted(self) -> Self:
+        of = [task for task in ALGORITHMS if self.algorithm in ALGORITHMS[task]]
+        if self.balance == "weights" and not any(takes_weights(self.algorithm, task) for task in of):
+            raise ValueError(f"{self.algorithm} takes no weights; say balance: oversample or undersample")
         return self
 
     @property
@@ -94,7 +132,7 @@ class Candidate(Declaration):
 
     def points(self, task: Task) -> Iterator[GridPoint]:
         """Every combination of the grid's values; no parameter may have a range."""
-        yield from grid_points(self.algorithm, getattr(self, self.algorithm), self.on, task)
+        yield from grid_points(self.algorithm, getattr(self, self.algorithm), self.on, task, self.balance)
 
 
 def _suited(name: str, limits: Range, param: Param[Any]) -> Range:
@@ -106,3 +144,19 @@ def _suited(name: str, limits: Range, param: Param[Any]) -> Range:
     if not limits.is_whole:
         raise ValueError(f"{name} is a whole number, found a range from {limits.low} to {limits.high}")
     return limits
+
+
+def _values(grid: Mapping[str, Choices], name: str) -> Values:
+    values = grid.get(name, ())
+    return () if isinstance(values, Range) else values
+
+
+def _check_hidden(grid: Mapping[str, Choices]) -> None:
+    if "hidden" not in grid:
+        raise ValueError("say the units of each hidden layer, such as `hidden: [[8, 4]]`, or `hidden: [[]]` for none")
+    if not all(isinstance(units, int) and units > 0 for layers in _values(grid, "hidden") for units in _listed(layers)):
+        raise ValueError("hidden: a layer has one unit at least")
+
+
+def _listed(layers: Value) -> tuple[Any, ...]:
+    return layers if isinstance(layers, tuple) else (layers,)
