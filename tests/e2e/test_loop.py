@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -116,6 +117,10 @@ def check_model(loop: Loop) -> None:
     champion = ModelRegistry.of(loop.project).champion("churn")
     assert champion is not None
     assert (champion.version, champion.table_version) == (1, loop.lake.version("gold.customer_features"))
+    card = mlflow.artifacts.load_text(f"runs:/{champion.run_id}/model_card.md")
+    assert card.startswith("# Model card: churn, version 1\n")
+    for file in ("model_card.html", "report.html"):
+        assert "version 1</h1>" in mlflow.artifacts.load_text(f"runs:/{champion.run_id}/{file}")
     (again,) = loop.run(train_model, "churn")
     assert again["outcome"] == "nothing_new"
     assert "version 1 of churn" in again["message"]
