@@ -17,7 +17,10 @@ FEATURES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def rows(spark: SparkSession) -> DataFrame:
-    """A hundred rows and one twice, of which a third leaves: `near`, `sum` where there is one, `reason` and that there is a `left_at` tell it."""
+    """A hundred rows and one twice, of which a third leaves.
+
+    `near`, `sum` where there is one, `reason`, and that there is a `left_at` tell it.
+    """
     return (
         spark.range(100)
         .selectExpr("int(id) AS id", "double(id % 3 = 0) AS _label")
