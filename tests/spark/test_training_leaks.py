@@ -17,7 +17,10 @@ FEATURES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def rows(spark: SparkSession) -> DataFrame:
-    """A hundred rows and one twice, of which a third leaves: `near`, `reason` and that there is a `left_at` tell it."""
+    """A hundred rows and one twice, of which a third leaves.
+
+    `near`, `sum` where there is one, `reason`, and that there is a `left_at` tell it.
+    """
     return (
         spark.range(100)
         .selectExpr("int(id) AS id", "double(id % 3 = 0) AS _label")
@@ -47,15 +50,22 @@ def told(found: tuple[str, ...], said: str) -> list[str]:
 
 def test_what_tells_the_class_alone_is_named_and_so_is_what_never_changes(rows: DataFrame) -> None:
     found = find_leaks(spec_of(**FEATURES), rows)
-    assert told(found, "alone tells 'churn', with an area under the ROC curve of") == ["near", "left_at", "reason"]
+    assert told(found, "alone tells 'churn', with an area under the ROC curve of") == [
+        "near",
+        "sum",
+        "left_at",
+        "reason",
+    ]
     assert told(found, "never changes in 101 rows") == ["still", "empty", "alike", "blank"]
-    assert len(found) == 7
+    assert len(found) == 8
     assert "curve of 0.99" in found[0]
     assert "on 101 rows; make sure that it is known before the label is" in found[0]
 
 
 def test_a_number_is_told_by_what_follows_it_straight_or_in_order(rows: DataFrame) -> None:
-    base = spec_of(numeric=["far", "cubed", "near_it"], categorical=["ident", "plan", "half"]).model_dump(mode="json")
+    base = spec_of(numeric=["far", "cubed", "near_it", "some"], categorical=["ident", "plan", "half"]).model_dump(
+        mode="json"
+    )
     label = {"column": "price", "task": "regression", "positive": None}
     spec = ModelSpec.model_validate(
         base | {"label": label, "candidates": [{"linear_regression": {}}], "select_by": "r2"}
@@ -68,11 +78,12 @@ def test_a_number_is_told_by_what_follows_it_straight_or_in_order(rows: DataFram
         "plan",
         "pow(double(id * 37 % 101), 9) AS cubed",
         "id * 37 % 101 + id % 3 AS near_it",
+        "IF(id % 2 = 0, NULL, 7 - id * 37 % 101) AS some",
         "string(id * 37 % 101 > 50) AS half",
     )
     found = find_leaks(spec, priced)
-    assert told(found, "alone tells 'price', with a correlation of") == ["cubed", "near_it"]
-    assert len(found) == 2
+    assert told(found, "alone tells 'price', with a correlation of") == ["cubed", "near_it", "some"]
+    assert len(found) == 3
 
 
 def test_few_rows_accuse_nobody(rows: DataFrame) -> None:

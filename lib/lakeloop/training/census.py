@@ -8,7 +8,7 @@ from pyspark.sql.types import NumericType
 
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.features.stages import check_columns
+from lakeloop.training.features.columns import check_columns
 from lakeloop.training.metrics.slicing import MAX_VALUES
 from lakeloop.training.spec.model import ModelSpec
 

@@ -1,13 +1,13 @@
 """Features that tell too much, or nothing: each measured alone, on rows that are learned from.
 
 A feature that alone separates the classes with an area under the ROC curve above 0.99, or that has a correlation
-(Pearson's, or Spearman's of ranks) above 0.99 with a number, is more often written after the event than a good one. A
-missing value counts as less than all others, then as more than all: a date that only leavers have is found as well. A
-categorical feature is measured by the mean of the label that its category has in other rows, so that a column of
-identifiers is no leak.
+(Pearson's, or Spearman's of ranks) above 0.99 with a number, is more often written after the event than a good one. It
+is measured on the rows that have it, and on all, where a missing value is less than all others, then more than all: a
+date that only leavers have is found as well. A categorical feature is measured by the mean of the label that its
+category has in other rows, so that a column of identifiers is no leak.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from lakeloop.training.features.conforming import category, number
 from lakeloop.training.spec.model import ModelSpec
 
 MOST_ROWS = 20_000
+MOST_VALUES = 2_000_000
 FEWEST_ROWS = 10
 LIMIT = 0.99
 PARTS = 5
@@ -29,13 +30,13 @@ def find_leaks(spec: ModelSpec, rows: DataFrame) -> tuple[str, ...]:
     """A sentence for each feature that alone tells the label, and for each that never changes.
 
     One pass over `rows`, which have the key, the features and `_label`; 20,000 of them, the same ones each time, reach
-    the driver. Nothing is said of a label with fewer than 10 rows (of each class).
+    the driver, fewer where there are more than 100 features. Fewer than 10 rows (of each class) tell nothing.
     """
     features = spec.features
     ordered = [*features.numeric, *features.date_parts]
     sampled = (
         rows.orderBy(F.xxhash64(F.lit("leaks"), F.col(f"`{spec.key}`").cast("string")), F.col(f"`{spec.key}`"))
-        .limit(MOST_ROWS)
+        .limit(min(MOST_ROWS, MOST_VALUES // len(features.columns)))
         .select(
             F.col(LABEL_COL).alias("label"),
             F.array(*map(F.expr, map(number, features.numeric)), *map(_moment, features.date_parts)).alias("numbers"),
@@ -45,16 +46,15 @@ def find_leaks(spec: ModelSpec, rows: DataFrame) -> tuple[str, ...]:
     )
     label = np.array([row["label"] for row in sampled], dtype=np.float64)
     numbers = np.array([row["numbers"] for row in sampled], dtype=np.float64).reshape(len(label), len(ordered))
-    told: Callable[[Floats, Floats], float] = _correlation if spec.task == "regression" else _area
-    is_enough = len(label) if spec.task == "regression" else min(label.sum(), len(label) - label.sum())
+    tells = _tells_number if spec.task == "regression" else _tells_class
     found: list[str] = []
     for name, values in zip(ordered, numbers.T, strict=True):
-        tells = max(told(np.where(np.isnan(values), far, values), label) for far in _beyond(values))
-        found += _said(spec, name, tells if is_enough >= FEWEST_ROWS else 0, _is_constant(values), len(label))
+        known = ~np.isnan(values)
+        told = max(tells(values[known], label[known]), *(tells(made, label) for made in _completed(values, known)))
+        found += _said(spec, name, told, np.unique(values).size <= 1, len(label))  # NaNs are one value
     for at, name in enumerate(features.categorical):
         _, codes = np.unique([row["texts"][at] for row in sampled], return_inverse=True)
-        tells = told(_means_elsewhere(codes, label), label)
-        found += _said(spec, name, tells if is_enough >= FEWEST_ROWS else 0, not codes.any(), len(label))
+        found += _said(spec, name, tells(_means_elsewhere(codes, label), label), not codes.any(), len(label))
     return tuple(found)
 
 
@@ -72,13 +72,11 @@ def _said(spec: ModelSpec, name: str, tells: float, is_constant: bool, rows: int
     return ()
 
 
-def _is_constant(values: Floats) -> bool:
-    return np.unique(values).size <= 1  # NaNs are one value
-
-
-def _beyond(values: Floats) -> tuple[float, float]:
-    known = values[~np.isnan(values)]
-    return (known.min() - 1, known.max() + 1) if known.size else (0.0, 0.0)
+def _completed(values: Floats, known: NDArray[np.bool_]) -> Iterator[Floats]:
+    """The values with what is missing below all others, and above."""
+    least, most = (values[known].min(), values[known].max()) if known.any() else (0.0, 0.0)
+    for far in (least - 1, most + 1):
+        yield np.where(known, values, far)
 
 
 def _means_elsewhere(codes: NDArray[np.intp], label: Floats) -> Floats:
@@ -93,17 +91,19 @@ def _means_elsewhere(codes: NDArray[np.intp], label: Floats) -> Floats:
     return np.asarray(means[part, codes], dtype=np.float64)
 
 
-def _area(values: Floats, label: Floats) -> float:
+def _tells_class(values: Floats, label: Floats) -> float:
     """Area under the ROC curve, or above it, of 1.0 and 0.0, ties half (Mann and Whitney's U over its greatest)."""
     positives = label.sum()
     negatives = len(label) - positives
-    if not positives or not negatives:
-        return 0.5
+    if min(positives, negatives) < FEWEST_ROWS:
+        return 0.0
     area = (_ranks(values)[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives)
     return float(max(area, 1 - area))
 
 
-def _correlation(values: Floats, label: Floats) -> float:
+def _tells_number(values: Floats, label: Floats) -> float:
+    if len(label) < FEWEST_ROWS:
+        return 0.0
     return max(_pearson(values, label), _pearson(_ranks(values), _ranks(label)))
 
 

@@ -12,11 +12,10 @@ from typing import Any
 
 from pyspark.ml import Estimator, Transformer
 from pyspark.ml.feature import Bucketizer, OneHotEncoder, SQLTransformer, StringIndexer, VectorAssembler
-from pyspark.sql.types import BooleanType, DateType, NumericType, StructType, TimestampNTZType, TimestampType
+from pyspark.sql.types import StructType
 
-from lakeloop.core.documents import propose
-from lakeloop.core.errors import TrainingError
 from lakeloop.training.algorithms import FEATURES_COL, FOLD_COL, LABEL_COL, Space
+from lakeloop.training.features.columns import check_columns
 from lakeloop.training.features.components import components
 from lakeloop.training.features.conforming import conformed, multiplied
 from lakeloop.training.features.encoding import CategoryEncoder
@@ -149,36 +148,3 @@ def _assembled(spec: ModelSpec) -> list[Stage]:
     if features.scale != "none":
         stages.append(scaler(features.scale, names[-1], scaled_col))
     return stages
-
-
-def check_columns(spec: ModelSpec, schema: StructType) -> None:
-    """Raise TrainingError for a feature that the table lacks or that is of a type other than its place says.
-
-    A numeric feature is a number or a boolean, a date and a column of `age_at` a date or a timestamp, and only a
-    timestamp has hours.
-    """
-    for column in spec.features.columns:
-        if column not in schema.names:
-            raise TrainingError(
-                f"model {spec.model}: table {spec.table} has no column '{column}'; {propose(column, schema.names)}"
-            )
-    for column in spec.features.numeric:
-        found = schema[column].dataType
-        if not isinstance(found, NumericType | BooleanType):
-            raise TrainingError(
-                f"model {spec.model}: numeric feature '{column}' of {spec.table} is {found.simpleString()}; "
-                "cast it in the pipeline or declare it under categorical"
-            )
-    parts = spec.features.date_parts
-    for column in (*parts, *([spec.features.age_at] if isinstance(spec.features.age_at, str) else [])):
-        found = schema[column].dataType
-        if not isinstance(found, DateType | TimestampType | TimestampNTZType):
-            raise TrainingError(
-                f"model {spec.model}: '{column}' of {spec.table} is {found.simpleString()} and not a date or a "
-                "timestamp; cast it in the pipeline"
-            )
-        if isinstance(found, DateType) and "hour" in parts.get(column, ()):
-            raise TrainingError(
-                f"model {spec.model}: '{column}' of {spec.table} is a date, which has no hour; take hour out of "
-                f"dates.{column}"
-            )
