@@ -20,6 +20,7 @@ demo: $(READY) ## from a database, an API and files to a scored table, on this m
 	@$(BIN)/python -m demo
 
 notebooks: $(READY) ## execute notebooks/ on what `make demo` left; first: .venv/bin/uv pip install nbclient ipykernel
+	PYTHONWARNINGS="ignore:IProgress not found" MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR=false \
 	$(BIN)/jupyter-execute --inplace --timeout=900 notebooks/*.ipynb
 
 lint: $(READY) ## style, format, the layers of the library, the declarations under conf/

@@ -22,7 +22,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from lakeloop.training.algorithms import FOLD_COL, LABEL_COL
 from lakeloop.training.spec.model import ModelSpec
 
-SEED, TREES, CORES = 7, 300, 2
+SEED, TREES, CORES = 7, 200, 2
 METRICS = {"area_under_roc": roc_auc_score, "area_under_pr": average_precision_score, "r2": r2_score}
 
 
