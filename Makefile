@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint typecheck test test-all bench bench-anomalies bench-demo bench-files bench-quality bench-sources bench-training \
-	drill-files drill-sources dist clean lock cluster kafka
+.PHONY: help setup demo notebooks lint typecheck test test-all drill-files drill-sources dist clean lock cluster kafka \
+	bench bench-anomalies bench-demo bench-files bench-models bench-quality bench-sources bench-training
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -18,6 +18,10 @@ $(READY): requirements/lakeloop.lock requirements/java.lock requirements/uv.lock
 
 demo: $(READY) ## from a database, an API and files to a scored table, on this machine
 	@$(BIN)/python -m demo
+
+notebooks: $(READY) ## execute notebooks/ on what `make demo` left; first: .venv/bin/uv pip install nbclient ipykernel
+	PYTHONWARNINGS="ignore:IProgress not found" MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR=false \
+	$(BIN)/jupyter-execute --inplace --timeout=900 notebooks/*.ipynb
 
 lint: $(READY) ## style, format, the layers of the library, the declarations under conf/
 	$(BIN)/ruff check
@@ -53,6 +57,9 @@ bench-demo: $(READY) ## the demo, timed
 
 bench-files: $(READY) ## files of every format with rules and quarantine, beside the plainest append
 	@$(BIN)/python -m benchmarks.bench_files
+
+bench-models: $(READY) ## the demo's models beside scikit-learn's, on the same folds and test rows
+	@$(BIN)/python -m benchmarks.bench_models
 
 bench-quality: $(READY) ## 21 checks, reasons and quarantine, beside hand-written Spark and six other engines
 	@$(BIN)/python -m benchmarks.bench_quality

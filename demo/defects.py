@@ -99,6 +99,25 @@ BROKEN_XML = {
     2: "<contact><contact_id>S94006</contact_id><topic>bill",
 }
 
+# Of the two published files, which come on day 1 only.
+HOUSES: list[Defect] = [
+    ("house_id_is_primary_key", {"House_Id": None}),
+    ("sale_price_is_not_null", {"Sale_Price": None}),
+    ("sale_price_is_in_range", {"Sale_Price": 0}),
+    ("gr_liv_area_is_in_range", {"Gr_Liv_Area": -1}),
+    ("is_built_when_sold", {"Year_Built": 2107}),
+    ("bldg_type_is_in", {"Bldg_Type": "Houseboat"}),
+]
+LOANS: list[Defect] = [
+    ("loan_id_is_primary_key", {"loan_id": None}),
+    ("annual_inc_is_castable", {"annual_inc": "72k"}),
+    ("annual_inc_is_in_range", {"annual_inc": -72000.0}),
+    ("int_rate_is_in_range", {"int_rate": 1399}),
+    ("term_is_in", {"term": "term_48"}),
+    ("class_is_in", {"Class": "Bad"}),
+]
+BROKEN_LOAN = "L94001,16100,term_36,13.99"
+
 
 @dataclass(frozen=True)
 class Planted:

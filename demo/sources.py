@@ -1,4 +1,4 @@
-"""The demo's systems, all running: a CRM in PostgreSQL, a usage API, a drop folder, and the settings that find them."""
+"""The demo's systems, all running: a CRM in PostgreSQL, a usage API, two folders, and the settings that find them."""
 
 import json
 import os
@@ -33,7 +33,8 @@ def running_sources(folder: Path, world: World, day: int | None = None) -> Itera
 
     `folder` keeps the database, the dropped files and the ground truth of all planted defects between runs.
     """
-    drop = folder / "support_drop"
+    drop, published = folder / "support_drop", folder / "published"
+    world.publish(published)
     drop.mkdir(parents=True, exist_ok=True)
     truth = folder / "planted.json"
     delivered = _delivered(truth)
@@ -51,6 +52,7 @@ def running_sources(folder: Path, world: World, day: int | None = None) -> Itera
             USAGE_API_URL=api.url,
             LAKELOOP_SECRET_USAGE_API_TOKEN=API_TOKEN,
             SUPPORT_DROP_PATH=str(drop.resolve()),
+            PUBLISHED_PATH=str(published.resolve()),
             LAKELOOP_LAKE=str((folder / "lake").resolve()),
         ):
             yield Delivery(today, is_new, planted)

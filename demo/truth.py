@@ -13,14 +13,16 @@ from lakeloop.lake.ops_tables import read_rows
 from lakeloop.lake.tables import Lake
 from lakeloop.reports.defects_section import DefectRow
 
-PIPELINES = ("customers", "usage", "support_contacts")
 Row = dict[str, Any]
 
 
 def defect_rows(lake: Lake, planted: Sequence[Planted]) -> list[DefectRow]:
-    """Per pipeline, outcome and reason: planted, found with exactly that reason, and rows refused without a defect."""
+    """Per pipeline, outcome and reason: planted, found with exactly that reason, and rows refused without a defect.
+
+    Looks at the pipelines that something is planted for.
+    """
     wanted, found, unexpected = Counter(_kind(defect) for defect in planted), Counter[Kind](), Counter[Kind]()
-    for pipeline in PIPELINES:
+    for pipeline in dict.fromkeys(defect.pipeline for defect in planted):
         bad, by_place = _refused(lake, pipeline, planted)
         for defect in (defect for defect in planted if defect.pipeline == pipeline):
             match = next((row for row in bad if _is(row, defect, by_place)), None)
@@ -69,5 +71,11 @@ def _is(row: Row, defect: Planted, by_place: dict[tuple[str, int], Row]) -> bool
         return all(row["arrived"].get(column) == value for column, value in defect.where.items())
     there = by_place.get((str(defect.where["file"]), int(defect.where["line"] or 0)))
     # Of two equal lines either may be the one that was dropped.
-    same_contact = there is not None and defect.outcome == "dropped" and there["contact_id"] == row["contact_id"]
-    return there is row or same_contact
+    return there is row or (there is not None and defect.outcome == "dropped" and _fields(there) == _fields(row))
+
+
+def _fields(row: Row) -> Row:
+    """What the row says, without how it came."""
+    return {
+        name: value for name, value in row.items() if not name.startswith("_") and name not in ("arrived", "reason")
+    }

@@ -1,12 +1,13 @@
 """The telco company of the demo, day by day: what its CRM, its usage API and its support desk deliver.
 
 Day 1 brings most customers with their usage and support contacts. Day 2 brings the other customers, the usage that was
-held back, and changed contracts. After that nothing is new. Everything follows from the seed.
+held back, and changed contracts. After that nothing is new. Everything follows from the seed. Beside them lie two files
+that others have published, on houses and loans, as a whole from day 1 on.
 """
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import psycopg
 
 from demo.defects import CUSTOMERS, USAGE, Planted, mix, plant, planted_row
+from demo.houses import pack_houses
+from demo.loans import pack_loans
 from demo.support_desk import draw_contacts, pack_files
 from demo.telco import Row, read_telco
 
@@ -63,7 +66,8 @@ class World:
         customers: per day, the rows that are inserted into the CRM's table, planted ones included.
         changes: per day, the updates of that table: `customer_id`, the new `contract`, `updated_at`.
         files: per day, the support desk's files by name.
-        planted: per day, the ground truth of that day's deliveries, of all three pipelines.
+        published: the files on houses and loans, by their paths.
+        planted: per day, the ground truth of that day's deliveries, of all pipelines.
     """
 
     def __init__(self, seed: int = 7) -> None:
@@ -107,6 +111,10 @@ class World:
                 for i, row in enumerate(changed)
             ],
         }
+        self.published: dict[str, bytes] = {}
+        for files, planted in (pack_houses(rng), pack_loans(rng)):
+            self.published |= files
+            self.planted[1] += planted
 
     def usage(self, day: int) -> list[Row]:
         """Every record that the usage API has by the end of a day, planted ones included; from day 2 on all of them."""
@@ -128,13 +136,12 @@ class World:
                     for row in self.customers[day]:
                         copy.write_row(list(row.values()))
                 cursor.executemany(CHANGE_CONTRACT, self.changes[day])
-        drop_folder.mkdir(parents=True, exist_ok=True)
-        for name, content in self.files[day].items():
-            if not (drop_folder / name).exists():
-                partial = drop_folder / f".{name}.partial"
-                partial.write_bytes(content)
-                partial.rename(drop_folder / name)
+        _drop(self.files[day], drop_folder)
         return list(self.planted[day])
+
+    def publish(self, folder: Path) -> None:
+        """Lays the files on houses and loans into a folder, where they are not there; each appears complete."""
+        _drop(self.published, folder)
 
     def _plan_customers(self, day: int, people: Sequence[Row], start: datetime, rng: random.Random) -> list[Row]:
         spare: list[Row] = [
@@ -164,3 +171,13 @@ class World:
         locate_by = ("usage_id", "customer_id")
         self.planted[day] += [planted_row("usage", reason, row, locate_by) for reason, row in mixed if reason]
         return [{**row, "measured_at": f"{row['measured_at']:%Y-%m-%dT%H:%M:%SZ}"} for _, row in mixed]
+
+
+def _drop(files: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            partial = path.with_name(f".{path.name}.partial")
+            partial.write_bytes(content)
+            partial.rename(path)

@@ -23,12 +23,13 @@ from lakeloop.lake.tables import Lake
 from lakeloop.registry import ModelRegistry
 
 CONF = Path(__file__).parents[2] / "conf"
-PIPELINES = ("customers", "usage", "support_contacts")
-TINY = """
-folds: {count: 2}
-features: {numeric: [tenure_months, monthly_charges], categorical: [contract]}
-candidates: [{logistic_regression: {regParam: [0.01], maxIter: [10]}}]
-"""
+PIPELINES = ("customers", "usage", "support_contacts", "houses", "loans")
+# What a tiny model looks at, and its only candidate.
+TINY = {
+    "churn": ("numeric: [tenure_months, monthly_charges], categorical: [contract]", "logistic_regression"),
+    "housing": ("numeric: [whole_area, age_years], categorical: [neighborhood]", "linear_regression"),
+    "bad_loans": ("numeric: [interest_rate, log_income], categorical: [income_verification]", "logistic_regression"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def folder() -> Iterator[Path]:
 
 
 class Loop:
-    """The jobs, run in this process on a configuration with a model that is quick to train."""
+    """The jobs, run in this process on a configuration with models that are quick to train."""
 
     def __init__(self, spark: SparkSession, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.lake = Lake(spark, str((folder / "lake").resolve()))
@@ -48,7 +49,10 @@ class Loop:
         self._capsys = capsys
         shutil.copytree(CONF / "base", folder / "conf/base", dirs_exist_ok=True)
         (folder / "conf/tiny/models").mkdir(parents=True, exist_ok=True)
-        (folder / "conf/tiny/models/churn.yml").write_text(TINY)
+        for model, (features, algorithm) in TINY.items():
+            candidate = f"candidates: [{{{algorithm}: {{regParam: [0.01], maxIter: [10]}}}}]"
+            text = f"folds: {{count: 2}}\nfeatures: {{{features}}}\n{candidate}\n"
+            (folder / f"conf/tiny/models/{model}.yml").write_text(text)
         self.project = Project(folder / "conf", "tiny")
 
     def run(self, job: Any, *names: str) -> list[dict[str, Any]]:
@@ -72,7 +76,10 @@ def day(number: int, folder: Path, world: World) -> Iterator[Counter[tuple[str, 
 
 def check_day(loop: Loop, world: World, planted: Counter[tuple[str, str]], delivered: dict[str, int]) -> None:
     counts = loop.counts()
-    assert list(counts)[-1] == "customer_features"
+    order = list(counts)
+    assert order.index("customer_features") > max(map(order.index, PIPELINES[:3]))
+    assert order.index("house_features") > order.index("houses")
+    assert order.index("loan_features") > order.index("loans")
     for name in PIPELINES:
         found = counts[name]
         assert found["read"] == found["good"] + found["quarantined"] + found["dropped"]
@@ -109,6 +116,7 @@ def test_two_days_of_the_demo(spark: SparkSession, folder: Path, capsys: pytest.
         assert features.count() == features.select("customer_id").distinct().count() == 7043
 
         check_model(loop)
+        check_other_models(loop)
 
 
 def check_model(loop: Loop) -> None:
@@ -138,3 +146,19 @@ def check_model(loop: Loop) -> None:
     assert {row["model_version"] for row in by_label.values()} == {1}
     assert all(0 <= row["min(probability)"] <= row["max(probability)"] <= 1 for row in by_label.values())
     assert by_label["Yes"]["mean"] > by_label["No"]["mean"] + 0.15
+
+
+def check_other_models(loop: Loop) -> None:
+    for name, rows in {"housing": 2930, "bad_loans": 9857}.items():
+        (trained,) = loop.run(train_model, name)
+        assert (trained["outcome"], trained["counts"]["read"]) == ("succeeded", rows)
+        (scored,) = loop.run(score_table, name)
+        assert (scored["outcome"], scored["counts"]["good"]) == ("succeeded", rows)
+    prices = loop.lake.read("gold.house_prices").join(loop.lake.read("gold.house_features"), "house_id")
+    off = prices.select(F.avg(F.abs(F.col("prediction") - F.col("sale_price")))).collect()[0][0]
+    assert off < 40_000  # the mean price is off by 58,000 on average
+    risks = loop.lake.read("gold.loan_risks").join(loop.lake.read("gold.loan_features"), "loan_id")
+    mean = {
+        row["class"]: row["mean"] for row in risks.groupBy("class").agg(F.avg("probability").alias("mean")).collect()
+    }
+    assert 0.04 < mean["good"] < mean["bad"] < 0.2

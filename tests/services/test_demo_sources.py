@@ -18,11 +18,14 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 import requests
 from lxml import etree
 
 from demo.defects import Planted
+from demo.houses import read_houses
+from demo.loans import read_loans
 from demo.postgres import EmbeddedPostgres
 from demo.telco import Row, read_telco
 from demo.usage_api import FAULT_EVERY, UsageApi
@@ -175,10 +178,11 @@ def test_api_can_be_down_from_a_page_on_or_answer_html() -> None:
 
 def test_world_follows_from_its_seed(world: World) -> None:
     twin, other = World(), World(seed=8)
-    assert (twin.customers, twin.changes, twin.files, twin.planted) == (
+    assert (twin.customers, twin.changes, twin.files, twin.published, twin.planted) == (
         world.customers,
         world.changes,
         world.files,
+        world.published,
         world.planted,
     )
     assert twin.usage(2) == world.usage(2)
@@ -227,7 +231,7 @@ def test_world_times_let_a_cursor_work(world: World, table: str) -> None:
 
 def test_planted_defects_are_distinct_and_located_in_what_is_delivered(world: World) -> None:
     everything = [planted for day in (1, 2) for planted in world.planted[day]]
-    assert 40 <= len(everything) <= 70
+    assert len(everything) == 83
     assert len({(p.pipeline, *p.where.items()) for p in everything}) == len(everything)
     for pipeline, rows in {
         "customers": [row for day in (1, 2) for row in world.customers[day]],
@@ -262,6 +266,44 @@ def test_planted_lines_are_the_only_bad_ones_of_each_file(world: World) -> None:
             assert all(contact["satisfaction"] in {"", *"12345"} for contact in good)
     assert len(contact_ids) == len(set(contact_ids))
     assert sorted(map(str, contact_ids)) == [f"S{i:05d}" for i in range(1, len(contact_ids) + 1)]
+
+
+def test_published_houses_are_the_real_ones_and_what_is_planted(world: World) -> None:
+    name = "houses/ames.parquet"
+    table = pq.read_table(io.BytesIO(world.published[name]))
+    assert {str(table.schema.field(column).type) for column in ("Sale_Price", "Year_Built")} == {"int64"}
+    assert table.num_columns == 75
+    planted = {int(p.where["line"] or 0): p.reason for p in truth(world, "houses")}
+    real = [row for number, row in enumerate(table.to_pylist(), start=1) if number not in planted]
+    assert real == read_houses()
+    assert (len(real), sum(row["Sale_Price"] for row in real)) == (2930, 529_732_456)
+    assert sum(row["Mas_Vnr_Type"] is None for row in real) == 1775
+    (repeated,) = [number for number, reason in planted.items() if reason == "dedupe"]
+    assert table.to_pylist()[repeated - 1] in real
+    others = [row for number, row in enumerate(table.to_pylist(), start=1) if number in planted and number != repeated]
+    assert {row["House_Id"] for row in others}.isdisjoint(row["House_Id"] for row in real)
+    assert len(others) == 6
+
+
+def test_published_loans_are_the_real_ones_and_what_is_planted(world: World) -> None:
+    lines = world.published["loans/2016_q1.csv"].decode().splitlines()
+    planted = {int(p.where["line"] or 0): p.reason for p in truth(world, "loans")}
+    header, *cells = ([line, *row] for line, row in enumerate(csv.reader(lines), start=1))
+    assert {line for line, *row in cells if len(row) != len(header) - 1} == {
+        line for line, reason in planted.items() if reason == "malformed"
+    }
+    real = [dict(zip(header[1:], row, strict=True)) for line, *row in cells if line not in planted]
+    assert real == [{key: str(value) for key, value in loan.items()} for loan in read_loans()]
+    assert Counter(loan["Class"] for loan in real) == {"good": 9340, "bad": 517}
+    assert len(planted) == len(lines) - 1 - len(real) == 7
+
+
+def test_published_files_are_laid_down_once(world: World, open_folder: Path) -> None:
+    world.publish(open_folder)
+    files = {path: path.stat().st_mtime_ns for path in open_folder.rglob("*.*")}
+    assert sorted(str(path.relative_to(open_folder)) for path in files) == ["houses/ames.parquet", "loans/2016_q1.csv"]
+    world.publish(open_folder)
+    assert files == {path: path.stat().st_mtime_ns for path in open_folder.rglob("*.*")}
 
 
 def test_delivery_reaches_the_database_and_the_folder_once(world: World, open_folder: Path) -> None:
