@@ -25,7 +25,7 @@ def test_metrics_are_those_of_scikit_learn(spark: SparkSession) -> None:
     assert found.mae == pytest.approx(metrics.mean_absolute_error(labels, predictions), abs=1e-9)
     assert found.mape == pytest.approx(metrics.mean_absolute_percentage_error(labels, predictions), rel=1e-9)
     # The standard error of an RMSE of normal errors is RMSE / sqrt(2 n); the interval has two of them on each side.
-    low, high = found.rmse_interval or (0, 0)
+    low, high = found.intervals["rmse"]
     assert low < found.rmse < high
     assert high - low == pytest.approx(4 * 0.5 / math.sqrt(6_000), rel=0.25)
 
@@ -37,7 +37,7 @@ def test_figures_by_hand_with_a_label_of_zero_and_a_row_twice(spark: SparkSessio
     assert found.rmse == pytest.approx(math.sqrt(3 / 4))
     assert found.mae == pytest.approx(3 / 4)
     assert found.mape == pytest.approx((0 + 1 / 4 + 1 / 4) / 3)
-    assert found.r2_interval is None
+    assert found.intervals == {}
 
 
 def test_labels_that_do_not_differ_have_no_r2(spark: SparkSession) -> None:

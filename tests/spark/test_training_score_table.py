@@ -2,7 +2,8 @@ import numpy as np
 from pyspark.ml.linalg import Vectors
 from pyspark.sql import SparkSession
 
-from lakeloop.training.metrics.binary import ScoreTable, measure
+from lakeloop.training.metrics.binary import measure
+from lakeloop.training.metrics.score_table import ScoreTable
 
 
 def test_rows_are_counted_by_class_and_cell(spark: SparkSession) -> None:

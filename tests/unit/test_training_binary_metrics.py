@@ -3,9 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
+from sklearn.calibration import calibration_curve
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.metrics.binary import CELLS, ScoreTable, measure
+from lakeloop.training.metrics.binary import measure
+from lakeloop.training.metrics.binary_figures import binary_figures
+from lakeloop.training.metrics.names import METRICS
+from lakeloop.training.metrics.score_table import CELLS, ScoreTable
+from lakeloop.training.metrics.yardstick import Costs, Yardstick
 
 Rows = list[tuple[int, int]]
 
@@ -75,6 +80,64 @@ def test_agrees_with_scikit_learn(rows: int) -> None:
     assert confusion == sk.confusion_matrix(labels, called).tolist()
 
 
+@pytest.mark.parametrize(("threshold", "beta"), [(0.5, 2.0), (0.3, 0.5)])
+def test_figures_at_a_threshold_agree_with_scikit_learn(threshold: float, beta: float) -> None:
+    draw = np.random.default_rng(7)
+    labels = (draw.random(2000) < 0.1).astype(int)
+    scores = np.clip(draw.normal(0.3 + 0.2 * labels, 0.15), 0.001, 0.999)
+    rows = list(zip(np.ceil(scores * CELLS).astype(int).tolist(), labels.tolist(), strict=True))
+    found = measure(tabulate(rows), 0, by=Yardstick(threshold, beta, costs=Costs(1, 5)))
+    called = scores > threshold
+    assert found.mcc == pytest.approx(sk.matthews_corrcoef(labels, called))
+    assert found.f_beta == pytest.approx(sk.fbeta_score(labels, called, beta=beta))
+    assert found.f1 == pytest.approx(sk.f1_score(labels, called))
+    assert found.accuracy == pytest.approx(sk.accuracy_score(labels, called))
+    (_, fp), (fn, _) = sk.confusion_matrix(labels, called)
+    assert found.cost == pytest.approx((fp + 5 * fn) / 2000)
+
+
+def test_reliability_is_the_calibration_curve_of_scikit_learn() -> None:
+    draw = np.random.default_rng(3)
+    scores = draw.random(4000)
+    labels = (draw.random(4000) < scores**2).astype(int)
+    rows = zip(np.ceil(scores * CELLS).astype(int).tolist(), labels.tolist(), strict=True)
+    found = measure(tabulate(list(rows)), 0)
+    shares, means = calibration_curve(labels, scores, n_bins=10)
+    assert [point.positive_share for point in found.reliability] == pytest.approx(shares.tolist())
+    assert [point.mean_score for point in found.reliability] == pytest.approx(means.tolist(), abs=1e-4)
+    counts = np.array([point.rows for point in found.reliability])
+    expected = (counts * np.abs(shares - means)).sum() / 4000
+    assert found.expected_calibration_error == pytest.approx(expected, abs=1e-4)
+    assert found.expected_calibration_error > 0.1
+
+
+def test_lift_by_hand_takes_a_share_of_the_cell_on_the_border() -> None:
+    # Of 20 rows, 4 positive, the first tenth are two: one alone in its cell, and one of four tied ones, 3 positive.
+    rows = [(9000, 1), (8000, 1), (8000, 1), (8000, 1), (8000, 0), *((100, 0),) * 15]
+    assert measure(tabulate(rows), 0).lift == pytest.approx((1 + 3 / 4) / 2 / (4 / 20))
+    assert measure(tabulate(rows), 0, by=Yardstick(top=0.5)).lift == pytest.approx(4 / 10 / (4 / 20))
+
+
+def test_costs_are_none_where_none_are_declared_and_mcc_is_0_where_one_class_is_called() -> None:
+    found = measure(tabulate([(100, 1), (50, 0)]), resamples=10)
+    assert found.cost is None
+    assert "cost" not in found.figures()
+    assert (found.mcc, found.f_beta) == (0, 0)
+    priced = measure(tabulate([(100, 1), (50, 0), (9000, 0)]), 0, by=Yardstick(costs=Costs(2, 10)))
+    assert priced.cost == pytest.approx(12 / 3)
+    assert list(priced.figures()) == list(METRICS["binary"])
+
+
+@given(both_classes)
+def test_a_draw_is_measured_as_if_it_were_alone(rows: Rows) -> None:
+    table = tabulate(rows)
+    used = np.flatnonzero(table.rows)[::-1]
+    pos, neg, by = table.positives[used], table.negatives[used], Yardstick(0.005, costs=Costs(1, 5))
+    together = binary_figures(used, np.stack([pos, pos * 2]), np.stack([neg, neg * 2]), by)
+    for name, value in binary_figures(used, pos, neg, by).items():
+        assert together[name] == pytest.approx([float(value)] * 2)
+
+
 @given(both_classes)
 def test_area_under_roc_depends_on_the_order_of_scores_only(rows: Rows) -> None:
     assert 0 <= area(rows) <= 1
@@ -114,17 +177,16 @@ def test_intervals_hold_the_figure_narrow_with_rows_and_repeat_with_the_seed() -
         measure(table, 200, 2),
         measure(larger),
     )
-    assert found.area_under_roc_interval is not None
-    assert found.area_under_pr_interval is not None
-    assert narrow.area_under_roc_interval is not None
-    low, high = found.area_under_roc_interval
-    assert low < found.area_under_roc < high
-    assert found.area_under_pr_interval[0] < found.area_under_pr < found.area_under_pr_interval[1]
+    assert found.intervals.keys() == found.figures().keys()
+    for name, value in found.figures().items():
+        low, high = found.intervals[name]
+        assert low <= value <= high
+        assert narrow.intervals[name][1] - narrow.intervals[name][0] <= (high - low) / 2
     assert found.to_dict() == again.to_dict()
-    assert found.area_under_roc_interval != other.area_under_roc_interval
+    assert found.intervals["area_under_roc"] != other.intervals["area_under_roc"]
     # Sixteen times the rows: a quarter of the width.
-    width = narrow.area_under_roc_interval[1] - narrow.area_under_roc_interval[0]
-    assert width == pytest.approx((high - low) / 4, rel=0.3)
+    (low, high), (lower, upper) = found.intervals["area_under_roc"], narrow.intervals["area_under_roc"]
+    assert upper - lower == pytest.approx((high - low) / 4, rel=0.3)
 
 
 def test_to_dict_is_plain() -> None:

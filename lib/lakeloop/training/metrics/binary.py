@@ -1,27 +1,31 @@
-"""Metrics of a binary classifier from one Spark pass, with driver memory that does not grow with the rows.
+"""Metrics of a binary classifier from a table of its scores, with driver memory that does not grow with the rows.
 
-Spark counts rows per class and score cell, 10,001 cells of width 1e-4, so at most 20,002 counts reach the driver. All
-metrics follow from these counts. Cell `c` holds the scores in ((c - 1) / 10,000, c / 10,000], so 0.5 is a cell boundary
-and the confusion matrix is exactly that of Spark's `prediction`. Scores in one cell count as tied. Log loss and Brier
-score take the middle of the cell, never nearer than 5e-5 to 0 or 1: that moves the Brier score by at most 1e-4 and caps
-the log loss of a row at 9.9.
+All follow from rows per class and score cell (`score_table.py`), so 0.5 is a cell boundary and the confusion matrix is
+exactly that of Spark's `prediction`. Scores in one cell count as tied. Log loss and Brier score take the middle of the
+cell, never nearer than 5e-5 to 0 or 1: that moves the Brier score by 1e-4 at most and caps a row's log loss at 9.9.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Self
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.ml.functions import vector_to_array
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
+from lakeloop.training.metrics.binary_figures import (
+    Reliability,
+    binary_figures,
+    confusion,
+    reliability_bins,
+)
+from lakeloop.training.metrics.intervals import Interval, interval
 from lakeloop.training.metrics.names import METRICS, Metric
+from lakeloop.training.metrics.score_table import CELLS, ScoreTable
+from lakeloop.training.metrics.yardstick import Yardstick
 
-CELLS = 10_000
 CURVE_STEPS = 200
-Interval = tuple[float, float]
+PLAIN = Yardstick()
 
 
 class OperatingPoint(NamedTuple):
@@ -35,11 +39,11 @@ class OperatingPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class BinaryMetrics:
-    """Metrics of one set of scored rows; where nothing is predicted positive, precision is 0.
+    """Metrics of one set of scored rows; what each is stands in `binary_figures`.
 
-    `area_under_pr` is average precision, sum((R_n - R_{n-1}) * P_n) without interpolation (scikit-learn's definition).
-    Intervals are 95 % bootstrap percentiles that resample rows within each class. `curve` runs from the highest
-    threshold down, thinned to steps of about 0.01 in false positive rate plus recall.
+    `cost` is None where no costs are declared. Intervals are 95 % bootstrap percentiles that resample rows within each
+    class. `curve` runs from the highest threshold down, thinned to steps of about 0.01 in false positive rate plus
+    recall.
     """
 
     rows: int
@@ -52,43 +56,35 @@ class BinaryMetrics:
     f1: float
     log_loss: float
     brier: float
+    f_beta: float
+    mcc: float
+    lift: float
+    expected_calibration_error: float
     true_positives: int
     false_positives: int
     true_negatives: int
     false_negatives: int
     curve: tuple[OperatingPoint, ...]
-    area_under_roc_interval: Interval | None = None
-    area_under_pr_interval: Interval | None = None
+    reliability: tuple[Reliability, ...]
+    threshold: float = 0.5
+    beta: float = 2.0
+    top: float = 0.1
+    cost: float | None = None
+    intervals: Mapping[Metric, Interval] = field(default_factory=dict)
 
     def figures(self) -> dict[Metric, float]:
-        """The eight numbers that `select_by` can name."""
-        return {name: float(getattr(self, name)) for name in METRICS["binary"]}
+        """The numbers that `select_by` can name; `cost` where costs are declared."""
+        values = {name: getattr(self, name) for name in METRICS["binary"]}
+        return {name: float(value) for name, value in values.items() if value is not None}
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as JSON-ready values; `curve` as a list of mappings."""
-        return {**asdict(self), "curve": [point._asdict() for point in self.curve]}
+        """Everything as JSON-ready values; `curve` and `reliability` as lists of mappings."""
+        curve, bins = ([point._asdict() for point in points] for points in (self.curve, self.reliability))
+        return {**asdict(self), "curve": curve, "reliability": bins}
 
 
-@dataclass(frozen=True)
-class ScoreTable:
-    """Rows per score cell: two arrays of int64, shape (10,001,), index = cell."""
-
-    positives: NDArray[np.int64]
-    negatives: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, scored: DataFrame, label_col: str, probability_col: str = "probability") -> Self:
-        """Count rows with a label of 1.0 or 0.0 and a vector of two class probabilities, in one pass."""
-        score = vector_to_array(F.col(probability_col))[1]
-        cells = scored.select(F.ceil(score * CELLS).cast("int").alias("cell"), F.col(label_col).alias("label"))
-        counts = np.zeros((2, CELLS + 1), dtype=np.int64)
-        for cell, label, rows in cells.groupBy("cell", "label").count().collect():
-            counts[int(label), cell] += rows
-        return cls(positives=counts[1], negatives=counts[0])
-
-
-def measure(table: ScoreTable, resamples: int = 200, seed: int = 0) -> BinaryMetrics:
-    """All metrics of a score table; `resamples` = 0 leaves the intervals None.
+def measure(table: ScoreTable, resamples: int = 200, seed: int = 0, by: Yardstick = PLAIN) -> BinaryMetrics:
+    """All metrics of a score table; `resamples` = 0 leaves out the intervals.
 
     Raises TrainingError where one of the classes has no row: then no curve is defined.
     """
@@ -98,56 +94,36 @@ def measure(table: ScoreTable, resamples: int = 200, seed: int = 0) -> BinaryMet
             f"metrics need rows of both classes, found {positives} positive and {negatives} negative; "
             "score more rows or fewer folds"
         )
-    used = np.flatnonzero(table.positives + table.negatives)[::-1]
+    used = np.flatnonzero(table.rows)[::-1]
     pos, neg = table.positives[used], table.negatives[used]
-    above = used > CELLS // 2
-    tp, fp = int(pos[above].sum()), int(neg[above].sum())
-    precision, recall = tp / (tp + fp) if tp + fp else 0.0, tp / positives
-    middle = np.clip((used - 0.5) / CELLS, 0.5 / CELLS, 1 - 0.5 / CELLS)
-    rows = positives + negatives
-    intervals = _intervals(pos, neg, resamples, seed) if resamples else (None, None)
+    tp, fp = (int(count) for count in confusion(used, pos, neg, by))
+    figures = {str(name): float(value) for name, value in binary_figures(used, pos, neg, by).items()}
     return BinaryMetrics(
-        rows=rows,
+        rows=positives + negatives,
         positives=positives,
-        area_under_roc=float(_area_under_roc(pos, neg)),
-        area_under_pr=float(_average_precision(pos, neg)),
-        accuracy=(tp + negatives - fp) / rows,
-        precision=precision,
-        recall=recall,
-        f1=2 * tp / (positives + tp + fp),
-        log_loss=float(-(pos @ np.log(middle) + neg @ np.log1p(-middle)) / rows),
-        brier=float((pos @ (1 - middle) ** 2 + neg @ middle**2) / rows),
         true_positives=tp,
         false_positives=fp,
         true_negatives=negatives - fp,
         false_negatives=positives - tp,
         curve=_curve(used, pos, neg),
-        area_under_roc_interval=intervals[0],
-        area_under_pr_interval=intervals[1],
+        reliability=reliability_bins(used, pos, neg),
+        threshold=by.threshold,
+        beta=by.beta,
+        top=by.top,
+        intervals=_intervals(used, pos, neg, by, resamples, seed) if resamples else {},
+        **figures,
     )
 
 
-def _area_under_roc(pos: NDArray[np.int64], neg: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of (positive, negative) pairs in the right order, ties half; cells descend along the last axis."""
-    ahead = np.cumsum(pos, axis=-1) - pos / 2
-    area: NDArray[np.float64] = (neg * ahead).sum(axis=-1) / (pos.sum(axis=-1) * neg.sum(axis=-1))
-    return area
-
-
-def _average_precision(pos: NDArray[np.int64], neg: NDArray[np.int64]) -> NDArray[np.float64]:
-    called = np.maximum(np.cumsum(pos + neg, axis=-1), 1)
-    area: NDArray[np.float64] = (pos * np.cumsum(pos, axis=-1) / called).sum(axis=-1) / pos.sum(axis=-1)
-    return area
-
-
-def _intervals(pos: NDArray[np.int64], neg: NDArray[np.int64], resamples: int, seed: int) -> tuple[Interval, Interval]:
+def _intervals(
+    used: NDArray[np.intp], pos: NDArray[np.int64], neg: NDArray[np.int64], by: Yardstick, resamples: int, seed: int
+) -> dict[Metric, Interval]:
     # Resampling rows with replacement is a multinomial draw of cell counts; class sizes stay as the split fixed them.
     draw = np.random.default_rng(seed)
     pos_draws = draw.multinomial(pos.sum(), pos / pos.sum(), size=resamples)
     neg_draws = draw.multinomial(neg.sum(), neg / neg.sum(), size=resamples)
-    roc = np.percentile(_area_under_roc(pos_draws, neg_draws), (2.5, 97.5))
-    pr = np.percentile(_average_precision(pos_draws, neg_draws), (2.5, 97.5))
-    return (float(roc[0]), float(roc[1])), (float(pr[0]), float(pr[1]))
+    drawn = binary_figures(used, pos_draws, neg_draws, by)
+    return {name: found for name, values in drawn.items() if (found := interval(values)) is not None}
 
 
 def _curve(used: NDArray[np.intp], pos: NDArray[np.int64], neg: NDArray[np.int64]) -> tuple[OperatingPoint, ...]:

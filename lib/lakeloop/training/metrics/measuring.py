@@ -1,27 +1,92 @@
 """Metrics of scored rows, whatever a model's task is."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakeloop.core.errors import TrainingError
 from lakeloop.training.algorithms import LABEL_COL
-from lakeloop.training.metrics.binary import BinaryMetrics, ScoreTable, measure
+from lakeloop.training.metrics.binary import BinaryMetrics, measure
 from lakeloop.training.metrics.regression import SHOWN, ErrorTable, RegressionMetrics, measure_errors
+from lakeloop.training.metrics.score_table import ScoreTable
+from lakeloop.training.metrics.slicing import WHOLE, Slice
 from lakeloop.training.spec.model import ModelSpec
 
 Metrics = BinaryMetrics | RegressionMetrics
+Table = ScoreTable | ErrorTable
 
 
-def measured_fold(spec: ModelSpec, scored: DataFrame) -> Metrics:
-    """The metrics of rows with `_label` and what a model says of them, without intervals."""
+@dataclass(frozen=True)
+class SliceMetrics:
+    """The metrics of the rows with one value (as text; None is NULL) in one column.
+
+    `metrics` is None where they are not defined: a class has no row, or no two labels differ.
+    """
+
+    column: str
+    value: str | None
+    rows: int
+    metrics: Metrics | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Figures and intervals as JSON-ready values."""
+        found = self.metrics
+        said = {} if found is None else {"figures": found.figures(), "intervals": dict(found.intervals)}
+        return {"column": self.column, "value": self.value, "rows": self.rows, **said}
+
+
+def tabulate_fold(spec: ModelSpec, scored: DataFrame) -> Table:
+    """What the metrics of rows with `_label` follow from, and what a model says of them, in one pass."""
     if spec.task == "regression":
-        return measure_errors(ErrorTable.of(scored, LABEL_COL, spec.key), resamples=0)
-    return measure(ScoreTable.of(scored, LABEL_COL), resamples=0)
+        return ErrorTable.of(scored, LABEL_COL, spec.key)
+    return ScoreTable.of(scored, LABEL_COL)
 
 
-def measured_test(spec: ModelSpec, scored: DataFrame) -> Metrics:
-    """The metrics with intervals, and for a regression some rows to look at, the same ones each time."""
+def measured_fold(spec: ModelSpec, table: Table) -> Metrics:
+    """The metrics of a table without intervals, before any decision: at a declared threshold, else at 0.5."""
+    if isinstance(table, ErrorTable):
+        return measure_errors(table, resamples=0)
+    return measure(table, resamples=0, by=spec.yardstick(spec.fold_threshold))
+
+
+def measured_test(
+    spec: ModelSpec, scored: DataFrame, threshold: float = 0.5
+) -> tuple[Metrics, tuple[SliceMetrics, ...]]:
+    """The metrics with intervals, of all rows and of each slice, in one pass; `threshold` is that of the model.
+
+    For a regression there are some rows to look at, the same ones each time. Slices are ordered by column, then value.
+    """
+    tables: dict[Slice, ScoreTable] | dict[Slice, ErrorTable]
     if spec.task == "regression":
         some = scored.select(LABEL_COL, "prediction").orderBy(F.xxhash64(F.col(spec.key).cast("string"))).limit(SHOWN)
         shown = tuple((row[0], row[1]) for row in some.collect())
-        return measure_errors(ErrorTable.of(scored, LABEL_COL, spec.key), seed=spec.split.seed, shown=shown)
-    return measure(ScoreTable.of(scored, LABEL_COL), seed=spec.split.seed)
+        tables = ErrorTable.per_slice(scored, LABEL_COL, spec.key, spec.slices)
+        whole: Metrics = measure_errors(tables[WHOLE], seed=spec.split.seed, shown=shown)
+    else:
+        tables = ScoreTable.per_slice(scored, LABEL_COL, spec.slices)
+        whole = measure(tables[WHOLE], seed=spec.split.seed, by=spec.yardstick(threshold))
+    return whole, tuple(
+        _measured_slice(spec, at.column, at.value, tables[at], threshold)
+        for at in sorted(tables, key=lambda at: _place(spec, at))
+        if at.column is not None
+    )
+
+
+def _place(spec: ModelSpec, at: Slice) -> tuple[int, bool, str]:
+    column = -1 if at.column is None else spec.slices.index(at.column)
+    return column, at.value is None, at.value or ""
+
+
+def _measured_slice(spec: ModelSpec, column: str, value: str | None, table: Table, threshold: float) -> SliceMetrics:
+    rows = int(table.rows.sum())
+    metrics: Metrics | None
+    try:
+        if isinstance(table, ErrorTable):
+            metrics = measure_errors(table, seed=spec.split.seed)
+        else:
+            metrics = measure(table, seed=spec.split.seed, by=spec.yardstick(threshold))
+    except TrainingError:
+        metrics = None
+    return SliceMetrics(column, value, rows, metrics)

@@ -5,7 +5,8 @@ follows from the sums, and an interval from drawing the cells with replacement: 
 fewer of these than cells, and that of small groups of rows drawn by chance where there are more.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -14,11 +15,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
+from lakeloop.training.metrics.intervals import Interval, interval
 from lakeloop.training.metrics.names import METRICS, Metric
+from lakeloop.training.metrics.slicing import WHOLE, Slice, exploded
 
 CELLS = 1024
 SHOWN = 1_000
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,7 @@ class RegressionMetrics:
     rmse: float
     mae: float
     mape: float
-    r2_interval: Interval | None = None
-    rmse_interval: Interval | None = None
+    intervals: Mapping[Metric, Interval] = field(default_factory=dict)
     shown: tuple[tuple[float, float], ...] = ()
 
     def figures(self) -> dict[Metric, float]:
@@ -67,10 +68,26 @@ class ErrorTable:
     @classmethod
     def of(cls, scored: DataFrame, label_col: str, key_col: str, prediction_col: str = "prediction") -> Self:
         """Sum up rows with a label and a prediction, none of them NULL, in one pass."""
-        label = F.col(label_col)
-        error = F.col(prediction_col) - label
+        return cls.per_slice(scored, label_col, key_col, (), prediction_col)[WHOLE]
+
+    @classmethod
+    def per_slice(
+        cls, scored: DataFrame, label_col: str, key_col: str, slices: Sequence[str], prediction_col: str = "prediction"
+    ) -> dict[Slice, Self]:
+        """The tables of all rows (at `WHOLE`) and of each value of each column of `slices`, in one pass over the rows.
+
+        Whoever declares slices sees to it that their values are few.
+        """
+        said = scored.select(
+            F.pmod(F.xxhash64(F.col(key_col).cast("string")), F.lit(CELLS)).alias("cell"),
+            F.col(label_col).alias("label"),
+            (F.col(prediction_col) - F.col(label_col)).alias("error"),
+            *exploded(slices),
+        )
+        label, error = F.col("label"), F.col("error")
         share = F.when(label != 0, F.abs(error / label))
-        sums = scored.groupBy(F.pmod(F.xxhash64(F.col(key_col).cast("string")), F.lit(CELLS)).alias("cell")).agg(
+        groups = ["slice", "cell"] if slices else ["cell"]
+        sums = said.groupBy(*groups).agg(
             F.count("*").alias("rows"),
             F.avg(label).alias("means"),
             (F.var_pop(label) * F.count("*")).alias("deviations"),
@@ -79,8 +96,11 @@ class ErrorTable:
             F.coalesce(F.sum(share), F.lit(0.0)).alias("relative"),
             F.count(share).alias("nonzero"),
         )
-        found = np.array([tuple(row)[1:] for row in sums.orderBy("cell").collect()], dtype=np.float64)
-        return cls(*found.reshape(-1, 7).T)
+        found: dict[Slice, list[tuple[float, ...]]] = {WHOLE: []}
+        for row in sums.orderBy("cell").collect():
+            at = Slice(row["slice"]["column"], row["slice"]["value"]) if slices else WHOLE
+            found.setdefault(at, []).append(tuple(row)[len(groups) :])
+        return {at: cls(*np.array(sums, dtype=np.float64).reshape(-1, 7).T) for at, sums in found.items()}
 
     def figures(self, times: NDArray[np.float64]) -> dict[Metric, NDArray[np.float64]]:
         """Each metric with the cells taken so many times, `times` having a row for each set of numbers wanted."""
@@ -100,7 +120,7 @@ class ErrorTable:
 def measure_errors(
     table: ErrorTable, resamples: int = 200, seed: int = 0, shown: tuple[tuple[float, float], ...] = ()
 ) -> RegressionMetrics:
-    """All metrics of an error table; `resamples` = 0 leaves the intervals None.
+    """All metrics of an error table; `resamples` = 0 leaves out the intervals.
 
     Raises TrainingError where there is no row, or no two labels that differ: then R² is not defined.
     """
@@ -120,14 +140,6 @@ def measure_errors(
         rmse=float(found["rmse"][0]),
         mae=float(found["mae"][0]),
         mape=float(found["mape"][0]),
-        r2_interval=_interval(drawn.get("r2")),
-        rmse_interval=_interval(drawn.get("rmse")),
+        intervals={name: said for name, values in drawn.items() if (said := interval(values)) is not None},
         shown=shown,
     )
-
-
-def _interval(drawn: NDArray[np.float64] | None) -> Interval | None:
-    if drawn is None:
-        return None
-    low, high = np.nanpercentile(drawn, (2.5, 97.5))
-    return float(low), float(high)
