@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from pyspark.ml import PipelineModel
+from pyspark.ml.feature import Imputer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
 from lakeloop.training import train as training
 from lakeloop.training.features import stages as features
-from lakeloop.training.features.filling import NamingImputer
 from lakeloop.training.metrics.regression import RegressionMetrics
 from lakeloop.training.spec.model import ModelSpec
 
@@ -67,13 +67,13 @@ def watched(customers: DataFrame, spark: SparkSession) -> Watched:
     steps: list[tuple[int, int, str]] = []
     fitted_on: list[list[int]] = []
 
-    class WatchedImputer(NamingImputer):
+    class WatchedImputer(Imputer):
         def fit(self, dataset: DataFrame, params: Any = None) -> Any:
             fitted_on.append(sorted(row[0] for row in dataset.select("_fold_0").distinct().collect()))
             return super().fit(dataset, params)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(features, "NamingImputer", WatchedImputer)
+        patch.setattr(features, "Imputer", WatchedImputer)
         result = training.train(SPEC, customers, lambda *step: steps.append(step))
     return Watched(result, steps, fitted_on, is_caching(spark))
 
@@ -158,11 +158,23 @@ def with_null_labels(df: DataFrame) -> DataFrame:
         ({}, lambda df: df.withColumn("id", F.when(F.col("id") != "c7", F.col("id"))), "repeated in 1 of 80 rows"),
         ({}, lambda df: df.withColumn("noise", F.lit(float("nan"))), "without a single finite value .*: noise"),
         ({}, lambda df: df.drop("noise"), "no column 'noise'"),
+        ({"slices": ["region"]}, lambda df: df, "no column 'region'"),
+        ({"slices": ["plan", "id"]}, lambda df: df, "slices column 'id' of gold.features has 80 values, at most 50"),
+        (
+            {"folds": {"kind": "time", "by": "tenure", "count": 4, "seed": 1}},
+            lambda df: df.withColumn("tenure", F.col("tenure") % 40),
+            "fold [34] of 4 has 1. rows to measure on, none of them positive; lower folds.count, or say kind: stratif",
+        ),
+        (
+            {"folds": {"kind": "time", "by": "tenure", "count": 2, "seed": 1}},
+            lambda df: df.withColumn("tenure", 80 - F.col("tenure")),
+            "fold 1 of 2 has .* rows to train with, none of them positive; lower",
+        ),
         ({}, lambda df: df.drop("churn"), "no column 'churn'"),
         (
             {"candidates": [{"logistic_regression": {"regParam": [-1]}}]},
             lambda df: df,
-            "Spark refuses a value under candidates or features: .*regParam",
+            "Spark refuses a value under candidates or features.pca: .*regParam",
         ),
     ],
 )
@@ -172,67 +184,6 @@ def test_a_table_that_cannot_be_learned_from_is_refused(
     with pytest.raises(TrainingError, match=message):
         training.train(ModelSpec.model_validate(DECLARED | changes), table(customers), lambda *_: None)
     assert not is_caching(spark)
-
-
-MADE: dict[str, Any] = {
-    "numeric": ["tenure", "noise", "always"],
-    "categorical": ["plan", "town"],
-    "dates": {"joined": ["month", "age_days"]},
-    "age_at": "2024-06-01",
-    "impute": "mode",
-    "scale": "robust",
-    "encode": {"plan": "frequency", "town": "target"},
-    "buckets": {"noise": 3},
-    "interactions": [["tenure", "noise"]],
-    "select": [{"variance": 0}, {"correlation": 0.999}, {"univariate": 8}],
-    "pca": {"variance": 0.9},
-}
-
-
-@pytest.fixture(scope="module")
-def made(customers: DataFrame) -> tuple[ModelSpec, DataFrame, training.TrainingResult]:
-    """Everything at once. Each town is in one row, but one; `left_on` is not declared, `joined` is NULL once."""
-    spec = ModelSpec.model_validate(
-        DECLARED
-        | {
-            "features": MADE,
-            "candidates": DECLARED["candidates"][1:2],
-            "folds": {"count": 2, "kind": "random", "seed": 3},
-        }
-    )
-    table = customers.selectExpr(
-        "*",
-        "IF(tenure < 20, 'home', id) AS town",
-        "IF(id = 'c5', NULL, date_add(DATE'2023-01-01', 5 * tenure)) AS joined",
-        "1 AS always",
-    )
-    return spec, table, training.train(spec, table, lambda *_: None)
-
-
-def test_a_model_of_every_kind_of_feature_is_saved_as_stages_of_spark_that_know_no_fold(
-    made: tuple[ModelSpec, DataFrame, training.TrainingResult], tmp_path: Path
-) -> None:
-    spec, table, result = made
-    assert {type(stage).__module__ for stage in result.model.stages[:-1]} == {"pyspark.ml.feature"}
-    result.model.save(str(tmp_path / "model"))
-    loaded = PipelineModel.load(str(tmp_path / "model"))
-    assert training.evaluate(loaded, training.test_rows(spec, table), spec) == result.test
-    stages = [path.read_text() for path in (tmp_path / "model" / "stages").glob("[0-9]*/metadata/part-*")]
-    assert len(stages) == len(result.model.stages)
-    assert not [text for text in stages[:-1] if "_fold" in text]
-    scored = loaded.transform(table.drop("churn"))
-    assert not [name for name in scored.columns if name.startswith("_")]
-    assert scored.where("prediction IN (0, 1)").count() == 80
-
-
-def test_every_column_has_its_share_and_what_never_changes_is_told(
-    made: tuple[ModelSpec, DataFrame, training.TrainingResult],
-) -> None:
-    result = made[2]
-    assert set(result.importance) == {"tenure", "noise", "always", "plan", "town", "joined"}
-    assert sum(result.importance.values()) == pytest.approx(1)
-    assert result.importance["always"] == 0
-    assert result.warnings == ("feature 'always' never changes in 60 rows: it tells nothing; take it out",)
 
 
 HOUSES: dict[str, Any] = DECLARED | {

@@ -1,4 +1,4 @@
-"""What must hold of a table before a model is trained on it, found out in two Spark jobs."""
+"""What must hold of a table before a model is trained on it, found out in two Spark jobs, and one for slices."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from pyspark.sql.types import NumericType
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TrainingError
 from lakeloop.training.features.stages import check_columns
+from lakeloop.training.metrics.slicing import MAX_VALUES
 from lakeloop.training.spec.model import ModelSpec
 
 
@@ -25,10 +26,11 @@ def take_census(spec: ModelSpec, frame: DataFrame) -> Census:
 
     Raises TrainingError for a missing column, a numeric feature of another type, a NULL label, a label without exactly
     two values, too few rows of a class to fill the test set and every fold, numbers to predict that are of another
-    type, not finite or all the same, a NULL or repeated key, and a numeric feature without a finite value.
+    type, not finite or all the same, a NULL or repeated key, a numeric feature without a finite value, and a column of
+    slices with too many values.
     """
     check_columns(spec, frame.schema)
-    for column in (spec.key, spec.label.column, spec.split.by, spec.folds.by):
+    for column in (spec.key, spec.label.column, spec.split.by, spec.folds.by, *spec.slices):
         if column is not None and column not in frame.columns:
             raise TrainingError(
                 f"model {spec.model}: table {spec.table} has no column '{column}'; {propose(column, frame.columns)}"
@@ -39,6 +41,7 @@ def take_census(spec: ModelSpec, frame: DataFrame) -> Census:
         classes = _count_classes(spec, frame)
         census = Census(sum(classes.values()), classes[spec.label.positive_text])
     _check_values(spec, frame, census.rows)
+    _check_slices(spec, frame)
     return census
 
 
@@ -81,13 +84,10 @@ def _count_classes(spec: ModelSpec, frame: DataFrame) -> dict[str, int]:
     for value, rows in found.items():
         held_out = int(rows * spec.split.test + 0.5)
         is_too_small = spec.stratifies(spec.split) and not held_out
-        outer = spec.folds.nested
-        trains = rows - held_out if outer is None else (rows - held_out) * (outer - 1) // outer
-        if is_too_small or (spec.stratifies(spec.folds) and trains < spec.folds.count):
-            nested = f" within {outer} outer ones" if outer else ""
+        if is_too_small or (spec.stratifies(spec.folds) and rows - held_out < spec.folds.count):
             raise TrainingError(
                 f"{where} has {rows} rows of '{value}': too few for split.test {spec.split.test} and "
-                f"{spec.folds.count} folds{nested}; lower folds.count or collect more rows"
+                f"{spec.folds.count} folds; lower folds.count or collect more rows"
             )
     return found
 
@@ -111,3 +111,16 @@ def _check_values(spec: ModelSpec, frame: DataFrame, rows: int) -> None:
             f"model {spec.model}: numeric features without a single finite value in {spec.table}: {', '.join(empty)}; "
             "take them out of features.numeric or fill the table"
         )
+
+
+def _check_slices(spec: ModelSpec, frame: DataFrame) -> None:
+    if not spec.slices:
+        return
+    counts = [F.count_distinct(F.col(column).cast("string")).alias(column) for column in spec.slices]
+    found = frame.agg(*counts).collect()[0]
+    for column in spec.slices:
+        if found[column] > MAX_VALUES:
+            raise TrainingError(
+                f"model {spec.model}: slices column '{column}' of {spec.table} has {found[column]:,} values, at most "
+                f"{MAX_VALUES} can be compared; group them in the query that makes the table, or take it out of slices"
+            )

@@ -1,5 +1,5 @@
 """Candidates fitted and measured fold by fold; what they have in common is fitted once a fold.
 
-`stage_tree.py` finds what candidates share, `fold_fits.py` fits it; `kept_folds.py` keeps it for a search that goes on.
-`candidate_scores.py` is the entry for model files, `sharing_cross_validator.py` the one for any Spark pipeline.
+`stage_tree.py` finds what candidates share, `fold_fits.py` fits it; `candidate_scores.py` is the entry for model files,
+`sharing_cross_validator.py` the one for any Spark pipeline.
 """

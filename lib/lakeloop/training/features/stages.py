@@ -1,162 +1,92 @@
-"""From the raw table to one vector per row, with Spark ML's own stages wherever it has one.
+"""From the raw table to one vector per row, with Spark ML's own stages only.
 
-What a missing value means: in a numeric column NULL, NaN and ±infinity are missing and take the median, mean or mode of
-the rows the stages were fitted on; a bucket of its own where the column is cut. In a categorical column NULL is a
-category like any other, named `NULL` and shared with the empty string, which Spark's encoder refuses, and with that
-very text. A category that was not there at fitting time has no slot: all slots of the column are 0. A missing date has
-0 for sine and cosine, as near to each month as to any other; its year and age are imputed as numbers are.
+What a missing value means: in a numeric column NULL, NaN and ±infinity are missing and take the median or mean of the
+rows the stages were fitted on. In a categorical column NULL is a category like any other, named `NULL` and shared with
+the empty string, which Spark's encoder refuses, and with that very text. A category that was not there at fitting time
+has no slot: all slots of the column are 0.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from pyspark.ml import Estimator, Transformer
-from pyspark.ml.feature import Bucketizer, OneHotEncoder, SQLTransformer, StringIndexer, VectorAssembler
-from pyspark.sql.types import BooleanType, DateType, NumericType, StructType, TimestampNTZType, TimestampType
+from pyspark.ml.feature import (
+    PCA,
+    Imputer,
+    OneHotEncoder,
+    SQLTransformer,
+    StandardScaler,
+    StringIndexer,
+    VectorAssembler,
+)
+from pyspark.sql.types import BooleanType, NumericType, StructType
 
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.algorithms import FEATURES_COL, FOLD_COL, LABEL_COL, Space
-from lakeloop.training.features.components import components
-from lakeloop.training.features.conforming import conformed, multiplied
-from lakeloop.training.features.encoding import CategoryEncoder
-from lakeloop.training.features.filling import NamingDiscretizer, NamingImputer
-from lakeloop.training.features.parts import filled_numbers, parts_of, product_col
-from lakeloop.training.features.scaling import scaler
-from lakeloop.training.features.selection import SlotSelector
-from lakeloop.training.spec.features import Features
+from lakeloop.training.algorithms import FEATURES_COL, Space
 from lakeloop.training.spec.model import ModelSpec
 
 Stage = Estimator[Any] | Transformer
-INFINITY = float("inf")
 
 
 def feature_stages(spec: ModelSpec, schema: StructType, on: Space = "features") -> list[Stage]:
     """Unfitted stages from a table of this schema to the vector column `features`, or further to `features_pca`.
 
-    `features` holds the parts of `parts_of`, a one-hot part having one slot per category in alphabetical order, less
-    what `select` leaves out; by default each slot has unit sample variance and is not centred, so that one-hot slots
-    stay sparse (a constant slot becomes 0). Intermediate columns are named `<column>__number`, `__filled`, `__cut`,
-    `__bucket`, `__category`, `__index`, `__encoded` and `__slots`. Fitted on rows of `deal_folds` with `_label`; of the
-    fitted pipeline `for_serving` makes one of Spark's stages alone.
+    `features` holds one slot per numeric column, then one per category in alphabetical order; each slot has unit
+    sample variance and is not centred, so that one-hot slots stay sparse (a constant slot becomes 0). Intermediate
+    columns are named `<column>__number`, `__filled`, `__category`, `__index` and `__slots`.
     Raises TrainingError as `check_columns` does.
     """
     check_columns(spec, schema)
-    features = spec.features
-    stages: list[Stage] = [SQLTransformer(statement=conformed(features))]
-    if filled := filled_numbers(features):
+    numeric, categorical = spec.features.numeric, spec.features.categorical
+    stages: list[Stage] = [SQLTransformer(statement=_conformed(numeric, categorical))]
+    if numeric:
         stages.append(
-            NamingImputer(
-                strategy=features.impute, inputCols=_named(filled, "number"), outputCols=_named(filled, "filled")
+            Imputer(
+                strategy=spec.features.impute, inputCols=_named(numeric, "number"), outputCols=_named(numeric, "filled")
             )
         )
-    stages += [*_bucketed(features), *_one_hot(features)]
-    if features.encode:
-        stages.append(_encoder(spec))
-    if features.interactions:
-        products = {product_col(names): names for names in features.interactions}
-        stages.append(SQLTransformer(statement=multiplied(products)))
-    stages += _assembled(spec)
-    return [*stages, *component_stages(spec)] if on == "pca" else stages
+    if categorical:
+        index, slots = _named(categorical, "index"), _named(categorical, "slots")
+        # `keep` puts unseen categories last, and dropping the last slot makes them all zeros.
+        stages += [
+            StringIndexer(
+                inputCols=_named(categorical, "category"),
+                outputCols=index,
+                handleInvalid="keep",
+                stringOrderType="alphabetAsc",
+            ),
+            OneHotEncoder(inputCols=index, outputCols=slots, dropLast=True),
+        ]
+    stages += [
+        VectorAssembler(inputCols=_named(numeric, "filled") + _named(categorical, "slots"), outputCol="assembled"),
+        StandardScaler(inputCol="assembled", outputCol=FEATURES_COL["features"], withMean=False, withStd=True),
+    ]
+    if on == "pca" and spec.features.pca is not None:
+        stages.append(
+            PCA(k=spec.features.pca.components, inputCol=FEATURES_COL["features"], outputCol=FEATURES_COL["pca"])
+        )
+    return stages
 
 
-def component_stages(spec: ModelSpec) -> list[Stage]:
-    """The unfitted stage from `features` to `features_pca`; none where no components are declared."""
-    pca = spec.features.pca
-    return [] if pca is None else [components(pca, FEATURES_COL["features"], FEATURES_COL["pca"])]
-
-
-def _named(columns: Iterable[str], suffix: str) -> list[str]:
+def _named(columns: tuple[str, ...], suffix: str) -> list[str]:
     return [f"{column}__{suffix}" for column in columns]
 
 
-def _bucketed(features: Features) -> list[Stage]:
-    quantiles = {name: cut for name, cut in features.buckets.items() if isinstance(cut, int)}
-    limits = {name: cut for name, cut in features.buckets.items() if not isinstance(cut, int)}
-    stages: list[Stage] = []
-    if quantiles:
-        stages.append(
-            NamingDiscretizer(
-                numBucketsArray=list(quantiles.values()),
-                inputCols=_named(quantiles, "cut"),
-                outputCols=_named(quantiles, "bucket"),
-                handleInvalid="keep",
-            )
-        )
-    if limits:
-        stages.append(
-            Bucketizer(
-                splitsArray=[[-INFINITY, *cut, INFINITY] for cut in limits.values()],
-                inputCols=_named(limits, "cut"),
-                outputCols=_named(limits, "bucket"),
-                handleInvalid="keep",
-            )
-        )
-    if features.buckets:
-        # What `keep` adds to the buckets is that of missing numbers, and it has a slot.
-        stages.append(
-            OneHotEncoder(
-                inputCols=_named(features.buckets, "bucket"),
-                outputCols=_named(features.buckets, "slots"),
-                handleInvalid="keep",
-                dropLast=False,
-            )
-        )
-    return stages
-
-
-def _one_hot(features: Features) -> list[Stage]:
-    names = [name for name in features.categorical if name not in features.encode]
-    if not names:
-        return []
-    # `keep` puts unseen categories last, and dropping the last slot makes them all zeros.
-    return [
-        StringIndexer(
-            inputCols=_named(names, "category"),
-            outputCols=_named(names, "index"),
-            handleInvalid="keep",
-            stringOrderType="alphabetAsc",
-        ),
-        OneHotEncoder(inputCols=_named(names, "index"), outputCols=_named(names, "slots"), dropLast=True),
+def _conformed(numeric: tuple[str, ...], categorical: tuple[str, ...]) -> str:
+    # NaN compares greater than every number in Spark, so one comparison catches NaN and both infinities.
+    numbers = [
+        f"CASE WHEN abs(CAST(`{column}` AS DOUBLE)) < CAST('Infinity' AS DOUBLE) "
+        f"THEN CAST(`{column}` AS DOUBLE) END AS `{column}__number`"
+        for column in numeric
     ]
-
-
-def _encoder(spec: ModelSpec) -> CategoryEncoder:
-    return CategoryEncoder(
-        spec.features.encode,
-        spec.features.smoothing,
-        label_col=LABEL_COL,
-        part_col=spec.folds.by or spec.key,
-        fold_cols=[f"{FOLD_COL}_{repeat}" for repeat in range(spec.folds.repeats)],
-    )
-
-
-def _assembled(spec: ModelSpec) -> list[Stage]:
-    """The assembler, selections and scaler; the last of them makes `features`."""
-    features, scaled_col = spec.features, FEATURES_COL["features"]
-    names = ["assembled", *(f"selected_{number}" for number in range(1, len(features.select) + 1))]
-    if features.scale == "none":
-        names[-1] = scaled_col
-    stages: list[Stage] = [
-        VectorAssembler(inputCols=[part.col for part in parts_of(features)], outputCol=names[0]),
-        *(
-            SlotSelector(
-                selection, spec.task, spec.folds.seed, input_col=source, output_col=target, label_col=LABEL_COL
-            )
-            for selection, source, target in zip(features.select, names, names[1:], strict=False)
-        ),
+    categories = [
+        f"coalesce(nullif(CAST(`{column}` AS STRING), ''), 'NULL') AS `{column}__category`" for column in categorical
     ]
-    if features.scale != "none":
-        stages.append(scaler(features.scale, names[-1], scaled_col))
-    return stages
+    return f"SELECT *, {', '.join(numbers + categories)} FROM __THIS__"
 
 
 def check_columns(spec: ModelSpec, schema: StructType) -> None:
-    """Raise TrainingError for a feature that the table lacks or that is of a type other than its place says.
-
-    A numeric feature is a number or a boolean, a date and a column of `age_at` a date or a timestamp, and only a
-    timestamp has hours.
-    """
+    """Raise TrainingError for a feature that the table lacks, or that `numeric` names but is no number or boolean."""
     for column in spec.features.columns:
         if column not in schema.names:
             raise TrainingError(
@@ -168,17 +98,4 @@ def check_columns(spec: ModelSpec, schema: StructType) -> None:
             raise TrainingError(
                 f"model {spec.model}: numeric feature '{column}' of {spec.table} is {found.simpleString()}; "
                 "cast it in the pipeline or declare it under categorical"
-            )
-    parts = spec.features.date_parts
-    for column in (*parts, *([spec.features.age_at] if isinstance(spec.features.age_at, str) else [])):
-        found = schema[column].dataType
-        if not isinstance(found, DateType | TimestampType | TimestampNTZType):
-            raise TrainingError(
-                f"model {spec.model}: '{column}' of {spec.table} is {found.simpleString()} and not a date or a "
-                "timestamp; cast it in the pipeline"
-            )
-        if isinstance(found, DateType) and "hour" in parts.get(column, ()):
-            raise TrainingError(
-                f"model {spec.model}: '{column}' of {spec.table} is a date, which has no hour; take hour out of "
-                f"dates.{column}"
             )

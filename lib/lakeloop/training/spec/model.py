@@ -5,13 +5,14 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from lakeloop.core.documents import Declaration, unknown_key
-from lakeloop.training.algorithms import ALGORITHMS, GridPoint, tunable
-from lakeloop.training.metrics.names import METRICS, Metric, Task
+from lakeloop.training.algorithms import ALGORITHMS, MARGIN_ONLY, GridPoint, tunable
+from lakeloop.training.metrics.names import METRICS, OF_PROBABILITIES, Metric, Task
+from lakeloop.training.metrics.yardstick import Costs, Yardstick
 from lakeloop.training.spec.candidates import Candidate
+from lakeloop.training.spec.decision import Decision, MetricTerms
 from lakeloop.training.spec.features import Features
 from lakeloop.training.spec.label import Label
 from lakeloop.training.spec.names import ColumnName, TableName
-from lakeloop.training.spec.search import Search, Selection
 from lakeloop.training.spec.splits import Folds, Split
 
 
@@ -32,13 +33,12 @@ class ModelSpec(Declaration):
         default_factory=lambda given: METRICS[given["label"].task if "label" in given else "binary"][0],
         description="Metric whose mean over the folds decides: area_under_roc if nothing is said, r2 for a regression",
     )
-    search: Search = Field(
-        Search.model_validate({}), description="How candidates are looked for: every one if not said"
+    decision: Decision | None = Field(None, description="From the winner's scores to probabilities and to a yes or no")
+    metrics: MetricTerms = Field(
+        MetricTerms.model_validate({}), description="What metrics of two classes depend on besides the scores"
     )
-    select: Selection = Field(
-        "best",
-        description="best: the best mean; one_standard_error: the smallest model whose mean is as good as the best's "
-        "but for one standard error of it",
+    slices: tuple[ColumnName, ...] = Field(
+        (), description="Columns of few values: metrics are shown for each value, NULL being one, as well"
     )
     scores: TableName = Field(description="Table that scoring writes: schema.table")
 
@@ -68,12 +68,35 @@ class ModelSpec(Declaration):
         return self
 
     @model_validator(mode="after")
-    def _searches_where_ranges_are(self) -> Self:
-        ranged = [f"{name} of {candidate.algorithm}" for candidate in self.candidates for name in candidate.ranges]
-        if ranged and self.search.kind == "grid":
+    def _decides_between_two_classes(self) -> Self:
+        if self.task == "regression":
+            balanced = [candidate.algorithm for candidate in self.candidates if candidate.balance]
+            if self.decision is not None or balanced:
+                named = "decision" if self.decision is not None else f"balance of {balanced[0]}"
+                raise ValueError(f"a regression has no classes; take {named} out")
+            return self
+        if self.select_by == "cost" and (self.decision is None or self.decision.costs is None):
+            raise ValueError("select_by cost needs decision.costs: {false_positive: …, false_negative: …}")
+        margins = [candidate.algorithm for candidate in self.candidates if candidate.algorithm in MARGIN_ONLY]
+        if margins and (self.decision is None or self.decision.calibrate is None):
             raise ValueError(
-                f"a grid has no end of values in a range ({', '.join(ranged)}); list values, or say "
-                "search: {kind: random} or {kind: bayesian}"
+                f"{margins[0]} gives no probability before calibration; say decision: {{calibrate: platt}}"
+            )
+        if margins and self.select_by in OF_PROBABILITIES:
+            raise ValueError(
+                f"select_by {self.select_by} compares probabilities before calibration, and {margins[0]} gives none; "
+                "say area_under_roc or area_under_pr"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_slices_to_compare(self) -> Self:
+        repeated = sorted({column for column in self.slices if self.slices.count(column) > 1})
+        if repeated or self.label.column in self.slices:
+            raise ValueError(
+                f"slices stand twice: {', '.join(repeated)}"
+                if repeated
+                else f"slices: {self.label.column} is the label, so each slice would have one class; take it out"
             )
         return self
 
@@ -87,5 +110,19 @@ class ModelSpec(Declaration):
         return self.label.task
 
     def points(self) -> tuple[GridPoint, ...]:
-        """Everything that competes in a grid: each candidate's values combined, in the declared order."""
+        """Everything that competes: each candidate's grid spelled out, in the declared order."""
         return tuple(point for candidate in self.candidates for point in candidate.points(self.task))
+
+    def yardstick(self, threshold: float) -> Yardstick:
+        """What the metrics of a model with this threshold are measured by."""
+        costs = self.decision.costs if self.decision is not None else None
+        declared = Costs(costs.false_positive, costs.false_negative) if costs is not None else None
+        return Yardstick(threshold, self.metrics.beta, self.metrics.top, declared)
+
+    @property
+    def fold_threshold(self) -> float:
+        """The threshold in the folds, where nothing is calibrated: a declared number that suits such scores, or 0.5."""
+        decision = self.decision
+        if decision is None or decision.calibrate is not None or isinstance(decision.threshold, str):
+            return 0.5
+        return decision.threshold

@@ -40,13 +40,6 @@ class Folds(Declaration):
     by: ColumnName | None = Field(None, description="For group, the column of the groups; for time, that of the time")
     count: int = Field(5, ge=2, le=50, description="Number of folds")
     repeats: int = Field(1, ge=1, le=20, description="How often the rows are dealt into folds, each time otherwise")
-    nested: int | None = Field(
-        None,
-        ge=2,
-        le=20,
-        description="Outer folds, for each of which everything is searched, chosen and fitted anew without the rows "
-        "that measure it; costs that many searches more",
-    )
     seed: int = Field(description="Decides the folds and what the algorithms draw at random")
 
     @model_validator(mode="after")

@@ -1,0 +1,5 @@
+"""From the winner's scores to probabilities (calibration) and to a yes or no (threshold).
+
+Enters: the table of scores of rows that were out of fold. Leaves: a `DecisionRule` and the stages of Spark's own that
+carry it inside the saved model. Nothing here looks at the rows again.
+"""
