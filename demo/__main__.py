@@ -25,8 +25,12 @@ from lakeloop.core.run_record import RunContext, now
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.reports.defects_section import defects_section
-from lakeloop.reports.model_report import training_sections
-from lakeloop.reports.model_sections import scores_section
+from lakeloop.reports.model_sections import (
+    comparison_section,
+    importance_section,
+    quality_section,
+    scores_section,
+)
 from lakeloop.reports.page import Section, render_page, write_page
 from lakeloop.reports.run_report import run_sections
 
@@ -116,7 +120,9 @@ def report_sections(
     sections = run_sections(lake.root, run_id, specs, now(), also=[scored])
     sections.insert(3, defects_section(defect_rows(lake, delivery.planted)))
     if trained.result is not None:
-        sections += training_sections(trained.result, trained.previous)
+        sections.append(comparison_section(trained.result, trained.previous))
+        sections.append(quality_section(trained.result.test, trained.result.slices))
+        sections.append(importance_section(trained.result.importance))
     scores = lake.read("gold.churn_scores")
     bins = scores.groupBy(F.least(F.floor(F.col("probability") * 20), F.lit(19)).alias("bin")).count().collect()
     histogram = [(row["bin"] / 20, (row["bin"] + 1) / 20, row["count"]) for row in sorted(bins, key=lambda r: r["bin"])]

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import mlflow
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -15,6 +14,8 @@ from lakeloop.registry.provenance import Provenance
 from lakeloop.registry.scoring import score_rows
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import train
+
+DECIDED = {"calibrate": "platt", "threshold": "best_f1"}
 
 
 def declared(**changes: object) -> ModelSpec:
@@ -38,7 +39,11 @@ def people(spark: SparkSession) -> DataFrame:
 
 
 def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path) -> None:
-    registry, spec, run = ModelRegistry("", str(tmp_path)), declared(), RunContext("train", "test")
+    registry, spec, run = (
+        ModelRegistry("", str(tmp_path)),
+        declared(decision=DECIDED, slices=["plan"]),
+        RunContext("train", "test"),
+    )
     assert registry.champion("churn") is None
     assert registry.trained(spec, 3) is None
 
@@ -55,16 +60,6 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert registry.trained(spec, 4) is None
     assert registry.trained(declared(select_by="log_loss"), 3) is None
     assert registry.champion("other") is None
-
-    registry.attach("churn", 1, {"model_card.md": "# Card\n"})
-    artifacts = f"runs:/{champion.run_id}"
-    assert mlflow.artifacts.load_text(f"{artifacts}/model_card.md") == "# Card\n"
-    held_out = mlflow.artifacts.load_dict(f"{artifacts}/held_out.json")
-    assert held_out == result.held_out.to_dict()
-    assert mlflow.get_run(champion.run_id).data.tags["lakeloop.held_out"] == held_out["fingerprint"]
-    (child,) = mlflow.search_runs(filter_string=f"tags.mlflow.parentRunId = '{champion.run_id}'", output_format="list")
-    assert (child.data.tags["lakeloop.stopped"], child.data.tags["lakeloop.folds"]) == ("false", "2")
-    assert child.data.metrics["numbers"] == result.winner.numbers
 
     scores = score_rows(registry.load(champion), people, spec, champion, run)
     mine = result.model.transform(people).select("id", "prediction")

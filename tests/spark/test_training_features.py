@@ -1,14 +1,12 @@
-from math import cos, pi, sin, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.features.encoding import CategoryEncoder
 from lakeloop.training.features.stages import feature_stages
 from lakeloop.training.spec.model import ModelSpec
 
@@ -98,76 +96,9 @@ def test_pca_is_fitted_only_on_demand(rows: DataFrame) -> None:
     assert [len(vector) for vector in vectors(model, rows, "features_pca")] == [1, 1, 1, 1]
 
 
-def parts(features: dict[str, Any], df: DataFrame) -> list[list[float]]:
-    """The slots of each row as they are, without a scale."""
-    spec = spec_of(**features, scale="none")
-    return vectors(Pipeline(stages=feature_stages(spec, df.schema)).fit(df), df)
-
-
-def test_a_number_is_cut_at_limits_or_quantiles_and_a_missing_one_has_a_bucket(rows: DataFrame) -> None:
-    # age is 10 20 NaN inf, visits 1 2 NULL 4: below 15, before 20, from 20 on, missing; two halves, missing.
-    assert parts({"numeric": ["age", "visits"], "buckets": {"age": [15, 20], "visits": 2}}, rows) == [
-        [1, 0, 0, 0, 1, 0, 0],
-        [0, 0, 1, 0, 0, 1, 0],
-        [0, 0, 0, 1, 0, 0, 1],
-        [0, 0, 0, 1, 0, 1, 0],
-    ]
-
-
-def test_products_are_of_imputed_numbers_and_mode_imputes(rows: DataFrame) -> None:
-    more = rows.union(rows.where("id = 2").withColumn("id", F.lit(5)))  # a second 20 and a second 2
-    spec = {"numeric": ["age", "visits"], "impute": "mode", "buckets": {"age": 2}, "interactions": [["age", "visits"]]}
-    assert [slots[-1] for slots in parts(spec, more)] == [10, 40, 40, 80, 40]
-
-
-@pytest.fixture(scope="module")
-def dated(spark: SparkSession) -> DataFrame:
-    return spark.sql(
-        """SELECT id, timestamp(at) AS joined, DATE'2024-03-01' AS seen FROM VALUES
-        (1, '2024-01-01 00:30:00'), (2, '2023-10-04 06:00:00'), (3, NULL) AS (id, at)"""
-    )
-
-
-def test_parts_of_a_date_go_round_and_its_age_is_counted_to_a_column_or_a_date(dated: DataFrame) -> None:
-    found = parts({"dates": {"joined": ["year", "month", "hour", "age_days"]}, "age_at": "seen"}, dated)
-    # 1 January, 0 o'clock, 60 days before; 4 October, 6 o'clock, 149 days before; the third has medians, no month.
-    assert found == [
-        pytest.approx([2024, 0, 1, 0, 1, 60]),
-        pytest.approx([2023, -1, 0, 1, 0, 149]),
-        pytest.approx([2023, 0, 0, 0, 0, 60]),
-    ]
-    weekdays = parts({"dates": {"joined": ["day_of_week", "age_days"]}, "age_at": "2024-01-02"}, dated)
-    third = 2 * pi * 2 / 7  # a Wednesday
-    assert weekdays[:2] == [pytest.approx([0, 1, 1]), pytest.approx([sin(third), cos(third), 90])]
-
-
-def test_rows_are_parted_for_target_encoding_as_folds_part_them(rows: DataFrame) -> None:
-    base = spec_of(categorical=["plan"], encode={"plan": "target"}).model_dump(mode="json")
-    found = []
-    for folds in ({"repeats": 2}, {"kind": "group", "by": "age"}):
-        stages = feature_stages(ModelSpec.model_validate(base | {"folds": folds | {"seed": 1}}), rows.schema)
-        found += [(stage.part_col, stage.fold_cols) for stage in stages if isinstance(stage, CategoryEncoder)]
-    assert found == [("id", ("_fold_0", "_fold_1")), ("age", ("_fold_0",))]
-
-
-def test_a_column_without_a_value_in_what_is_learned_from_is_named(rows: DataFrame) -> None:
-    nothing = rows.where("id = 3")
-    for features in (
-        {"numeric": ["visits", "age"]},
-        {"numeric": ["age", "visits"], "buckets": {"age": 2, "visits": 3}},
-    ):
-        stages = feature_stages(spec_of(**features), rows.schema)
-        with pytest.raises(TrainingError, match=r"without a single finite value in the rows of a fold .*: .*visits"):
-            Pipeline(stages=stages).fit(nothing)
-
-
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ({"dates": ["plan"]}, "'plan' of gold.features is string and not a date or a timestamp; cast it"),
-        ({"dates": {"joined": ["hour"]}}, "'joined' of gold.features is a date, which has no hour"),
-        ({"dates": {"joined": ["age_days"]}, "age_at": "age"}, "'age' of gold.features is double and not a date"),
-        ({"dates": {"joined": ["age_days"]}, "age_at": "aged"}, "no column 'aged'; did you mean 'age'"),
         ({"numeric": ["visit"]}, "no column 'visit'; did you mean 'visits'"),
         ({"categorical": ["plans"]}, "no column 'plans'; did you mean 'plan'"),
         ({"numeric": ["plan"]}, "numeric feature 'plan' of gold.features is string"),
@@ -175,4 +106,4 @@ def test_a_column_without_a_value_in_what_is_learned_from_is_named(rows: DataFra
 )
 def test_a_wrong_column_is_named(rows: DataFrame, features: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainingError, match=message):
-        feature_stages(spec_of(**features), rows.withColumn("joined", F.lit(None).cast("date")).schema)
+        feature_stages(spec_of(**features), rows.schema)

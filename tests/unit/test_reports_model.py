@@ -10,17 +10,20 @@ from lakeloop.reports.model_sections import comparison_section, importance_secti
 from lakeloop.reports.page import Chart, render_page
 from lakeloop.training.algorithms import GridPoint
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore
-from lakeloop.training.metrics.binary import CELLS, BinaryMetrics, ScoreTable, measure
+from lakeloop.training.metrics.binary import BinaryMetrics, measure
+from lakeloop.training.metrics.measuring import SliceMetrics
 from lakeloop.training.metrics.names import METRICS, Metric
+from lakeloop.training.metrics.score_table import CELLS, ScoreTable
+from lakeloop.training.metrics.yardstick import Costs, Yardstick
 
 
-def measured(positives: dict[float, int], negatives: dict[float, int]) -> BinaryMetrics:
+def measured(positives: dict[float, int], negatives: dict[float, int], threshold: float = 0.5) -> BinaryMetrics:
     """Metrics of rows given as score to number of rows."""
     counts = np.zeros((2, CELLS + 1), dtype=np.int64)
     for line, rows in zip(counts, (positives, negatives), strict=True):
         for score, number in rows.items():
             line[round(score * CELLS)] += number
-    return measure(ScoreTable(counts[0], counts[1]))
+    return measure(ScoreTable(counts[0], counts[1]), by=Yardstick(threshold, costs=Costs(1, 5)))
 
 
 GOOD = measured({0.9: 30, 0.6: 10, 0.2: 10}, {0.8: 5, 0.3: 45, 0.1: 100})
@@ -95,10 +98,9 @@ def test_quality_shows_all_metrics_and_the_intervals() -> None:
     cards = {card.label: card for card in quality_section(GOOD).cards}
     assert len(cards) == len(METRICS["binary"])
     assert cards["area under ROC"].value == f"{GOOD.area_under_roc:.4f}"
-    assert GOOD.area_under_roc_interval is not None
-    low, high = GOOD.area_under_roc_interval
-    assert cards["area under ROC"].note == f"95%: {low:.3f} to {high:.3f}"
-    assert cards["F1"].note == ""
+    for label, name in (("area under ROC", "area_under_roc"), ("F1", "f1"), ("cost per row", "cost")):
+        low, high = GOOD.intervals[name]
+        assert cards[label].note == f"95%: {low:.3f} to {high:.3f}"
 
 
 def test_metrics_without_intervals_have_no_note() -> None:
@@ -109,7 +111,7 @@ def test_metrics_without_intervals_have_no_note() -> None:
 
 
 def test_curves_run_through_the_point_of_the_confusion_matrix() -> None:
-    roc, precision_recall, _ = quality_section(GOOD).charts
+    roc, precision_recall, *_ = quality_section(GOOD).charts
     chosen = trace(roc, "threshold")
     assert (chosen.x[0], chosen.y[0]) == (5 / 150, 40 / 50)
     curve = trace(roc, "model")
@@ -133,6 +135,37 @@ def test_confusion_matrix_has_counts_and_shares_of_the_actual_class() -> None:
         ("negative", "negative"): ("145", 145 / 150),
         ("negative", "positive"): ("5", 5 / 150),
     }
+
+
+def test_threshold_calibration_and_lift_are_shown_as_measured() -> None:
+    found = measured({0.9: 30, 0.6: 10, 0.2: 10}, {0.8: 5, 0.3: 45, 0.1: 100}, threshold=0.25)
+    section = quality_section(found)
+    assert "hold for the threshold 0.25" in section.intro
+    _, _, matrix, reliability, lift = section.charts
+    assert matrix.caption == "Confusion matrix at the threshold 0.25"
+    shown = trace(reliability, "model")
+    assert list(shown.x) == pytest.approx([0.1, 0.2, 0.3, 0.6, 0.8, 0.9], abs=1e-4)
+    assert list(shown.y) == [0, 1, 0, 1, 0, 1]
+    assert list(shown.customdata) == [100, 10, 45, 10, 5, 30]
+    # The first 30 of 200 rows are positive, and a quarter of all are.
+    curve = trace(lift, "model")
+    assert (curve.x[0], curve.y[0]) == (30 / 200, 4)
+    assert (curve.x[-1], curve.y[-1]) == (1, 1)
+    assert trace(lift, "model").name == "model, 4.00 in the first 10%"
+
+
+def test_slices_stand_in_one_table_per_column_and_small_ones_are_marked() -> None:
+    few = measured({0.9: 3}, {0.1: 4})
+    slices = [
+        SliceMetrics("contract", "monthly", 200, GOOD),
+        SliceMetrics("contract", None, 7, few),
+        SliceMetrics("gender", "=f()", 50, None),
+    ]
+    contract, gender = quality_section(GOOD, slices).tables
+    assert contract.columns[:4] == ("contract", "rows", "share positive", "area under ROC")
+    assert [line[:3] for line in contract.texts()] == [["monthly", "200", "0.2500"], ["NULL", "7", "0.4286"]]
+    assert [line[-1] for line in contract.texts()] == ["", "few rows"]
+    assert gender.texts() == [["'=f()", "50", "few rows"]]
 
 
 def test_importance_shows_the_fifteen_largest_and_adds_up_the_rest() -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from lakeloop import verbs
@@ -22,8 +21,6 @@ def train(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> No
             trained = verbs.train_model(project, name, context, progress)
         if trained.result is not None:
             console.print(candidates_table(trained))
-            for warning in trained.result.warnings:
-                console.print(f"[yellow]warning[/]: {escape(warning)}", soft_wrap=True)
         standing = "is champion" if trained.promoted else "was registered, the champion stays"
         said = f"version {trained.version} {standing}" if trained.result else f"nothing new: {trained.entry.message}"
         console.print(f"{name}: {said} · next: lakeloop score {name}")
@@ -74,12 +71,9 @@ def candidates_table(trained: verbs.Trained) -> Table:
         caption_justify="left",
         caption="held-out rows: " + ", ".join(f"{name} {value:.4f}" for name, value in figures[:2]),
     )
-    takes_another = result.winner is not result.candidates[0]
     for candidate in result.candidates:
-        said = f"{candidate.mean[metric]:.4f}"
-        if len(candidate.folds) > 1:
-            said += f" ± {candidate.std[metric]:.4f}"
-        if candidate.stopped:
-            said += f", given up after {len(candidate.folds)} of {len(result.winner.folds)} folds"
-        table.add_row(str(candidate.point), f"{said}, taken" if takes_another and candidate is result.winner else said)
+        table.add_row(
+            str(candidate.point),
+            f"{candidate.mean[metric]:.4f} ± {candidate.std[metric]:.4f}",
+        )
     return table

@@ -1,6 +1,5 @@
 """Model versions and the alias `champion`."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import mlflow
@@ -85,14 +84,6 @@ class ModelRegistry:
                 f"no training is tracked as '{name}': give MLflow's run id, a version of a model as {model}/1, or a "
                 f"model that has a champion ({error.message})"
             ) from error
-
-    def attach(self, model: str, version: int, documents: Mapping[str, str]) -> None:
-        """Put texts, by file name, beside the model of a version, in the run that trained it."""
-        connect(self.tracking_uri, self.lake_root)
-        client = mlflow.MlflowClient()
-        run_id = str(client.get_model_version(model, str(version)).run_id)
-        for name, text in documents.items():
-            client.log_text(run_id, text, name)
 
     def promote(self, model: str, version: int) -> None:
         """Make a version the champion."""

@@ -15,7 +15,8 @@ def score_rows(
 ) -> DataFrame:
     """One row per key: what the model says, and which one said so when.
 
-    For classes `probability` of the positive one in [0, 1] and `is_positive` at 0.5, for a regression `prediction`.
+    For classes `probability` of the positive one in [0, 1] and `is_positive` at the threshold that the model carries,
+    for a regression `prediction`.
     """
     answered = model.transform(rows.select(spec.key, *spec.features.columns))
     if spec.task == "regression":

@@ -21,7 +21,6 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.storage import filesystem
 from lakeloop.registry.provenance import Provenance
-from lakeloop.training.cross_validation.candidate_scores import CandidateScore
 from lakeloop.training.metrics.names import Metric
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
@@ -77,7 +76,9 @@ def definition_of(spec: ModelSpec) -> str:
 
 def figures_of(result: TrainingResult) -> dict[str, float]:
     """Every figure of a training by a name that says of what: those of the test, then each candidate's on each fold."""
-    figures = {f"test: {name}": value for name, value in result.test.figures().items()}
+    figures: dict[str, float] = {f"test: {name}": value for name, value in result.test.figures().items()}
+    if result.decision is not None:
+        figures["decision: threshold"] = result.decision.threshold
     for candidate in result.candidates:
         for fold, metrics in enumerate(candidate.folds, start=1):
             figures |= {f"{candidate.point}, fold {fold}: {name}": value for name, value in metrics.items()}
@@ -99,7 +100,6 @@ def log_training(
         "lakeloop.table": spec.table,
         "lakeloop.table_version": str(table_version),
         "lakeloop.definition": definition_of(spec),
-        "lakeloop.held_out": result.held_out.fingerprint,
     }
     tags |= {"lakeloop.code": provenance.code, "lakeloop.rules": json.dumps(provenance.rules, sort_keys=True)}
     with mlflow.start_run(run_name=run.run_id, tags=tags) as tracked:
@@ -109,44 +109,51 @@ def log_training(
                 "rows_train": result.rows_train,
                 "rows_test": result.rows_test,
                 "select_by": spec.select_by,
-                "select": spec.select,
-                "search": spec.search.kind,
+                **({"threshold": result.decision.threshold} if result.decision is not None else {}),
             }
         )
         mlflow.log_metrics({f"test_{name}": value for name, value in result.test.figures().items()})
         mlflow.log_dict(spec.model_dump(mode="json"), DECLARATION)
         mlflow.log_dict(result.test.to_dict(), "test_metrics.json")
         mlflow.log_dict(result.importance, "importance.json")
+        if result.slices:
+            mlflow.log_dict({"slices": [part.to_dict() for part in result.slices]}, "test_slices.json")
         mlflow.log_dict(figures_of(result), FIGURES)
         mlflow.log_dict(provenance.to_dict(), PROVENANCE)
-        mlflow.log_dict(result.comparison.to_dict(), "comparison.json")
-        mlflow.log_dict(result.held_out.to_dict(), "held_out.json")
-        if result.nested is not None:
-            mlflow.log_metrics({f"nested_{name}": value for name, value in result.nested.mean.items()})
         for candidate in result.candidates:
             with mlflow.start_run(run_name=str(candidate.point), nested=True) as of_candidate:
                 mlflow.log_params(
-                    {"algorithm": candidate.point.algorithm, "on": candidate.point.on, **dict(candidate.point.params)}
+                    {
+                        "algorithm": candidate.point.algorithm,
+                        "on": candidate.point.on,
+                        **({"balance": candidate.point.balance} if candidate.point.balance else {}),
+                        **dict(candidate.point.params),
+                    }
                 )
                 for fold, metrics in enumerate(candidate.folds):
                     _log_fold(of_candidate.info, fold, metrics)
                 mlflow.log_metrics({f"mean_{name}": value for name, value in candidate.mean.items()})
-                mlflow.log_metrics(_cost(candidate))
-                mlflow.set_tags(
-                    {"lakeloop.stopped": str(candidate.stopped).lower(), "lakeloop.folds": len(candidate.folds)}
-                )
         logged = mlflow.spark.log_model(
             result.model,
             artifact_path="model",
             signature=ModelSignature(_columns(result.schema), Schema([ColSpec(DataType.double, "prediction")])),
             input_example=example,
-            pip_requirements=[f"pyspark=={pyspark.__version__}"],
+            pip_requirements=_requirements(result),
         )
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{spec.model}'"):
         client.create_registered_model(spec.model, description=spec.description)
     version = client.create_model_version(spec.model, logged.model_uri, tracked.info.run_id, tags)
     return tracked.info.run_id, int(version.version)
+
+
+def _requirements(result: TrainingResult) -> list[str]:
+    packages = [f"pyspark=={pyspark.__version__}"]
+    if result.winner.point.algorithm == "xgboost":
+        import xgboost
+
+        packages.append(f"xgboost=={xgboost.__version__}")
+    return packages
 
 
 def _log_fold(candidate: RunInfo, fold: int, metrics: Mapping[Metric, float]) -> None:
@@ -157,11 +164,6 @@ def _log_fold(candidate: RunInfo, fold: int, metrics: Mapping[Metric, float]) ->
     below = client.create_run(candidate.experiment_id, tags=tags, run_name=f"fold {fold + 1}")
     client.log_batch(below.info.run_id, [MetricPoint(name, value, at, 0) for name, value in metrics.items()])
     client.set_terminated(below.info.run_id)
-
-
-def _cost(candidate: CandidateScore) -> dict[str, float]:
-    found = {"scoring_seconds_per_1000_rows": candidate.scoring_seconds, "numbers": candidate.numbers}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _columns(schema: StructType) -> Schema:

@@ -67,11 +67,11 @@ def horizontal_bars(
         for name, values in series.items()
     ]
     totals = [sum(values) for values in zip(*series.values(), strict=True)]
-    texts = [f"{short(label)}  <b>{total:{number_format}}</b>" for label, total in zip(labels, totals, strict=True)]
+    texts = [f"{_short(label)}  <b>{total:{number_format}}</b>" for label, total in zip(labels, totals, strict=True)]
     xaxis = {"title": axis_title, "rangemode": "tozero", "tickformat": number_format, "nticks": 6}
     if number_format == "," and max(totals, default=0) < 6:
         xaxis["dtick"] = 1  # there are no half rows
-    return labelled_rows(traces, texts, xaxis, has_legend=len(series) > 1)
+    return _rows(traces, texts, xaxis, has_legend=len(series) > 1)
 
 
 def points_and_means(labels: Sequence[str], values: Sequence[Sequence[float]], axis_title: str) -> go.Figure:
@@ -95,20 +95,14 @@ def points_and_means(labels: Sequence[str], values: Sequence[Sequence[float]], a
             hovertemplate=hover,
         ),
     ]
-    return labelled_rows(
-        traces, [short(label) for label in labels], {"title": axis_title, "nticks": 6}, has_legend=True
-    )
+    return _rows(traces, [_short(label) for label in labels], {"title": axis_title, "nticks": 6}, has_legend=True)
 
 
-def short(label: str) -> str:
-    """A label that fits on a line, safe to show."""
+def _short(label: str) -> str:
     return plain(label if len(label) <= LABEL_LENGTH else f"{label[: LABEL_LENGTH - 1]}…")
 
 
-def labelled_rows(
-    traces: Sequence[Any], texts: Sequence[str], xaxis: Mapping[str, Any], *, has_legend: bool
-) -> go.Figure:
-    """A chart of one line per text, the first on top; `y` of the traces is the number of the line."""
+def _rows(traces: Sequence[Any], texts: Sequence[str], xaxis: Mapping[str, Any], *, has_legend: bool) -> go.Figure:
     # Texts stand above their rows: beside them, long names would leave no width for the rows on a phone.
     place = {"x": 0, "xref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 8, "showarrow": False}
     return figure(

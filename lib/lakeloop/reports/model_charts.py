@@ -15,7 +15,7 @@ SHADES = ((0.0, "#eef6f6"), (0.6, "#a3cfcf"), (1.0, "#0b6e70"))
 
 
 def roc_curve(metrics: BinaryMetrics) -> go.Figure:
-    """Recall over the false positive rate, the diagonal of guessing, and the threshold 0.5."""
+    """Recall over the false positive rate, the diagonal of guessing, and the threshold."""
     negatives = metrics.rows - metrics.positives
     curve = go.Scatter(
         name=f"model, area {metrics.area_under_roc:.4f}",
@@ -24,12 +24,12 @@ def roc_curve(metrics: BinaryMetrics) -> go.Figure:
         **_curve([point.threshold for point in metrics.curve]),
     )
     guessing = _reference("guessing, area 0.5", (0, 1), (0, 1))
-    chosen = _threshold(metrics.false_positives / negatives, metrics.recall)
+    chosen = _threshold(metrics.threshold, metrics.false_positives / negatives, metrics.recall)
     return _square([guessing, curve, chosen], "false positive rate", "recall")
 
 
 def precision_recall_curve(metrics: BinaryMetrics) -> go.Figure:
-    """Precision over recall, the base rate that guessing reaches, and the threshold 0.5."""
+    """Precision over recall, the base rate that guessing reaches, and the threshold."""
     base_rate = metrics.positives / metrics.rows
     curve = go.Scatter(
         name=f"model, average {metrics.area_under_pr:.4f}",
@@ -38,7 +38,42 @@ def precision_recall_curve(metrics: BinaryMetrics) -> go.Figure:
         **_curve([point.threshold for point in metrics.curve]),
     )
     guessing = _reference(f"base rate {base_rate:.3f}", (0, 1), (base_rate, base_rate))
-    return _square([guessing, curve, _threshold(metrics.recall, metrics.precision)], "recall", "precision")
+    return _square(
+        [guessing, curve, _threshold(metrics.threshold, metrics.recall, metrics.precision)], "recall", "precision"
+    )
+
+
+def reliability_curve(metrics: BinaryMetrics) -> go.Figure:
+    """Share of positives over the mean score in each tenth of [0, 1]; of probabilities, both are the same."""
+    points = go.Scatter(
+        name=f"model, expected error {metrics.expected_calibration_error:.4f}",
+        x=[point.mean_score for point in metrics.reliability],
+        y=[point.positive_share for point in metrics.reliability],
+        customdata=[point.rows for point in metrics.reliability],
+        mode="lines+markers",
+        line={"color": ACCENT, "width": 2.5},
+        hovertemplate="score %{x:.3f}, positive %{y:.1%} of %{customdata:,} rows<extra></extra>",
+    )
+    return _square([_reference("probabilities", (0, 1), (0, 1)), points], "mean score", "share of positives")
+
+
+def lift_curve(metrics: BinaryMetrics) -> go.Figure:
+    """How many times as many positives there are among the rows with the highest scores as among all."""
+    base_rate = metrics.positives / metrics.rows
+    points = [point for point in metrics.curve if point.recall + point.false_positive_rate > 0]
+    negatives = metrics.rows - metrics.positives
+    called = [
+        (point.recall * metrics.positives + point.false_positive_rate * negatives) / metrics.rows for point in points
+    ]
+    curve = go.Scatter(
+        name=f"model, {metrics.lift:.2f} in the first {metrics.top:.0%}",
+        x=called,
+        y=[point.precision / base_rate for point in points],
+        **_curve([point.threshold for point in points]),
+    )
+    guessing = _reference("rows by chance", (0, 1), (1, 1))
+    xaxis = {"title": "share of rows, highest scores first", "range": [-0.01, 1.02], "tickformat": ".0%", "nticks": 6}
+    return figure([guessing, curve], PIXELS, xaxis=xaxis, yaxis={"title": "lift", "rangemode": "tozero"})
 
 
 def confusion_matrix(metrics: BinaryMetrics) -> go.Figure:
@@ -121,10 +156,10 @@ def _reference(name: str, x: tuple[float, float], y: tuple[float, float]) -> go.
     return go.Scatter(name=name, x=x, y=y, mode="lines", line=line, hoverinfo="skip")
 
 
-def _threshold(x: float, y: float) -> go.Scatter:
+def _threshold(threshold: float, x: float, y: float) -> go.Scatter:
     marker = {"color": ALERT, "size": 10}
-    hover = "threshold 0.5: %{x:.3f}, %{y:.3f}<extra></extra>"
-    return go.Scatter(name="threshold 0.5", x=[x], y=[y], mode="markers", marker=marker, hovertemplate=hover)
+    hover = f"threshold {threshold:g}: %{{x:.3f}}, %{{y:.3f}}<extra></extra>"
+    return go.Scatter(name=f"threshold {threshold:g}", x=[x], y=[y], mode="markers", marker=marker, hovertemplate=hover)
 
 
 def _square(traces: Sequence[go.Scatter], x_title: str, y_title: str) -> go.Figure:

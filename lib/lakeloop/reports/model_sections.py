@@ -1,39 +1,31 @@
 """Sections on a model: how the candidates compared, how good the champion is, what it looks at and what it scored."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lakeloop.reports.charts import ACCENT, horizontal_bars, points_and_means
 from lakeloop.reports.model_charts import (
     confusion_matrix,
     error_histogram,
+    lift_curve,
     precision_recall_curve,
     predictions_by_label,
+    reliability_curve,
     roc_curve,
     score_histogram,
 )
+from lakeloop.reports.model_names import METRIC_NAMES
+from lakeloop.reports.model_slices import slice_tables
 from lakeloop.reports.page import Card, Chart, Section, Table, Verdict
-from lakeloop.training.metrics.binary import BinaryMetrics, Interval
-from lakeloop.training.metrics.measuring import Metrics
+from lakeloop.training.metrics.binary import BinaryMetrics
+from lakeloop.training.metrics.intervals import Interval
+from lakeloop.training.metrics.measuring import Metrics, SliceMetrics
 from lakeloop.training.metrics.names import LOWER_IS_BETTER, Metric
 from lakeloop.training.metrics.regression import RegressionMetrics
 from lakeloop.training.train import TrainingResult
 
 TOP_COLUMNS = 15
-COMPARED_BY = ("area_under_roc", "area_under_pr", "f1", "log_loss", "brier", "r2", "rmse", "mae", "mape")
-METRIC_NAMES: dict[Metric, str] = {
-    "area_under_roc": "area under ROC",
-    "area_under_pr": "average precision",
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "r2": "R²",
-    "rmse": "RMSE",
-    "mae": "mean absolute error",
-    "mape": "mean absolute error in shares of the label",
-}
+COMPARED_BY = ("area_under_roc", "area_under_pr", "f1", "mcc", "cost", "log_loss", "brier", "r2", "rmse", "mae", "mape")
 
 
 def comparison_section(result: TrainingResult, previous_champion: Metrics | None) -> Section:
@@ -47,16 +39,15 @@ def comparison_section(result: TrainingResult, previous_champion: Metrics | None
         axis_title=name,
     )
     candidates = Table(
-        "Candidates, best first: means over the folds that they were fitted on",
-        ("rank", "candidate", name, "± std", *(METRIC_NAMES[other] for other in others), "folds", "fit seconds"),
+        "Candidates, best first: means over the folds",
+        ("rank", "candidate", name, "± std", *(METRIC_NAMES[other] for other in others), "fit seconds"),
         tuple(
             (
                 rank,
                 str(score.point),
                 score.mean[metric],
-                score.std[metric] if len(score.folds) > 1 else None,
+                score.std[metric],
                 *(score.mean[other] for other in others),
-                len(score.folds),
                 round(score.seconds, 1),
             )
             for rank, score in ranked
@@ -64,43 +55,26 @@ def comparison_section(result: TrainingResult, previous_champion: Metrics | None
     )
     return Section(
         title="Candidates",
-        intro=f"{_tried(result)} of {result.rows_train:,} rows. "
-        f"{winner.point} {_standing(result)} {name}: {winner.mean[metric]:.4f} ± {winner.std[metric]:.4f}.",
+        intro=f"{len(ranked)} candidates, each fitted on {len(winner.folds)} folds of {result.rows_train:,} rows. "
+        f"{winner.point} has the best mean {name}: {winner.mean[metric]:.4f} ± {winner.std[metric]:.4f}.",
         verdict=_improvement(metric, result.test, previous_champion) if previous_champion else None,
         charts=(Chart(f"Every fold: {name}", folds),),
         tables=(candidates, _champions(result.test, previous_champion)) if previous_champion else (candidates,),
     )
 
 
-def _tried(result: TrainingResult) -> str:
-    stopped = [len(score.folds) for score in result.candidates if score.stopped]
-    folds, count = len(result.winner.folds), len(result.candidates)
-    if not stopped:
-        return f"{count} candidates, each fitted on {folds} folds"
-    after = ", ".join(f"{stopped.count(seen)} after {seen}" for seen in sorted(set(stopped)))
-    left = count - len(stopped)
-    return f"{count} candidates, of which {left} were fitted on all {folds} folds and the others given up ({after})"
-
-
-def _standing(result: TrainingResult) -> str:
-    best = result.candidates[0]
-    if result.winner is best:
-        return "has the best mean"
-    return f"is the smallest within one standard error of {best.point}, by the mean"
-
-
-def quality_section(test: Metrics) -> Section:
-    """The metrics of a model on rows that it never saw, with 95 % intervals where they were computed."""
-    return _regression_section(test) if isinstance(test, RegressionMetrics) else _binary_section(test)
+def quality_section(test: Metrics, slices: Sequence[SliceMetrics] = ()) -> Section:
+    """The metrics of a model on rows that it never saw, with 95 % intervals, and those of the slices of these rows."""
+    section = _regression_section(test) if isinstance(test, RegressionMetrics) else _binary_section(test)
+    return replace(section, tables=slice_tables(slices))
 
 
 def _regression_section(test: RegressionMetrics) -> Section:
-    intervals = {"r2": test.r2_interval, "rmse": test.rmse_interval}
     return Section(
         title="Quality on held-out rows",
         intro=f"{test.rows:,} rows that no candidate has seen. The charts show {len(test.shown):,} of them.",
         cards=tuple(
-            Card(METRIC_NAMES[metric], f"{value:,.4f}", _interval_text(intervals.get(metric)))
+            Card(METRIC_NAMES[metric], f"{value:,.4f}", _interval_text(test.intervals.get(metric)))
             for metric, value in test.figures().items()
         ),
         charts=(Chart("Prediction and label", predictions_by_label(test)), Chart("Errors", error_histogram(test)))
@@ -110,19 +84,22 @@ def _regression_section(test: RegressionMetrics) -> Section:
 
 
 def _binary_section(test: BinaryMetrics) -> Section:
-    intervals = {"area_under_roc": test.area_under_roc_interval, "area_under_pr": test.area_under_pr_interval}
     return Section(
         title="Quality on held-out rows",
         intro=f"{test.rows:,} rows that no candidate has seen, {test.positives:,} of them positive "
-        f"({test.positives / test.rows:.1%}). Accuracy, precision, recall and F1 hold for the threshold 0.5.",
+        f"({test.positives / test.rows:.1%}). Accuracy, precision, recall, F, correlation and cost "
+        f"hold for the threshold {test.threshold:g}: rows with higher scores are called positive. F-beta counts recall "
+        f"{test.beta:g} times, lift looks at the {test.top:.0%} of the rows with the highest scores.",
         cards=tuple(
-            Card(METRIC_NAMES[metric], f"{value:.4f}", _interval_text(intervals.get(metric)))
+            Card(METRIC_NAMES[metric], f"{value:.4f}", _interval_text(test.intervals.get(metric)))
             for metric, value in test.figures().items()
         ),
         charts=(
             Chart("ROC curve", roc_curve(test)),
             Chart("Precision and recall", precision_recall_curve(test)),
-            Chart("Confusion matrix at the threshold 0.5", confusion_matrix(test)),
+            Chart(f"Confusion matrix at the threshold {test.threshold:g}", confusion_matrix(test)),
+            Chart("Calibration: are scores probabilities?", reliability_curve(test)),
+            Chart("Lift: positives among the highest scores, beside rows by chance", lift_curve(test)),
         ),
     )
 
@@ -159,7 +136,11 @@ def _champions(test: Metrics, previous: Metrics) -> Table:
     return Table(
         "On the same held-out rows",
         ("metric", "champion so far", "this model", "change"),
-        tuple((METRIC_NAMES[name], before[name], now[name], _change(_gain(name, test, previous))) for name in now),
+        tuple(
+            (METRIC_NAMES[name], before[name], now[name], _change(_gain(name, test, previous)))
+            for name in now
+            if name in before
+        ),
     )
 
 

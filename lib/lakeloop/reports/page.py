@@ -98,8 +98,7 @@ class Section:
 def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     """The whole page as HTML: opens from disk, loads nothing, and shows hostile text as text.
 
-    The page's content security policy allows exactly its own two scripts, by their hashes, and no request at all. A
-    page without charts has no script, and is as small as its text.
+    The page's content security policy allows exactly its own two scripts, by their hashes, and no request at all.
     """
     pages = Environment(
         loader=PackageLoader("lakeloop.reports"),
@@ -108,8 +107,7 @@ def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    has_charts = any(section.charts for section in sections)
-    scripts = [get_plotlyjs(), pages.get_template("page.js").render()] if has_charts else []
+    scripts = [get_plotlyjs(), pages.get_template("page.js").render()]
     return pages.get_template("page.html.j2").render(
         title=title,
         subtitle=subtitle,

@@ -61,7 +61,6 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
         made_of = Provenance.now(*origins_of(project, spec.table, table_version))
         example = frame.select(*spec.features.columns).limit(EXAMPLE_ROWS).toPandas()
         version = registry.register(result, context, table_version, made_of, example)
-        registry.attach(spec.model, version, _documents(name, result, previous, version, table_version, context))
     except LakeloopError as error:
         ledger.record(context, RunEntry(name, spec.table, "failed", started_at, str(error)))
         raise
@@ -108,22 +107,6 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     entry = RunEntry(stream, spec.scores, "succeeded", started_at, plan.summary, batch.batch_id, counts)
     ledger.record(context, entry)
     return entry
-
-
-def _documents(
-    name: str, result: "TrainingResult", previous: "Metrics | None", version: int, table_version: int, run: RunContext
-) -> dict[str, str]:
-    """What people read of a model, by file name: its card twice, and the report of its training."""
-    from lakeloop.registry.tracking import definition_of
-    from lakeloop.reports.model_card import Provenance, model_card
-    from lakeloop.reports.model_report import model_report
-
-    spec = result.spec
-    card = model_card(
-        result, Provenance(name, run.environment, version, table_version, run.run_id, definition_of(spec))
-    )
-    report = model_report(result, previous, f"Model {spec.model}, version {version}")
-    return {"model_card.md": card.markdown, "model_card.html": card.html, "report.html": report}
 
 
 def _is_as_good(new: "Metrics", old: "Metrics", metric: "Metric") -> bool:
