@@ -191,12 +191,11 @@ MADE: dict[str, Any] = {
     "categorical": ["plan", "town"],
     "dates": {"joined": ["month", "age_days"]},
     "age_at": "2024-06-01",
-    "impute": "mode",
-    "scale": "robust",
+    "scale": "min_max",
     "encode": {"plan": "frequency", "town": "target"},
     "buckets": {"noise": 3},
     "interactions": [["tenure", "noise"]],
-    "select": [{"variance": 0}, {"correlation": 0.999}, {"univariate": 8}],
+    "select": [{"variance": 0}, {"univariate": 8}],
     "pca": {"variance": 0.9},
 }
 
