@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from pyspark.ml.feature import Imputer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -11,6 +10,7 @@ from lakeloop.core.errors import TrainingError
 from lakeloop.training import held_out
 from lakeloop.training import train as training
 from lakeloop.training.features import stages as features
+from lakeloop.training.features.filling import NamingImputer
 from lakeloop.training.held_out import HeldOut, fingerprint_of
 from lakeloop.training.nested import outer_folds
 from lakeloop.training.search.searching import most_fits
@@ -55,7 +55,7 @@ class Watched:
         self.told: list[tuple[int, int, str]] = []
         log, measure, test = self.log, training.measured_fold, held_out.measured_test
 
-        class WatchedImputer(Imputer):
+        class WatchedImputer(NamingImputer):
             def fit(self, dataset: DataFrame, params: Any = None) -> Any:
                 log.append(("fit", ids(dataset)))
                 return super().fit(dataset, params)
@@ -69,7 +69,7 @@ class Watched:
             return test(spec, scored)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(features, "Imputer", WatchedImputer)
+            patch.setattr(features, "NamingImputer", WatchedImputer)
             patch.setattr(training, "measured_fold", watched_fold)
             patch.setattr(held_out, "measured_test", watched_test)
             self.result = training.train(SPEC, people, lambda *step: self.told.append(step))
