@@ -24,6 +24,7 @@ def declared(**changes: Any) -> ModelSpec:
             "label": {"column": "churn", "positive": "Yes"}, "split": {"test": 0.25, "seed": 1},
             "folds": {"count": 2, "nested": 2, "seed": 1}, "features": {"numeric": ["tenure"]},
             "candidates": [{"logistic_regression": {"regParam": [0.1], "maxIter": [1]}}],
+            "decision": {"calibrate": "isotonic", "threshold": 0.3},
             "scores": "gold.scores",
         }
         | changes
@@ -53,7 +54,7 @@ class Watched:
     def __init__(self, people: DataFrame) -> None:
         self.log: list[tuple[str, frozenset[str]]] = []
         self.told: list[tuple[int, int, str]] = []
-        log, measure, test = self.log, training.measured_fold, held_out.measured_test
+        log, measure, test = self.log, training.tabulate_fold, held_out.measured_test
 
         class WatchedImputer(NamingImputer):
             def fit(self, dataset: DataFrame, params: Any = None) -> Any:
@@ -64,13 +65,13 @@ class Watched:
             log.append(("outer fold", ids(scored)))
             return measure(spec, scored)
 
-        def watched_test(spec: ModelSpec, scored: DataFrame) -> Any:
+        def watched_test(spec: ModelSpec, scored: DataFrame, threshold: float) -> Any:
             log.append(("test", ids(scored)))
-            return test(spec, scored)
+            return test(spec, scored, threshold)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(features, "NamingImputer", WatchedImputer)
-            patch.setattr(training, "measured_fold", watched_fold)
+            patch.setattr(training, "tabulate_fold", watched_fold)
             patch.setattr(held_out, "measured_test", watched_test)
             self.result = training.train(SPEC, people, lambda *step: self.told.append(step))
 
@@ -103,9 +104,10 @@ def test_the_estimate_is_the_mean_of_what_won_within(watched: Watched) -> None:
     assert nested is not None
     aucs = [fold.metrics.figures()["area_under_roc"] for fold in nested.folds]
     assert nested.mean["area_under_roc"] == pytest.approx(sum(aucs) / 2)
-    assert nested.std["area_under_roc"] == pytest.approx((sum((a - sum(aucs) / 2) ** 2 for a in aucs) / 2) ** 0.5)
+    assert nested.std["area_under_roc"] == pytest.approx(abs(aucs[0] - aucs[1]) / 2**0.5)
     assert {str(fold.winner) for fold in nested.folds} <= {str(score.point) for score in watched.result.candidates}
     assert [fold.metrics.rows for fold in nested.folds] == [18, 18]
+    assert {fold.metrics.threshold for fold in nested.folds} == {0.3}  # that of the model, whose scores are calibrated
 
 
 def test_fits_are_foretold_those_within_too(watched: Watched) -> None:

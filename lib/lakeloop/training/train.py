@@ -176,11 +176,13 @@ def _nested(spec: ModelSpec, rows: DataFrame, of: int, tell: Callable[[str], Non
         inner = _laid_out(spec, deal_folds(spec, train_rows), of)
         where = f"outer fold {number + 1}/{spec.folds.nested}"
         try:
+            check_folds(spec, inner)
             found = _searched(spec, inner, lambda text: tell(f"{where}, {text}"), parallelism)
         finally:
             inner.unpersist()
         tell(f"{where}: {found.winner.point}")
-        return found.winner.point, measured_fold(spec, tabulate_fold(spec, found.model.transform(measured_rows)))
+        table = tabulate_fold(spec, found.model.transform(measured_rows))
+        return found.winner.point, measured_fold(spec, table, threshold_of(found.model))
 
     return nested_estimate(spec, rows.drop(*(name for name in rows.columns if name.startswith(FOLD_COL))), fitted)
 

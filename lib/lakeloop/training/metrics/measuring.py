@@ -44,11 +44,14 @@ def tabulate_fold(spec: ModelSpec, scored: DataFrame) -> Table:
     return ScoreTable.of(scored, LABEL_COL)
 
 
-def measured_fold(spec: ModelSpec, table: Table) -> Metrics:
-    """The metrics of a table without intervals, before any decision: at a declared threshold, else at 0.5."""
+def measured_fold(spec: ModelSpec, table: Table, threshold: float | None = None) -> Metrics:
+    """The metrics of a table without intervals, at the threshold of a model that has decided.
+
+    Without one they are those before any decision: at a declared threshold, else at 0.5.
+    """
     if isinstance(table, ErrorTable):
         return measure_errors(table, resamples=0)
-    return measure(table, resamples=0, by=spec.yardstick(spec.fold_threshold))
+    return measure(table, resamples=0, by=spec.yardstick(spec.fold_threshold if threshold is None else threshold))
 
 
 def measured_test(
