@@ -1,4 +1,4 @@
-"""A page on a model for those who have to live with its answers: what it looks at, how, and why single rows got theirs."""
+"""A page on a model for those who live with its answers: what it looks at, how, and why single rows got theirs."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lakeloop.reports.charts import ACCENT, NEUTRAL, figure, horizontal_bars, plain
-from lakeloop.reports.model_sections import METRIC_NAMES
+from lakeloop.reports.model_names import METRIC_NAMES
 from lakeloop.reports.page import Chart, Section, Table
 from lakeloop.training.interpretation.explaining import Explanation
 from lakeloop.training.interpretation.partial_dependence import Dependence
@@ -33,7 +33,8 @@ def _columns(found: Explanation) -> Section:
     told = ", ".join(each.column for each in shown[:3]) or "no column"
     return Section(
         title="What the model looks at",
-        intro=f"A column's values were given to other rows by chance, and the held-out rows measured again. The model depends most on {told}.",
+        intro="The values of one column at a time were dealt to other rows by chance, and the held-out rows measured "
+        f"again. The model depends most on {told}.",
         charts=(Chart(f"{metric} lost without a column", bars),),
         tables=(
             Table(
@@ -105,8 +106,8 @@ def _rows(found: Explanation) -> Section:
     ]
     return Section(
         title="Why these rows",
-        intro=f"The mean answer is {found.mean_score:.4f}. Beside each row stand the columns that take it furthest above "
-        "that, with what each adds; all columns together make up the difference.",
+        intro=f"The mean answer is {found.mean_score:.4f}. Beside each row stand the columns that take it furthest "
+        "above that, with what each adds; all columns together make up the difference.",
         tables=(
             Table(
                 f"The first {len(rows)} of {found.values[key].nunique():,} explained rows",

@@ -30,15 +30,14 @@ def coefficients(spec: ModelSpec, model: PipelineModel) -> tuple[Coefficient, ..
     Principal components are taken apart into what they are made of.
     """
     stages = list(for_serving(model).stages)
-    at = next((index for index, stage in enumerate(stages) if isinstance(stage, LINEAR)), None)
-    if at is None:
+    linear = next((stage for stage in stages if isinstance(stage, LINEAR)), None)
+    if linear is None:
         return ()
-    weights, before = np.asarray(stages[at].coefficients.toArray(), dtype=np.float64), stages[:at]
-    pca_at = next((index for index, stage in enumerate(before) if isinstance(stage, PCAModel)), None)
-    if pca_at is not None:
-        loadings = before[pca_at].pc.toArray()
-        kept = _kept(before[pca_at + 1 :], loadings.shape[1])
-        weights, before = loadings[:, kept] @ weights, before[:pca_at]
+    weights, before = np.asarray(linear.coefficients.toArray(), dtype=np.float64), stages[: stages.index(linear)]
+    components = next((stage for stage in before if isinstance(stage, PCAModel)), None)
+    if components is not None:
+        at, loadings = before.index(components), components.pc.toArray()
+        weights, before = loadings[:, _kept(before[at + 1 :], loadings.shape[1])] @ weights, before[:at]
     names = slot_map(spec, PipelineModel(before)).names
     order = np.argsort(-np.abs(weights), kind="stable")
     values = weights * _factors(before, len(names))

@@ -1,4 +1,4 @@
-"""Everything that is told about a fitted model: what it looks at, how its answers move, and why some rows got theirs."""
+"""What is told about a fitted model: what it looks at, how its answers move, and why some rows got theirs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

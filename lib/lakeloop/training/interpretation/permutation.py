@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -19,7 +20,7 @@ from lakeloop.training.interpretation.what_if import RANK, SCORE, mixed, sample_
 from lakeloop.training.metrics.measuring import measured_fold
 from lakeloop.training.metrics.names import LOWER_IS_BETTER
 from lakeloop.training.metrics.regression import ErrorTable
-from lakeloop.training.metrics.score_table import ScoreTable
+from lakeloop.training.metrics.score_table import CELLS, ScoreTable
 from lakeloop.training.spec.model import ModelSpec
 
 ROWS, REPEATS = 5_000, 5
@@ -87,5 +88,26 @@ def _questions(drawn: DataFrame, columns: Sequence[str], total: int, asked: Sequ
 
 def _metric(spec: ModelSpec, answers: pd.DataFrame) -> float:
     labels, scores = answers[LABEL_COL].to_numpy(), answers[SCORE].to_numpy()
-    table = ErrorTable.of_arrays if spec.task == "regression" else ScoreTable.of_arrays
-    return measured_fold(spec, table(labels, scores)).figures()[spec.select_by]
+    table = _errors(labels, scores) if spec.task == "regression" else _cells(labels, scores)
+    return measured_fold(spec, table).figures()[spec.select_by]
+
+
+def _cells(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> ScoreTable:
+    cells = np.ceil(scores * CELLS).astype(np.int64)
+    positives, negatives = (np.bincount(cells[labels == each], minlength=CELLS + 1) for each in (1.0, 0.0))
+    return ScoreTable(positives=positives, negatives=negatives)
+
+
+def _errors(labels: NDArray[np.float64], predictions: NDArray[np.float64]) -> ErrorTable:
+    """Each row as a cell of its own."""
+    errors, nonzero = predictions - labels, labels != 0
+    shares = np.divide(np.abs(errors), np.abs(labels), out=np.zeros_like(labels), where=nonzero)
+    return ErrorTable(
+        rows=np.ones_like(labels),
+        means=labels,
+        deviations=np.zeros_like(labels),
+        squares=errors**2,
+        absolute=np.abs(errors),
+        relative=shares,
+        nonzero=nonzero.astype(np.float64),
+    )
