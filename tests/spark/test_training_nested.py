@@ -53,7 +53,7 @@ class Watched:
     def __init__(self, people: DataFrame) -> None:
         self.log: list[tuple[str, frozenset[str]]] = []
         self.told: list[tuple[int, int, str]] = []
-        log, measure, test = self.log, training.measured_fold, held_out.measured_test
+        log, tabulate, test = self.log, training.tabulate_fold, held_out.measured_test
 
         class WatchedImputer(NamingImputer):
             def fit(self, dataset: DataFrame, params: Any = None) -> Any:
@@ -62,15 +62,15 @@ class Watched:
 
         def watched_fold(spec: ModelSpec, scored: DataFrame) -> Any:
             log.append(("outer fold", ids(scored)))
-            return measure(spec, scored)
+            return tabulate(spec, scored)
 
-        def watched_test(spec: ModelSpec, scored: DataFrame) -> Any:
+        def watched_test(spec: ModelSpec, scored: DataFrame, threshold: float) -> Any:
             log.append(("test", ids(scored)))
-            return test(spec, scored)
+            return test(spec, scored, threshold)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(features, "NamingImputer", WatchedImputer)
-            patch.setattr(training, "measured_fold", watched_fold)
+            patch.setattr(training, "tabulate_fold", watched_fold)
             patch.setattr(held_out, "measured_test", watched_test)
             self.result = training.train(SPEC, people, lambda *step: self.told.append(step))
 
