@@ -34,6 +34,7 @@ for command in (
     backfilling.backfill,
     models.train,
     models.score,
+    models.explain,
     models.reproduce,
     pipelines.runs,
     quality.quality,

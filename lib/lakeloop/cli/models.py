@@ -1,4 +1,4 @@
-"""`lakeloop train`, `score` and `reproduce`."""
+"""`lakeloop train`, `score`, `explain` and `reproduce`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +37,22 @@ def score(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> No
             entry = verbs.score_table(project, name, context, progress)
         console.print(entries_table([entry]))
         console.print(f"Scores: {entry.table} in {project.lake_root} · next: lakeloop runs", soft_wrap=True)
+
+
+def explain(
+    name: str,
+    rows: Annotated[int, typer.Option(min=1, max=5_000, help="How many rows get their reasons")] = 200,
+    conf_dir: ConfDir = Path("conf"),
+    env: Env = "local",
+) -> None:
+    """Show what the champion looks at, how its answers move, and why single rows got theirs: a page and a table."""
+    with explained():
+        project, context = Project(conf_dir, env), start("explain", conf_dir, env)
+        with progress_bar() as progress:
+            found = verbs.explain_model(project, name, context, progress, rows=rows)
+        for line in found.lines:
+            console.print(line, soft_wrap=True)
+        console.print(f"Reasons: {found.entry.table} in {project.lake_root}\nReport: {found.page}", soft_wrap=True)
 
 
 def reproduce(

@@ -50,6 +50,7 @@ def connect(tracking_uri: str, lake_root: str) -> None:
         raise ConfigError(f"models cannot be tracked inside {lake_root}; set mlflow.tracking_uri in platform.yml")
     for noisy in ("alembic", "mlflow", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # verbs show one of their own
     given = os.environ.get(TRACKING_URI)
     mlflow.set_tracking_uri(tracking_uri or f"sqlite:///{lake_root}/mlflow.db")
     # MLflow exports what it is told, and the next project of this process would take it for its own setting.

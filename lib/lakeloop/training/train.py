@@ -135,7 +135,7 @@ def evaluate(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> Metrics
     Raises TrainingError where `frame` lacks one of the classes, or has no two numbers that differ. The label must not
     be NULL (`train` checks it).
     """
-    return _measured(model, frame, spec)[0]
+    return measured_test(spec, model.transform(frame.select("*", _label(spec))), threshold_of(model))[0]
 
 
 def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
@@ -143,8 +143,9 @@ def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
     return hold_out(spec, frame)[1]
 
 
-def _measured(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> tuple[Metrics, tuple[SliceMetrics, ...]]:
-    return measured_test(spec, model.transform(frame.select("*", _label(spec))), threshold_of(model))
+def labelled_test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:
+    """Those rows with `_label`: 1.0 for the positive class, else 0.0, or the number."""
+    return test_rows(spec, frame).select("*", _label(spec))
 
 
 def _label(spec: ModelSpec) -> Column:

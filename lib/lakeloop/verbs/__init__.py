@@ -11,6 +11,7 @@ from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
 from lakeloop.verbs.backfilling import backfill
 from lakeloop.verbs.contracts import export_contract, import_contract
+from lakeloop.verbs.explaining import Explained, explain_model
 from lakeloop.verbs.json_schemas import json_schemas, write_json_schemas
 from lakeloop.verbs.lakes import Progress, open_lake
 from lakeloop.verbs.models import Trained, score_table, train_model
@@ -41,6 +42,7 @@ from lakeloop.verbs.watching import watch
 
 __all__ = [
     "Asked",
+    "Explained",
     "Foreseen",
     "OpenQuarantine",
     "ProfileAsked",
@@ -60,6 +62,7 @@ __all__ = [
     "backfill",
     "columns_of_rows",
     "discard",
+    "explain_model",
     "export_contract",
     "find_sources",
     "find_stream",
