@@ -1,4 +1,4 @@
-"""Shapley values, partial dependence and permutation importance of models whose answers are known by hand."""
+"""Shapley values, partial dependence, permutation importance and coefficients of models that are known by hand."""
 
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from lakeloop.core.errors import TrainingError
 from lakeloop.training.algorithms import LABEL_COL
 from lakeloop.training.features.stages import feature_stages
+from lakeloop.training.interpretation.coefficients import coefficients
 from lakeloop.training.interpretation.partial_dependence import partial_dependence
 from lakeloop.training.interpretation.permutation import permutation_importance
 from lakeloop.training.interpretation.shapley import shapley_values
@@ -40,7 +41,7 @@ def declared(**changes: object) -> ModelSpec:
 
 def fitted(spec: ModelSpec, rows: DataFrame) -> PipelineModel:
     (point,) = spec.points()
-    stages = [*feature_stages(spec, rows.schema), point.estimator(1)]
+    stages = [*feature_stages(spec, rows.schema, point.on), point.estimator(1)]
     return Pipeline(stages=stages).fit(rows.withColumn(LABEL_COL, F.col("y")))
 
 
@@ -106,6 +107,22 @@ def test_a_column_that_tells_nothing_costs_nothing(model: PipelineModel, rows: D
     again = {each.column: each for each in permutation_importance(spec, known, more, repeats=2)}
     assert again["id_again"].loss == pytest.approx(0.0, abs=1e-4)
     assert again["kind"].loss > 1
+
+
+@pytest.mark.parametrize("scale", ["standard", "min_max", "none"])
+def test_coefficients_are_in_units_of_the_table(rows: DataFrame, scale: str) -> None:
+    features = {"numeric": ["a", "b"], "categorical": ["kind"], "scale": scale, "pca": {"components": 5}}
+    for on in ("features", "pca"):
+        spec = declared(features=features, candidates=[{"linear_regression": {}, "on": on}])
+        found = dict(coefficients(spec, fitted(spec, rows)))
+        assert found["a"] == pytest.approx(2.0, abs=1e-4)
+        assert found["b"] == pytest.approx(3.0, abs=1e-4)
+        assert found["kind=up"] - found["kind=flat"] == pytest.approx(10.0, abs=1e-4)
+
+
+def test_a_tree_has_no_coefficients(rows: DataFrame) -> None:
+    spec = declared(candidates=[{"decision_tree": {"maxDepth": [1]}}])
+    assert coefficients(spec, fitted(spec, rows)) == ()
 
 
 def test_nothing_to_explain(model: PipelineModel, rows: DataFrame) -> None:

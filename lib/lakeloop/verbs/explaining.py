@@ -30,6 +30,7 @@ def explain_model(
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
+    from pyspark.sql.types import StructType
 
     from lakeloop.registry import ModelRegistry
     from lakeloop.reports.explanation import explanation_sections
@@ -56,7 +57,11 @@ def explain_model(
     details = {"table_version": version, "model_version": champion.version, "rows": rows}
     batch = ledger.plan(stream, Plan(details, f"{spec.table} version {version}"), context, ledger.history(stream))
     ranked = F.row_number().over(Window.partitionBy(spec.key).orderBy(F.desc("contribution"), "column"))
-    reasons = lake.spark.createDataFrame(found.values).withColumns(
+    columns = StructType([frame.schema[spec.key]]).add("column", "string").add("value", "string")
+    for number in ("contribution", "error", "score", "mean_score"):
+        columns = columns.add(number, "double")
+    rows_told = found.values[columns.names].itertuples(index=False, name=None)
+    reasons = lake.spark.createDataFrame(rows_told, columns).withColumns(
         {"rank": ranked, "model": F.lit(spec.model), "model_version": F.lit(champion.version),
          "run_id": F.lit(context.run_id)}
     )  # fmt: skip

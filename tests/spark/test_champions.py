@@ -1,9 +1,11 @@
-"""A training repeated from what was tracked: the same figures, whatever happened to the table since."""
+"""What is kept of a champion: repeated with the same figures, whatever happened to its table since; and explained."""
+
+from pathlib import Path
 
 import deltalake
 import mlflow
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop import verbs
@@ -31,7 +33,7 @@ scores: gold.scores
 @pytest.fixture(scope="module")
 def project(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A model that was trained on version 0 of a table, which has another version since."""
-    folder = tmp_path_factory.mktemp("reproduce")
+    folder = tmp_path_factory.mktemp("champions")
     (folder / "conf/base/models").mkdir(parents=True)
     (folder / "conf/local").mkdir()
     (folder / "conf/base/platform.yml").write_text(f"lake: {folder}/lake\n")
@@ -116,6 +118,33 @@ def test_figures_apart_are_told() -> None:
     other = verbs.Reproduced("run", ("tree", "forest"), {"auc": (0.5, 0.5)}, ())
     assert not other.is_same
     assert other.verdict == "another candidate won: forest instead of tree"
+
+
+def test_the_reasons_of_a_row_make_up_its_score(project: Project, spark: SparkSession) -> None:
+    found = verbs.explain_model(project, "churn", RunContext("explain", "local"), rows=3)
+    assert found.entry.table == "gold.scores_reasons"
+    reasons = Lake(spark, project.lake_root).read("gold.scores_reasons").collect()
+    by_row: dict[int, list[Row]] = {}
+    for reason in reasons:
+        by_row.setdefault(reason["id"], []).append(reason)
+    assert sorted(by_row) == [197, 198, 199]  # the oldest have the highest scores
+    for of_row in by_row.values():
+        told = {reason["column"]: reason for reason in of_row}
+        assert set(told) == {"age", "plan"}
+        assert [told[name]["rank"] for name in ("age", "plan")] == [1, 2]
+        total = sum(reason["contribution"] for reason in of_row)
+        assert total == pytest.approx(of_row[0]["score"] - of_row[0]["mean_score"], abs=1e-12)
+        assert {reason["model_version"] for reason in of_row} == {1}
+    assert found.lines == ("It depends most on age, plan.", "Main reasons: age (3 rows).")
+    page = Path(found.page.removeprefix("file://")).read_text()
+    assert "Why churn answers so" in page
+    assert "The mean answer is" in page
+
+
+def test_nothing_is_explained_before_the_first_champion(project: Project) -> None:
+    (project.folder / "base/models/other.yml").write_text(MODEL.replace("model: churn", "model: other"))
+    with pytest.raises(ModelError, match="other has no champion; run `lakeloop train other` first"):
+        verbs.explain_model(project, "other", RunContext("explain", "local"))
 
 
 def test_a_version_that_was_cleaned_up_is_said_so(project: Project) -> None:
