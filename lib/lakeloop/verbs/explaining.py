@@ -1,13 +1,20 @@
 """Say why a champion answers as it does: a page for people, and a table of reasons by row."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError, ModelError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.verbs.lakes import Progress, open_lake, silent
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from lakeloop.training.interpretation.explaining import Explanation
 
 
 @dataclass(frozen=True)
@@ -28,9 +35,7 @@ def explain_model(
     standard `error` in units of the answer and `rank` 1 for what adds most. Raises ModelError where the model has no
     champion.
     """
-    from pyspark.sql import Window
     from pyspark.sql import functions as F
-    from pyspark.sql.types import StructType
 
     from lakeloop.registry import ModelRegistry
     from lakeloop.reports.explanation import explanation_sections
@@ -56,15 +61,9 @@ def explain_model(
         raise
     details = {"table_version": version, "model_version": champion.version, "rows": rows}
     batch = ledger.plan(stream, Plan(details, f"{spec.table} version {version}"), context, ledger.history(stream))
-    ranked = F.row_number().over(Window.partitionBy(spec.key).orderBy(F.desc("contribution"), "column"))
-    columns = StructType([frame.schema[spec.key]]).add("column", "string").add("value", "string")
-    for number in ("contribution", "error", "score", "mean_score"):
-        columns = columns.add(number, "double")
-    rows_told = found.values[columns.names].itertuples(index=False, name=None)
-    reasons = lake.spark.createDataFrame(rows_told, columns).withColumns(
-        {"rank": ranked, "model": F.lit(spec.model), "model_version": F.lit(champion.version),
-         "run_id": F.lit(context.run_id)}
-    )  # fmt: skip
+    reasons = _as_rows(frame, found).withColumns(
+        {"model_version": F.lit(champion.version), "run_id": F.lit(context.run_id)}
+    )
     lake.write(table, reasons, mode="overwrite", commit=batch.commit)
     page = f"{lake.root}/_reports/{context.run_id}.html"
     subtitle = f"{spec.model} version {champion.version} on {spec.table} version {version}: {spec.description}"
@@ -72,10 +71,25 @@ def explain_model(
     counts = RowCounts(read=len(found.values), good=len(found.values))
     entry = RunEntry(stream, table, "succeeded", started_at, f"version {champion.version}", batch.batch_id, counts)
     ledger.record(context, entry)
-    most = ", ".join(each.column for each in found.permuted[:3])
-    segments = found.segments().head(3)
-    said = ", ".join(
-        f"{column} ({rows:,} rows)" for column, rows in segments[["column", "rows"]].itertuples(index=False, name=None)
-    )
-    lines = (f"It depends most on {most}.", f"Main reasons: {said}.")
-    return Explained(entry, page if "://" in page else Path(page).as_uri(), lines)
+    return Explained(entry, page if "://" in page else Path(page).as_uri(), tuple(_lines(found)))
+
+
+def _as_rows(frame: "DataFrame", found: "Explanation") -> "DataFrame":
+    """The values as a frame, with `model` and `rank`."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import StructType
+
+    spec = found.spec
+    columns = StructType([frame.schema[spec.key]]).add("column", "string").add("value", "string")
+    for number in ("contribution", "error", "score", "mean_score"):
+        columns = columns.add(number, "double")
+    rows = frame.sparkSession.createDataFrame(found.values[columns.names].itertuples(index=False, name=None), columns)
+    ranked = F.row_number().over(Window.partitionBy(spec.key).orderBy(F.desc("contribution"), "column"))
+    return rows.withColumns({"rank": ranked, "model": F.lit(spec.model)})
+
+
+def _lines(found: "Explanation") -> Iterator[str]:
+    yield f"It depends most on {', '.join(each.column for each in found.permuted[:3])}."
+    groups = found.segments()[["column", "rows"]].head(3).itertuples(index=False, name=None)
+    yield f"Main reasons: {', '.join(f'{column} ({rows:,} rows)' for column, rows in groups)}."
