@@ -83,6 +83,7 @@ def changes(shop: Shop) -> list[tuple[str, list[tuple[str, str | None, str | Non
     ]
 
 
+@pytest.mark.slow
 def test_a_cell_of_chosen_rows_is_corrected_once_and_the_record_stays(spark: SparkSession, tmp_path: Path) -> None:
     shop = Shop(spark, tmp_path)
     shop.drop("1.csv", csv(f"a,{DAY},1", f"b,{DAY},-2", f"b,{DAY},-2", f"c,{DAY},x", f"d,{DAY}"))

@@ -79,6 +79,7 @@ def test_metrics_and_winner_are_those_of_spark(rows: DataFrame) -> None:
     assert ours.transform(rows).select("prediction").collect() == theirs.transform(rows).select("prediction").collect()
 
 
+@pytest.mark.slow
 def test_candidates_may_part_at_any_stage_and_at_several(rows: DataFrame) -> None:
     stages, classifier = features(), LogisticRegression(maxIter=5)
     grid = (

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from pyspark.ml.classification import DecisionTreeClassifier, GBTClassifier, LogisticRegression
-from pyspark.ml.feature import Imputer, VectorAssembler
+from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import LinearRegression
 from pyspark.sql import DataFrame, SparkSession
 
 from lakeloop.core.errors import TrainingError
 from lakeloop.training.cross_validation.candidate_scores import cross_validate
 from lakeloop.training.features import stages as features
+from lakeloop.training.features.filling import NamingImputer
 from lakeloop.training.folds.dealing import deal_folds
 from lakeloop.training.model_size import numbers_held, tree_numbers
 from lakeloop.training.search.searching import most_fits, search
@@ -54,12 +55,12 @@ class Steps:
         self.fitted_on: list[int] = []
         fitted_on = self.fitted_on
 
-        class WatchedImputer(Imputer):
+        class WatchedImputer(NamingImputer):
             def fit(self, dataset: DataFrame, params: Any = None) -> Any:
                 fitted_on.append(dataset.count())
                 return super().fit(dataset, params)
 
-        patch.setattr(features, "Imputer", WatchedImputer)
+        patch.setattr(features, "NamingImputer", WatchedImputer)
 
     def __call__(self, *step: Any) -> None:
         self.told.append(step)
