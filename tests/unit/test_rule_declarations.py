@@ -90,6 +90,8 @@ def test_only_references_reads_another_table() -> None:
         ({"is_not_null": ["a", "b"]}, "is_not_null: column: Input should be a valid string"),
         ({"is_in_range": {"min": 0}}, "is_in_range: column: Field required"),
         ({"is_in_range": {"column": "a", "min": "low"}}, "is_in_range: min: a number is needed here"),
+        ({"is_in_range": {"column": "a", "min": 10**400}}, "is_in_range: min: a number is needed here"),
+        ({"is_in_range": {"column": "a", "max": float("nan")}}, "is_in_range: max: a number is needed here"),
         ({"matches": "a"}, "matches: pattern: Field required"),
         ({"is_in": {"column": "a", "values": "x"}}, "is_in: values: Input should be a valid list"),
         ({"is_unique": []}, "is_unique: columns: List should have at least 1 item"),

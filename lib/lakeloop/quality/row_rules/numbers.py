@@ -1,6 +1,7 @@
 """Rules on numbers. A text is a number where it reads as one from end to end: `12`, `-0.5`, `1e3`, not ` 12`, `12d`."""
 
 import math
+import sys
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -12,13 +13,19 @@ from lakeloop.quality.named_columns import ColumnName
 from lakeloop.quality.row_rules.columns import in_sql, try_cast, violated_when
 
 NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?|[+-]?Infinity"
+LARGEST = sys.float_info.max
 EXACT = "decimal(38,18)"  # holds a bigint and 18 decimals
 
 
 def _number(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
-        raise ValueError("a number is needed here")
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not _is_finite(value):
+        raise ValueError(f"a number is needed here, from -{LARGEST:.2g} to {LARGEST:.2g}")
     return value
+
+
+def _is_finite(value: int | float | Decimal) -> bool:
+    # Python's whole numbers have no end, and `isfinite` fails on those beyond a double's.
+    return abs(value) <= LARGEST if isinstance(value, int) else math.isfinite(value)
 
 
 def _positive(value: Any) -> Any:
