@@ -27,7 +27,7 @@ def limits(spec: ModelSpec) -> list[str]:
     ]
     if "time" not in (spec.split.kind, spec.folds.kind):
         said.append("Rows were held out regardless of time, so how it does on later rows was not measured.")
-    if spec.task == "binary":
+    if spec.task == "binary" and (spec.decision is None or spec.decision.threshold == 0.5):
         said.append(
             "Accuracy, precision, recall and F1 hold for the threshold 0.5, which nobody weighed against costs."
         )
@@ -49,7 +49,7 @@ def _of_rows(result: TrainingResult) -> Iterator[str]:
             "average precision more."
         )
     if not test.true_positives + test.false_positives:
-        yield "At the threshold 0.5 no held-out row is called positive."
+        yield "At its threshold no held-out row is called positive."
 
 
 def _of_choice(result: TrainingResult) -> Iterator[str]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from scipy.stats import rankdata
 
 from lakeloop.training.algorithms import LABEL_COL
 from lakeloop.training.features.conforming import category, number
@@ -97,23 +98,17 @@ def _tells_class(values: Floats, label: Floats) -> float:
     negatives = len(label) - positives
     if min(positives, negatives) < FEWEST_ROWS:
         return 0.0
-    area = (_ranks(values)[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+    area = (rankdata(values)[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives)
     return float(max(area, 1 - area))
 
 
 def _tells_number(values: Floats, label: Floats) -> float:
     if len(label) < FEWEST_ROWS:
         return 0.0
-    return max(_pearson(values, label), _pearson(_ranks(values), _ranks(label)))
+    return max(_pearson(values, label), _pearson(rankdata(values), rankdata(label)))
 
 
 def _pearson(one: Floats, other: Floats) -> float:
     if one.std() == 0 or other.std() == 0:
         return 0.0
     return float(abs(np.corrcoef(one, other)[0, 1]))
-
-
-def _ranks(values: Floats) -> Floats:
-    """From 1; equal values share the mean of their ranks."""
-    _, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[codes], dtype=np.float64)

@@ -60,13 +60,19 @@ def explain(
     Single rows are the `rows` with the highest probability, or for a regression as many by chance. Their reasons start
     from the mean answer over some held-out rows. Raises TrainingError where there is no row.
     """
-    progress("what each column is worth")
-    permuted = permutation_importance(spec, model, held_out)
-    progress("how answers move with a value")
-    shown = [each.column for each in permuted[:SHOWN_COLUMNS]]
-    dependence = partial_dependence(spec, model, held_out, shown)
-    progress(f"why {rows} rows got their scores")
-    values = shapley_values(spec, model, _chosen(spec, model, frame, rows), held_out).toPandas()
+    # Each method draws from the held-out rows, and the chosen ones are read twice: neither is worked out again.
+    held_out, chosen = held_out.persist(), _chosen(spec, model, frame, rows).persist()
+    try:
+        progress("what each column is worth")
+        permuted = permutation_importance(spec, model, held_out)
+        progress("how answers move with a value")
+        shown = [each.column for each in permuted[:SHOWN_COLUMNS]]
+        dependence = partial_dependence(spec, model, held_out, shown)
+        progress(f"why {rows} rows got their scores")
+        values = shapley_values(spec, model, chosen, held_out).toPandas()
+    finally:
+        held_out.unpersist()
+        chosen.unpersist()
     return Explanation(spec, permuted, dependence, values, coefficients(spec, model))
 
 

@@ -7,20 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pyspark.ml import PipelineModel
 from pyspark.ml.classification import (
-    DecisionTreeClassificationModel,
-    GBTClassificationModel,
     LinearSVCModel,
     LogisticRegressionModel,
     MultilayerPerceptronClassificationModel,
     NaiveBayesModel,
-    RandomForestClassificationModel,
 )
 from pyspark.ml.regression import (
-    DecisionTreeRegressionModel,
-    GBTRegressionModel,
     GeneralizedLinearRegressionModel,
     LinearRegressionModel,
-    RandomForestRegressionModel,
 )
 from pyspark.ml.stat import Summarizer
 from pyspark.sql import DataFrame
@@ -28,16 +22,9 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
 from lakeloop.training.features.slots import SlotMap, slot_map
+from lakeloop.training.model_size import FORESTS, TREES
 from lakeloop.training.spec.model import ModelSpec
 
-TREES = (
-    DecisionTreeClassificationModel,
-    DecisionTreeRegressionModel,
-    GBTClassificationModel,
-    GBTRegressionModel,
-    RandomForestClassificationModel,
-    RandomForestRegressionModel,
-)
 LINEAR = (LogisticRegressionModel, LinearRegressionModel, GeneralizedLinearRegressionModel, LinearSVCModel)
 
 
@@ -60,7 +47,7 @@ def feature_importance(spec: ModelSpec, model: PipelineModel, rows: DataFrame | 
 def _weights(spec: ModelSpec, model: PipelineModel, slots: SlotMap, rows: DataFrame | None) -> NDArray[np.float64]:
     """How much the model uses each slot of its vector."""
     last: Any = model.stages[-1]
-    if isinstance(last, TREES):
+    if isinstance(last, (*TREES, *FORESTS)):
         return np.asarray(last.featureImportances.toArray(), dtype=np.float64)
     if isinstance(last, NaiveBayesModel):
         means, variances = last.theta.toArray(), last.sigma.toArray()
