@@ -7,8 +7,10 @@ import mlflow
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
+from typer.testing import CliRunner
 
 from lakeloop import verbs
+from lakeloop.cli.app import app
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext
@@ -65,7 +67,9 @@ def reproduce(project: Project, name: str) -> verbs.Reproduced:
 
 
 def test_the_same_rows_give_the_same_figures(project: Project) -> None:
-    found = reproduce(project, "churn")
+    said = CliRunner().invoke(app, ["reproduce", "churn", "--conf-dir", str(project.folder)])
+    assert said.exit_code == 0, said.output
+    found = reproduce(project, "churn/1")
     assert found.changes == ()
     assert found.is_same
     assert all(then == now for then, now in found.figures.values())
