@@ -86,3 +86,11 @@ class DeliveryError(LakeloopError, OSError):
 
 class DeliveryRefusedError(DeliveryError):
     """A channel refuses an alert, and would do so again."""
+
+
+class ScorerError(LakeloopError, ValueError):
+    """A pipeline has a stage that has no counterpart outside Spark, or an archive is not one of ours."""
+
+
+class ScoringError(LakeloopError, ValueError):
+    """A row that a model cannot answer for; the message names the column, what was found and what is allowed."""

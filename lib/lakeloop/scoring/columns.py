@@ -1,0 +1,50 @@
+"""Many rows at a time: columns by name, made when they are asked for."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Columns:
+    """Columns of a number of rows: Arrow arrays of scalars or tokens, and float64 arrays (rows, slots) for vectors.
+
+    A stage defines what it makes; nothing is computed that no answer needs.
+    """
+
+    def __init__(self, rows: int, given: Mapping[str, pa.Array]) -> None:
+        self.rows = rows
+        self._made: dict[str, Any] = dict(given)
+        self._makers: dict[str, Callable[[], Any]] = {}
+
+    def define(self, name: str, make: Callable[[], Any]) -> None:
+        """`make` is called once at most, when the column is first asked for."""
+        self._makers[name] = make
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a column, or a maker of it."""
+        return name in self._made or name in self._makers
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def numbers(self, name: str) -> Floats:
+        """A scalar column as float64 of shape (rows,), NaN where it is NULL."""
+        column = self[name]
+        if isinstance(column, np.ndarray):
+            return column
+        numbers: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return numbers
+
+    def vectors(self, name: str) -> Floats:
+        """A vector column, shape (rows, slots); a scalar one has one slot."""
+        column = self[name]
+        if isinstance(column, np.ndarray) and column.ndim == 2:
+            return column
+        return self.numbers(name)[:, np.newaxis]
