@@ -6,6 +6,7 @@ numbers, as Spark has it; what divides by 0 or takes the logarithm of no positiv
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -84,7 +85,9 @@ SKIPPING: Mapping[str, Callable[..., Any]] = {
     "least": pc.min_element_wise,
     "greatest": pc.max_element_wise,
     "nullif": lambda a, b: pc.if_else(
-        pc.fill_null(_is_equal(a, b), False), pa.scalar(None, a.type), a  # noqa: FBT003
+        pc.fill_null(_is_equal(a, b), False),
+        pa.scalar(None, a.type),
+        a,
     ),
     "is_null": pc.is_null,
 }
@@ -97,7 +100,7 @@ def of_rows(tree: Tree, columns: Columns) -> Any:
         column = columns[rest[0]]
         return column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column, pa.float64())
     if what == "literal":
-        return pa.repeat(pa.scalar(rest[0], arrow_type(rest[1])), columns.rows)
+        return pa.repeat(pa.scalar(_value(*rest), arrow_type(rest[1])), columns.rows)
     if what == "cast":
         return _cast(of_rows(rest[1], columns), rest[0])
     if what == "lookup":
@@ -107,7 +110,7 @@ def of_rows(tree: Tree, columns: Columns) -> Any:
         pairs, otherwise = rest
         result = of_rows(otherwise, columns)
         for condition, value in reversed(pairs):
-            holds = pc.fill_null(of_rows(condition, columns), False)  # noqa: FBT003
+            holds = pc.fill_null(of_rows(condition, columns), False)
             result = pc.if_else(holds, *_alike(of_rows(value, columns), result))
         return result
     name, *arguments = rest
@@ -121,14 +124,14 @@ def of_row(tree: Tree, code: RowCode) -> Scalar:
     if what == "column":
         return code.scalar(rest[0])
     if what == "literal":
-        return _literal(rest[0], rest[1], code)
+        return _literal(_value(*rest), rest[1], code)
     if what == "cast":
         return _cast_row(of_row(rest[1], code), rest[0], code)
     if what == "lookup":
         index = of_row(rest[1], code)
         return code.assign(f"{code.constant(tuple(rest[0]))}[int({index.text})]")
     if what == "case":
-        return _case(*rest, code)
+        return _case(rest[0], rest[1], code)
     name, *arguments = rest
     scalars = [of_row(argument, code) for argument in arguments]
     if name in SKIPPING:
@@ -139,6 +142,10 @@ def of_row(tree: Tree, code: RowCode) -> Scalar:
         said = f"{scalars[0].text} < {scalars[1].text}"  # a number is not NaN
     kind = function.kind or max((scalar.kind for scalar in scalars), key=("int", "bigint", "double").index)
     return _unless_null(said, kind, scalars, code, can_be_null=function.can_be_null)
+
+
+def _value(given: Any, kind: str) -> Any:
+    return date.fromisoformat(given) if kind == "date" else given
 
 
 def _numbers(name: str, arrays: Sequence[Any]) -> Sequence[Any]:
@@ -210,7 +217,8 @@ def _skipping(name: str, scalars: Sequence[Scalar], code: RowCode) -> Scalar:
     if name == "is_null":
         return code.assign(f"{texts[0]} is None", "boolean")
     if name == "nullif":
-        return code.assign(f"(None if {texts[0]} == {texts[1]} else {texts[0]})", kind, can_be_null=True)
+        same = FUNCTIONS["equal"].of_row if kind == "double" else "{0} == {1}"
+        return code.assign(f"(None if {same.format(*texts)} else {texts[0]})", kind, can_be_null=True)
     if name == "coalesce":
         said = texts[-1]
         for scalar in reversed(scalars[:-1]):
@@ -224,7 +232,9 @@ def _skipping(name: str, scalars: Sequence[Scalar], code: RowCode) -> Scalar:
     return Scalar(said, kind, can_be_null=False)
 
 
-def _unless_null(said: str, kind: str, scalars: Sequence[Scalar], code: RowCode, *, can_be_null: bool = False) -> Scalar:
+def _unless_null(
+    said: str, kind: str, scalars: Sequence[Scalar], code: RowCode, *, can_be_null: bool = False
+) -> Scalar:
     nullable = list(dict.fromkeys(scalar.text for scalar in scalars if scalar.can_be_null))
     if nullable:
         said = f"None if {' or '.join(f'{text} is None' for text in nullable)} else {said}"

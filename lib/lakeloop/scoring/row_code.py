@@ -3,7 +3,7 @@
 Names of columns and texts of a model never become code: they are constants that the function refers to by number.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,10 +87,12 @@ class RowCode:
             self._named[key] = name
         return name
 
-    def function(self, answers: str) -> Callable[[dict[str, Any]], Any]:
+    def function(self, answers: str) -> Callable[[Mapping[str, Any]], Any]:
         """The function of the lines, which returns `answers`."""
         body = "\n".join(f"    {line}" for line in [*self.lines, f"return {answers}"])
         names = dict(self.constants)
-        exec(compile(f"def score(row):\n    get = row.get\n{body}\n", "<model>", "exec"), names)  # noqa: S102 (our own lines, see above)
-        made: Callable[[dict[str, Any]], Any] = names["score"]
+        exec(
+            compile(f"def score(row):\n    get = row.get\n{body}\n", "<model>", "exec"), names
+        )  # our own lines, see above
+        made: Callable[[Mapping[str, Any]], Any] = names["score"]
         return made

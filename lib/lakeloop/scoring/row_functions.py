@@ -45,12 +45,12 @@ def greatest(*given: Any) -> Any:
 
 def known(places: Mapping[str, int], text: str | None, column: str) -> int:
     """The place of a category that must be known."""
-    if text not in places:
+    if text is None or text not in places:
         raise ScoringError(f"column {column}: category {text!r} was not there in training")
     return places[text]
 
 
-def bucket(splits: Numbers, number: float | None, keeps: bool, column: str) -> int:  # noqa: FBT001 (called by position)
+def bucket(splits: Numbers, number: float | None, keeps: bool, column: str) -> int:
     """The place of a number between splits, that of NaN after them."""
     if number is None or number != number:  # noqa: PLR0124 (NaN)
         if not keeps:

@@ -24,7 +24,7 @@ READ_AS_IT_IS = ("string", "boolean", "int", "bigint", "smallint", "tinyint")
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of many rows: `predictions`, shape (rows,); `probabilities`, (rows, classes), None of numbers."""
+    """What a model says of many rows: `predictions`, (rows,); `probabilities`, (rows, classes), None of numbers."""
 
     predictions: Floats
     probabilities: Floats | None
@@ -45,7 +45,7 @@ class Scorer:
     prediction_col: str = "prediction"
 
     def score(self, row: Mapping[str, Any]) -> tuple[float, Any]:
-        """The prediction, and of two classes the probability of the positive one, of several those of all, else None."""
+        """The prediction, and the probability of the positive of two classes, of all of several, None of numbers."""
         try:
             return self._function(row)
         except (TypeError, ValueError, AttributeError, ArithmeticError) as error:

@@ -89,4 +89,3 @@ def dot(code: "RowCode", slots: Sequence[Slot], weights: Sequence[float], interc
     for variable, found in counts.items():
         terms.append(f"weighted({code.constant(found)}, {variable})")
     return " + ".join([repr(constant), *terms])
-

@@ -1,15 +1,16 @@
 """From a saved pipeline to a scorer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from lakeloop.core.errors import ScorerError
 from lakeloop.scoring.compiling.feature_stages import FEATURE_STAGES
 from lakeloop.scoring.compiling.model_stages import MODEL_STAGES
-from lakeloop.scoring.compiling.saved_pipeline import saved_stages
+from lakeloop.scoring.compiling.saved_pipeline import SavedStage, saved_stages
 from lakeloop.scoring.scorer import Scorer, Task
 
-STAGES = {**FEATURE_STAGES, **MODEL_STAGES}
+STAGES: Mapping[str, Callable[[SavedStage], Any]] = {**FEATURE_STAGES, **MODEL_STAGES}
 
 
 def compile_pipeline(folder: Path, columns: Mapping[str, str], task: Task) -> Scorer:

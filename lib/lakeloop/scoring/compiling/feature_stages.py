@@ -133,7 +133,9 @@ def _scale(stage: SavedStage, shifts: Any, factors: Any, offset: float = 0.0) ->
 def slicer(stage: SavedStage) -> Choose:
     if stage.params.get("names"):
         raise ScorerError(f"{stage} chooses slots by name; choose them by index")
-    return Choose(stage.params["inputCol"], stage.params["outputCol"], np.array(stage.params["indices"], dtype=np.int64))
+    return Choose(
+        stage.params["inputCol"], stage.params["outputCol"], np.array(stage.params["indices"], dtype=np.int64)
+    )
 
 
 def selector(stage: SavedStage) -> Choose:

@@ -36,7 +36,9 @@ def logistic_regression(stage: SavedStage) -> BinaryLinear | SoftmaxLinear:
     _default_threshold_only(stage)
     if learned["isMultinomial"]:
         if learned["numClasses"] == 2 and float(stage.params["threshold"]) != 0.5:
-            raise ScorerError(f"{stage} is multinomial with a threshold, which has no counterpart; put it in a Binarizer")
+            raise ScorerError(
+                f"{stage} is multinomial with a threshold, which has no counterpart; put it in a Binarizer"
+            )
         return SoftmaxLinear(**_names(stage), coefficients=coefficients, intercepts=intercepts)
     share = float(stage.params["threshold"])
     threshold = -np.inf if share <= 0 else np.inf if share >= 1 else log(share / (1 - share))
@@ -167,17 +169,18 @@ def _trees(stage: SavedStage, value_of: Any, weights: list[float] | None = None)
     for row in stage.rows():
         node = row.get("nodeData", row)
         by_tree[row.get("treeID", 0)][node["id"]] = node
-    nodes, roots, starts = [], [], {}
+    nodes: list[tuple[int, dict[str, Any]]] = []
+    roots: list[int] = []
+    categories: list[NDArray[np.bool_]] = []
     for tree in sorted(by_tree):
-        starts[tree] = len(nodes)
         roots.append(len(nodes))
         numbers = sorted(by_tree[tree])
         if numbers != list(range(len(numbers))):
             raise ScorerError(f"{stage}: tree {tree} lacks nodes; save the model again")
-        nodes += [(starts[tree], by_tree[tree][number]) for number in numbers]
+        nodes += [(roots[-1], by_tree[tree][number]) for number in numbers]
     slots, thresholds = np.full(len(nodes), -1, dtype=np.int64), np.zeros(len(nodes))
     lefts = np.arange(len(nodes), dtype=np.int64)
-    rights, sets, categories = lefts.copy(), np.full(len(nodes), -1, dtype=np.int64), []
+    rights, sets = lefts.copy(), np.full(len(nodes), -1, dtype=np.int64)
     for at, (start, node) in enumerate(nodes):
         if node["leftChild"] < 0:
             continue

@@ -30,7 +30,8 @@ class SavedStage:
 
     def rows(self, part: str = "data") -> list[dict[str, Any]]:
         """The rows of what it learned."""
-        return self.table(part).to_pylist()
+        listed: list[dict[str, Any]] = self.table(part).to_pylist()
+        return listed
 
     def learned(self) -> dict[str, Any]:
         """The only row of what it learned."""

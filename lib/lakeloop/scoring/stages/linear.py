@@ -46,12 +46,12 @@ class BinaryLinear:
             return np.column_stack([1.0 - share, share])
 
         columns.define(f"{self.raw} margin", margin)
-        columns.define(self.raw, lambda: np.column_stack([-columns[f"{self.raw} margin"], columns[f"{self.raw} margin"]]))
+        columns.define(
+            self.raw, lambda: np.column_stack([-columns[f"{self.raw} margin"], columns[f"{self.raw} margin"]])
+        )
         if self.probability:
             columns.define(self.probability, shares)
-        columns.define(
-            self.prediction, lambda: (columns[f"{self.raw} margin"] > self.threshold).astype(np.float64)
-        )
+        columns.define(self.prediction, lambda: (columns[f"{self.raw} margin"] > self.threshold).astype(np.float64))
 
     def emit(self, code: RowCode) -> None:
         def margin() -> str:

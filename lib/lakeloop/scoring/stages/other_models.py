@@ -39,14 +39,14 @@ class NaiveBayes:
         if self.kind == "gaussian":
             constant = self.pi - 0.5 * np.log(2 * pi * self.sigma).sum(axis=1)
             apart = rows[:, np.newaxis, :] - self.theta
-            found: Floats = constant - 0.5 * (apart * apart / self.sigma).sum(axis=2)
-            return found
+            likely: Floats = constant - 0.5 * (apart * apart / self.sigma).sum(axis=2)
+            return likely
         if self.kind == "bernoulli":
             absent = np.log1p(-np.exp(self.theta))
-            found = rows @ (self.theta - absent).T + self.pi + absent.sum(axis=1)
-            return found
-        found = rows @ self.theta.T + (0.0 if self.kind == "complement" else self.pi)
-        return found
+            likely = rows @ (self.theta - absent).T + self.pi + absent.sum(axis=1)
+        else:
+            likely = rows @ self.theta.T + (0.0 if self.kind == "complement" else self.pi)
+        return likely
 
     def emit(self, code: RowCode) -> None:
         emit_by_array(self, code, lambda row: self._raw(row[np.newaxis])[0], len(self.pi))
@@ -56,7 +56,7 @@ class NaiveBayes:
 class Perceptron:
     """Spark's MultilayerPerceptronClassificationModel: sigmoid layers, and softmax at the end.
 
-    `weights` are those of all layers in one array: of each the matrix by columns, shape (units, inputs), then the biases.
+    `weights` are those of all layers in one array: of each the matrix, shape (inputs, units), then the biases.
     """
 
     features: str

@@ -55,7 +55,7 @@ class Impute:
         given = code.scalar(source)
         tests = [f"{given.text} is None"] if given.can_be_null else []
         tests.append(f"{given.text} != {given.text}")
-        if self.missing == self.missing:  # noqa: PLR0124 (not NaN)
+        if self.missing == self.missing:  # not NaN
             tests.append(f"{given.text} == {self.missing!r}")
         return code.assign(f"{fill!r} if {' or '.join(tests)} else {given.text}")
 

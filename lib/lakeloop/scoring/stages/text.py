@@ -63,7 +63,9 @@ class Tokenize:
 def _matches(pattern: str, text: str) -> Tokens:
     """Every match: the pieces between what is replaced by none of them are what was matched."""
     found, rest = [], text
-    while match := pc.extract_regex(pa.array([rest]), f"(?s)(?P<before>.*?)(?P<token>{pattern})(?P<after>.*)")[0].as_py():
+    while match := pc.extract_regex(pa.array([rest]), f"(?s)(?P<before>.*?)(?P<token>{pattern})(?P<after>.*)")[
+        0
+    ].as_py():
         if match["token"]:
             found.append(match["token"])
         elif not match["after"]:

@@ -1,14 +1,17 @@
-"""Decision trees, random forests and boosted trees: of many rows level by level, of one as nested conditions."""
+"""Decision trees, random forests and boosted trees: of many rows by bits of leaves, of one as nested conditions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lakeloop.scoring.columns import Columns, Floats
 from lakeloop.scoring.row_code import RowCode, Scalar
 from lakeloop.scoring.slots import Slot, Split
+from lakeloop.scoring.stages.tree_bits import SlotBins, TreeBits, bits_of
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -36,25 +39,39 @@ class Trees:
 
     def sums(self, rows: Floats) -> Floats:
         """The weighted sum of what the trees say, shape (rows, outputs)."""
+        total = np.zeros((len(rows), self.values.shape[1]))
+        for leaves, weight in zip(self._leaves(rows), self.weights.tolist(), strict=True):
+            total += self.values.take(leaves, axis=0) * weight  # tree by tree as Spark does, to the last bit
+        return total
+
+    def _leaves(self, rows: Floats) -> Iterator[NDArray[np.intp]]:
+        """For each tree the leaf of each row."""
+        if self._bits is None:
+            yield from self._walked(rows).T
+            return
+        slots, trees = self._bits
+        bins = {slot: of_slot.of(rows[:, slot]) for slot, of_slot in slots.items()}
+        for tree in trees:
+            yield tree.reached(bins, len(rows))
+
+    @cached_property
+    def _bits(self) -> tuple[dict[int, SlotBins], list[TreeBits]] | None:
+        return bits_of(self)
+
+    def _walked(self, rows: Floats) -> NDArray[np.intp]:
+        """The leaf of each row in each tree, shape (rows, trees), a level of all trees at a time."""
         nodes = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
         flat = np.ascontiguousarray(rows).ravel()
         starts = (np.arange(len(rows)) * rows.shape[1])[:, np.newaxis]
-        while True:
-            slots = self.slots.take(nodes)
-            if (slots < 0).all():
-                break
+        while ((slots := self.slots.take(nodes)) >= 0).any():
             values = flat.take(starts + np.maximum(slots, 0))
             goes_left = values <= self.thresholds.take(nodes)
             if self.categories.size:
                 sets = self.sets.take(nodes)
-                of_set = np.flatnonzero(sets.ravel() >= 0)
-                at = values.ravel()[of_set].astype(np.intp)
-                goes_left.ravel()[of_set] = self.categories[sets.ravel()[of_set], at]
+                of_set = sets >= 0
+                goes_left[of_set] = self.categories[sets[of_set], values[of_set].astype(np.intp)]
             nodes = np.where(goes_left, self.lefts.take(nodes), self.rights.take(nodes))
-        total = np.zeros((len(rows), self.values.shape[1]))
-        for leaves, weight in zip(nodes.T, self.weights.tolist(), strict=True):  # in Spark's order, to the last bit
-            total += self.values.take(leaves, axis=0) * weight
-        return total
+        return nodes
 
     def terms(self, code: RowCode, slots: Sequence[Slot]) -> list[list[str]]:
         """For each output what the trees say of one row, as expressions to be added up."""
@@ -69,11 +86,10 @@ class Trees:
             return [[self._nested(code, slots, root, lambda node: repr(values[node])) for root, _ in trees]]
         found: list[list[str]] = [[] for _ in outputs]
         for root, _ in trees:
-            numbers: dict[int, int] = {}
-            said = self._nested(code, slots, root, lambda node, of=numbers: str(of.setdefault(node, len(of))))
-            leaf = code.assign(said, "int").text
+            reached = _Numbered()
+            leaf = code.assign(self._nested(code, slots, root, reached), "int").text
             for output, terms in enumerate(found):
-                table = self._weighed(output)[list(numbers)].tolist()
+                table = self._weighed(output)[list(reached.numbers)].tolist()
                 terms.append(f"{code.constant(tuple(table))}[{leaf}]")
         return found
 
@@ -117,6 +133,16 @@ class Trees:
             return leaves
 
         return walk
+
+
+class _Numbered:
+    """Gives leaves the numbers 0, 1, 2 … in the order in which they are asked for."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, int] = {}
+
+    def __call__(self, node: int) -> str:
+        return str(self.numbers.setdefault(node, len(self.numbers)))
 
 
 @dataclass(frozen=True)
