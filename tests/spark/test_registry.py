@@ -50,7 +50,7 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
 
     result = train(spec, people, lambda done, total, text: None)
     assert (
-        registry.register(result, run, 3, Provenance.now({}, {}), people.select("age", "plan").limit(2).toPandas()) == 1
+        registry.register(result, run, 3, Provenance.now({}, {}), sample)[0] == 1
     )
     assert registry.champion("churn") is None
     registry.promote("churn", 1)

@@ -24,6 +24,7 @@ def train(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> No
             console.print(candidates_table(trained))
             for warning in trained.result.warnings:
                 console.print(f"[yellow]warning[/]: {escape(warning)}", soft_wrap=True)
+            console.print(escape(trained.portable), soft_wrap=True)
         standing = "is champion" if trained.promoted else "was registered, the champion stays"
         said = f"version {trained.version} {standing}" if trained.result else f"nothing new: {trained.entry.message}"
         console.print(f"{name}: {said} · next: lakeloop score {name}")

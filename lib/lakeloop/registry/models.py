@@ -1,10 +1,10 @@
 """Model versions and the alias `champion`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mlflow
-import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from pyspark.ml import PipelineModel
@@ -12,6 +12,7 @@ from pyspark.ml import PipelineModel
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext
+from lakeloop.registry.portable import Portable
 from lakeloop.registry.provenance import Provenance
 from lakeloop.registry.tracked_run import TrackedRun, tracked_run
 from lakeloop.registry.tracking import connect, definition_of, log_training, open_experiment
@@ -62,11 +63,20 @@ class ModelRegistry:
         return max(same, default=None)
 
     def register(
-        self, result: TrainingResult, run: RunContext, table_version: int, provenance: Provenance, example: pd.DataFrame
-    ) -> int:
-        """Track a training and register its pipeline as a new version, which nobody uses yet."""
+        self,
+        result: TrainingResult,
+        run: RunContext,
+        table_version: int,
+        provenance: Provenance,
+        sample: Sequence[Mapping[str, Any]],
+    ) -> tuple[int, Portable]:
+        """Track a training and register its pipeline as a new version, which nobody uses yet.
+
+        Also says what came of the scorer that needs no Spark. `sample` are some rows of the features as read.
+        """
         open_experiment(result.spec.model, self.tracking_uri, self.lake_root)
-        return log_training(result, run, table_version, provenance, example)[1]
+        _, version, portable = log_training(result, run, table_version, provenance, sample)
+        return version, portable
 
     def tracked(self, name: str) -> TrackedRun:
         """What a training left: `name` is MLflow's run id, `model/version`, or a model, which means its champion.

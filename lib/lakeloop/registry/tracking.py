@@ -5,7 +5,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -20,6 +21,7 @@ from pyspark.sql.types import StructType
 from lakeloop.core.errors import ConfigError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.storage import filesystem
+from lakeloop.registry.portable import Portable, log_portable
 from lakeloop.registry.provenance import Provenance
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore
 from lakeloop.training.metrics.names import Metric
@@ -27,6 +29,7 @@ from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+EXAMPLE_ROWS = 5
 DECLARATION, FIGURES, PROVENANCE = "declaration.json", "figures.json", "provenance.json"
 TYPES = {
     "boolean": DataType.boolean,
@@ -88,13 +91,17 @@ def figures_of(result: TrainingResult) -> dict[str, float]:
 
 
 def log_training(
-    result: TrainingResult, run: RunContext, table_version: int, provenance: Provenance, example: pd.DataFrame
-) -> tuple[str, int]:
+    result: TrainingResult,
+    run: RunContext,
+    table_version: int,
+    provenance: Provenance,
+    sample: Sequence[Mapping[str, Any]],
+) -> tuple[str, int, Portable]:
     """Log a training as one run with a child per candidate, and below it one per fold, and register its pipeline.
 
-    `example` are some rows of the features as read, which stay beside the model.
+    `sample` are some rows of the features as read; the first of them stay beside the model.
 
-    Returns MLflow's run id and the new model version.
+    Returns MLflow's run id, the new model version, and what came of the scorer without Spark.
     """
     spec = result.spec
     tags = {
@@ -146,18 +153,20 @@ def log_training(
                 mlflow.set_tags(
                     {"lakeloop.stopped": str(candidate.stopped).lower(), "lakeloop.folds": len(candidate.folds)}
                 )
+        inputs = _columns(result.schema)
         logged = mlflow.spark.log_model(
             result.model,
             artifact_path="model",
-            signature=ModelSignature(_columns(result.schema), Schema([ColSpec(DataType.double, "prediction")])),
-            input_example=example,
+            signature=ModelSignature(inputs, Schema([ColSpec(DataType.double, "prediction")])),
+            input_example=pd.DataFrame(sample[:EXAMPLE_ROWS], columns=result.schema.names),
             pip_requirements=_requirements(result),
         )
+        portable = log_portable(tracked.info.run_id, result.model, result.schema, spec.task, inputs, sample)
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{spec.model}'"):
         client.create_registered_model(spec.model, description=spec.description)
     version = client.create_model_version(spec.model, logged.model_uri, tracked.info.run_id, tags)
-    return tracked.info.run_id, int(version.version)
+    return tracked.info.run_id, int(version.version), portable
 
 
 def _requirements(result: TrainingResult) -> list[str]:

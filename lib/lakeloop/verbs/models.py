@@ -15,18 +15,22 @@ if TYPE_CHECKING:  # Spark's machine learning and MLflow take four seconds, whic
     from lakeloop.training.metrics.names import Metric
     from lakeloop.training.train import TrainingResult
 
-EXAMPLE_ROWS = 5
+SAMPLE_ROWS = 200
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What `train` did. `result` is None when this version of the table had been trained on already."""
+    """What `train` did. `result` is None when this version of the table had been trained on already.
+
+    `portable` says what came of the scorer that answers without Spark.
+    """
 
     entry: RunEntry
     version: int
     promoted: bool
     result: "TrainingResult | None" = None
     previous: "Metrics | None" = None
+    portable: str = ""
 
 
 def train_model(project: Project, name: str, context: RunContext, progress: Progress = silent) -> Trained:
@@ -59,21 +63,23 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
             previous = evaluate(registry.load(champion), test_rows(spec, frame), spec)
         progress(f"{name}: registering")
         made_of = Provenance.now(*origins_of(project, spec.table, table_version))
-        example = frame.select(*spec.features.columns).limit(EXAMPLE_ROWS).toPandas()
-        version = registry.register(result, context, table_version, made_of, example)
+        sample = [row.asDict() for row in frame.select(*spec.features.columns).limit(SAMPLE_ROWS).collect()]
+        version, portable = registry.register(result, context, table_version, made_of, sample)
         registry.attach(spec.model, version, _documents(name, result, previous, version, table_version, context))
     except LakeloopError as error:
         ledger.record(context, RunEntry(name, spec.table, "failed", started_at, str(error)))
         raise
-    promoted = previous is None or _is_as_good(result.test, previous, spec.select_by)
+    is_better = previous is None or _is_as_good(result.test, previous, spec.select_by)
+    promoted = is_better and not portable.is_wrong
     if promoted:
         registry.promote(spec.model, version)
-    message = f"version {version} of {spec.model}, {result.winner.point}" + ("" if promoted else ", not promoted")
+    standing = "" if promoted else f", not promoted: {portable if is_better else 'the champion does better'}"
+    message = f"version {version} of {spec.model}, {result.winner.point}{standing}"
     entry = RunEntry(
         name, spec.table, "succeeded", started_at, message, counts=_all_good(result.rows_train + result.rows_test)
     )
     ledger.record(context, entry)
-    return Trained(entry, version, promoted, result, previous)
+    return Trained(entry, version, promoted, result, previous, str(portable))
 
 
 def score_table(project: Project, name: str, context: RunContext, progress: Progress = silent) -> RunEntry:
