@@ -49,9 +49,8 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert registry.trained(spec, 3) is None
 
     result = train(spec, people, lambda done, total, text: None)
-    assert (
-        registry.register(result, run, 3, Provenance.now({}, {}), sample)[0] == 1
-    )
+    sample = [row.asDict() for row in people.select("age", "plan").limit(20).collect()]
+    assert registry.register(result, run, 3, Provenance.now({}, {}), sample)[0] == 1
     assert registry.champion("churn") is None
     registry.promote("churn", 1)
     champion = registry.champion("churn")

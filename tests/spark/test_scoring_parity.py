@@ -15,9 +15,11 @@ from pyspark.ml.feature import (
     IDF,
     CountVectorizer,
     NGram,
+    Normalizer,
     RegexTokenizer,
     StopWordsRemover,
     VectorAssembler,
+    Word2Vec,
 )
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
@@ -194,18 +196,24 @@ def test_recommendations_are_products_of_factors(spark: SparkSession, tmp_path: 
     assert sum(np.isnan(wanted)) == 2
 
 
-def test_text_is_counted_as_spark_counts(spark: SparkSession, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("pattern", "gaps"),
+    [(r"[^\p{L}\p{N}]+", True), (r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}\p{N}]+)*", False), (r"\s", True)],
+)
+def test_text_is_counted_as_spark_counts(spark: SparkSession, tmp_path: Path, pattern: str, gaps: bool) -> None:
     texts = ["Good, good COFFEE!", "bad coffee", "the tea; the the tea", "", "  ", "Straße ÉTÉ été", "bad bad tea"]
     rows = [(text, float(number % 2)) for number, text in enumerate([*texts, *texts])]
     frame = spark.createDataFrame([*rows, rows[0]], "text string, label double").coalesce(1)
     model = Pipeline(stages=[
-        RegexTokenizer(inputCol="text", outputCol="tokens", pattern=r"[^\p{L}\p{N}]+"),
+        RegexTokenizer(inputCol="text", outputCol="tokens", pattern=pattern, gaps=gaps),
         StopWordsRemover(inputCol="tokens", outputCol="kept", stopWords=["the", "THE"]),
         NGram(inputCol="kept", outputCol="pairs", n=2),
         CountVectorizer(inputCol="kept", outputCol="counts"),
         CountVectorizer(inputCol="pairs", outputCol="pair_counts", binary=True),
         IDF(inputCol="counts", outputCol="weights"),
-        VectorAssembler(inputCols=["weights", "pair_counts"], outputCol="features"),
+        Normalizer(inputCol="weights", outputCol="lengths"),
+        Word2Vec(inputCol="kept", outputCol="means", vectorSize=3, minCount=1, seed=1),
+        VectorAssembler(inputCols=["lengths", "pair_counts", "means"], outputCol="features"),
         LogisticRegression(regParam=0.1),
     ]).fit(frame)  # fmt: skip
     model.save(str(tmp_path / "model"))
@@ -217,6 +225,7 @@ def test_text_is_counted_as_spark_counts(spark: SparkSession, tmp_path: Path) ->
         "été  ÉTÉ",
         "good\tgood\ngood coffee",
         "İstanbul tea",
+        "don't l’été tea",
     ]
     found = check_parity(
         model, scorer, spark.createDataFrame([("",)], "text string").schema, [{"text": t} for t in asked]

@@ -1,4 +1,4 @@
-"""The model that answers without Spark, logged beside the one that Spark saved, with the proof that both say the same."""
+"""The model that answers without Spark, logged beside the one that Spark saved, and how the two agree."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -47,7 +47,12 @@ class Portable:
 
 
 def log_portable(
-    run_id: str, model: PipelineModel, schema: StructType, task: Task, inputs: Schema, sample: Sequence[Mapping[str, Any]]
+    run_id: str,
+    model: PipelineModel,
+    schema: StructType,
+    task: Task,
+    inputs: Schema,
+    sample: Sequence[Mapping[str, Any]],
 ) -> Portable:
     """Compile what the active run has logged under `model/`, compare it with Spark, and log both scorer and finding.
 

@@ -22,8 +22,8 @@ PARTS: dict[str, type[Any]] = {
     part.__name__: part
     for part in (
         scalars.Expressions, scalars.Impute, scalars.Index, scalars.Bucket, scalars.Binarize, scalars.Isotonic,
-        vectors.OneHot, vectors.Assemble, vectors.Scale, vectors.Choose, vectors.Project,
-        text.Tokenize, text.DropStopWords, text.Grams, text.CountTerms,
+        vectors.OneHot, vectors.Assemble, vectors.Scale, vectors.Normalize, vectors.Choose, vectors.Project,
+        text.Tokenize, text.DropStopWords, text.Grams, text.CountTerms, text.MeanVector,
         linear.BinaryLinear, linear.SoftmaxLinear, linear.LinearNumber,
         trees.Trees, trees.ForestClassifier, trees.BoostedClassifier, trees.TreesNumber,
         other_models.NaiveBayes, other_models.Perceptron, other_models.Factors,

@@ -77,6 +77,11 @@ def weighted(weights: Mapping[int, float], counts: Mapping[int, float]) -> float
     return sum(weights[place] * count for place, count in counts.items() if place in weights)
 
 
+def counted(counts: Mapping[int, float], factors: Mapping[int, float], over: float) -> list[float]:
+    """Counts times the factors of their places, over a number; those without a factor are left out."""
+    return [count * factors[place] / over for place, count in counts.items() if place in factors]
+
+
 def gathered(values: Numbers, places: Sequence[int]) -> float:
     """The sum of values at places, in their order."""
     total = 0.0
@@ -93,5 +98,6 @@ def date_of(value: date | datetime) -> date:
 FUNCTIONS: dict[str, Any] = {
     "exp": exp, "log": math.log, "sin": math.sin, "cos": math.cos, "inf": math.inf, "softmax": softmax,
     "argmax": argmax, "least": least, "greatest": greatest, "known": known, "bucket": bucket,
-    "interpolated": interpolated, "weighted": weighted, "gathered": gathered, "date_of": date_of, "text_of": text_of,
+    "interpolated": interpolated, "weighted": weighted, "counted": counted, "gathered": gathered,
+    "date_of": date_of, "text_of": text_of,
 }  # fmt: skip

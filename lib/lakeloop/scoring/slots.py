@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 class Slot:
     """`number`: the variable `of` itself; `hot`: `on` where the variable, below `size`, is `at`, else `off`.
 
-    `constant`: `on`. `count`: `on` times what the dictionary `of` has under `at`, 0 if it has nothing.
+    `constant`: `on`. `count`: `on` times what the dictionary `of` has under `at`, 0 if it has nothing; over the
+    variable `over`, if there is one.
     """
 
     kind: Literal["number", "hot", "constant", "count"]
@@ -21,6 +22,7 @@ class Slot:
     on: float = 1.0
     off: float = 0.0
     size: int = 0
+    over: str = ""
 
     def moved(self, code: "RowCode", factor: float, shift: float = 0.0) -> "Slot":
         """(slot - shift) * factor, as Spark's scalers compute it."""
@@ -31,6 +33,12 @@ class Slot:
         moved = self.text() if not shift else f"({self.text()} - {shift!r})"
         return Slot("number", code.assign(f"{moved} * {factor!r}").text)
 
+    def divided(self, code: "RowCode", over: str) -> "Slot":
+        """The slot over a variable."""
+        if self.kind == "count" and not self.over:
+            return replace(self, over=over)
+        return Slot("number", code.assign(f"{self.text()} / {over}").text)
+
     def text(self) -> str:
         """The value as an expression."""
         if self.kind == "number":
@@ -38,7 +46,8 @@ class Slot:
         if self.kind == "constant":
             return repr(self.on)
         if self.kind == "count":
-            return f"{self.of}.get({self.at}, 0.0) * {self.on!r}"
+            value = f"{self.of}.get({self.at}, 0.0) * {self.on!r}"
+            return f"{value} / {self.over}" if self.over else value
         return f"({self.on!r} if {self.of} == {self.at} else {self.off!r})"
 
     def test(self, code: "RowCode", goes_left: "Split") -> str | bool:
@@ -70,7 +79,7 @@ def dot(code: "RowCode", slots: Sequence[Slot], weights: Sequence[float], interc
     """The sum of slots times weights as an expression: one look-up for all hot slots of a variable."""
     constant, terms = intercept, []
     tables: dict[str, list[float]] = {}
-    counts: dict[str, dict[int, float]] = {}
+    counts: dict[tuple[str, str], dict[int, float]] = {}
     for slot, weight in zip(slots, weights, strict=True):
         if slot.kind == "constant":
             constant += slot.on * weight
@@ -79,13 +88,29 @@ def dot(code: "RowCode", slots: Sequence[Slot], weights: Sequence[float], interc
             constant += slot.off * weight
             table[slot.at] += (slot.on - slot.off) * weight
         elif slot.kind == "count":
-            found = counts.setdefault(slot.of, {})
+            found = counts.setdefault((slot.of, slot.over), {})
             found[slot.at] = found.get(slot.at, 0.0) + slot.on * weight
         elif weight:
             terms.append(f"{slot.of} * {weight!r}")
     for variable, table in tables.items():
         if any(table):
             terms.append(f"{code.constant(tuple(table))}[{variable}]")
-    for variable, found in counts.items():
-        terms.append(f"weighted({code.constant(found)}, {variable})")
+    for (variable, over), found in counts.items():
+        said = f"weighted({code.constant(found)}, {variable})"
+        terms.append(f"{said} / {over}" if over else said)
     return " + ".join([repr(constant), *terms])
+
+
+def values_of(code: "RowCode", slots: Sequence[Slot]) -> str:
+    """The values of the slots that are not 0 for a reason known before, as an expression that makes a list of them."""
+    counts: dict[tuple[str, str], dict[int, float]] = {}
+    listed = []
+    for slot in slots:
+        if slot.kind == "count":
+            counts.setdefault((slot.of, slot.over), {})[slot.at] = slot.on
+        else:
+            listed.append(slot.text())
+    for (variable, over), factors in counts.items():
+        said = f"{variable}, {code.constant(factors)}, {over or 1.0}"
+        listed.append(f"*counted({said})")
+    return f"[{', '.join(listed)}]"

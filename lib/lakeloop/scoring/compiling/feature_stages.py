@@ -8,8 +8,8 @@ from lakeloop.core.errors import ScorerError
 from lakeloop.scoring.compiling.saved_pipeline import SavedStage, matrix, vector
 from lakeloop.scoring.compiling.statements import made_columns
 from lakeloop.scoring.stages.scalars import Binarize, Bucket, Expressions, Impute, Index, Isotonic
-from lakeloop.scoring.stages.text import CountTerms, DropStopWords, Grams, Tokenize
-from lakeloop.scoring.stages.vectors import Assemble, Choose, OneHot, Project, Scale
+from lakeloop.scoring.stages.text import CountTerms, DropStopWords, Grams, MeanVector, Tokenize
+from lakeloop.scoring.stages.vectors import Assemble, Choose, Normalize, OneHot, Project, Scale
 
 JSON_NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf"), "Inf": float("inf"),
                 "-Inf": float("-inf")}  # fmt: skip
@@ -173,6 +173,16 @@ def n_gram(stage: SavedStage) -> Grams:
     return Grams(stage.params["inputCol"], stage.params["outputCol"], int(stage.params["n"]))
 
 
+def normalizer(stage: SavedStage) -> Normalize:
+    return Normalize(stage.params["inputCol"], stage.params["outputCol"], number(stage.params["p"]))
+
+
+def word2vec(stage: SavedStage) -> MeanVector:
+    rows = sorted(stage.rows(), key=lambda row: row["word"])
+    vectors = np.array([row["vector"] for row in rows], dtype=np.float64)
+    return MeanVector(stage.params["inputCol"], stage.params["outputCol"], [row["word"] for row in rows], vectors)
+
+
 def count_vectorizer(stage: SavedStage) -> CountTerms:
     return CountTerms(
         stage.params["inputCol"],
@@ -195,5 +205,6 @@ FEATURE_STAGES = {
         "ChiSqSelectorModel": selector, "UnivariateFeatureSelectorModel": selector,
         "VarianceThresholdSelectorModel": selector, "Tokenizer": tokenizer, "RegexTokenizer": regex_tokenizer,
         "StopWordsRemover": stop_words_remover, "NGram": n_gram, "CountVectorizerModel": count_vectorizer,
+        "Normalizer": normalizer, "Word2VecModel": word2vec,
     }.items()
 }  # fmt: skip

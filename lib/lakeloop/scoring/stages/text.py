@@ -4,7 +4,7 @@ NULL is refused by Spark's tokenizer, so a pipeline fills it before.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,44 +34,35 @@ class Tokenize:
     least_length: int
     lower: bool
 
-    def tokens(self, text: str) -> Tokens:
-        """The tokens of one document."""
-        if self.lower:
-            text = text.lower()
-        if self.gaps:
-            pieces = pc.split_pattern_regex(pa.array([text]), self.pattern)[0].as_py()
-            if pieces == [text]:
-                found = [text]
-            else:
-                while pieces and not pieces[-1]:  # as Java's split
-                    pieces.pop()
-                found = pieces
-        else:
-            found = _matches(self.pattern, text)
-        return [token for token in found if len(token) >= self.least_length]
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """The tokens of documents."""
+        given = pa.array([text.lower() for text in texts] if self.lower else list(texts), pa.string())
+        found = _between(given, self.pattern) if self.gaps else _matches(given, self.pattern)
+        return [[token for token in tokens if len(token) >= self.least_length] for tokens in found]
 
     def define(self, columns: Columns) -> None:
-        columns.define(self.output, lambda: [self.tokens(text) for text in columns[self.input].to_pylist()])
+        columns.define(self.output, lambda: self.tokens(columns[self.input].to_pylist()))
 
     def emit(self, code: RowCode) -> None:
         code.define(
             self.output,
-            lambda: code.assign(f"{code.constant(self.tokens)}({code.scalar(self.input).text})", "tokens"),
+            lambda: code.assign(f"{code.constant(self.tokens)}([{code.scalar(self.input).text}])[0]", "tokens"),
         )
 
 
-def _matches(pattern: str, text: str) -> Tokens:
-    """Every match: the pieces between what is replaced by none of them are what was matched."""
-    found, rest = [], text
-    while match := pc.extract_regex(pa.array([rest]), f"(?s)(?P<before>.*?)(?P<token>{pattern})(?P<after>.*)")[
-        0
-    ].as_py():
-        if match["token"]:
-            found.append(match["token"])
-        elif not match["after"]:
-            break
-        rest = match["after"] if match["token"] else match["after"][1:]
-    return found
+def _between(texts: pa.Array, pattern: str) -> Iterator[Tokens]:
+    """What lies between matches, as Java's split gives it: without empty pieces at the end."""
+    for text, pieces in zip(texts, pc.split_pattern_regex(texts, pattern).to_pylist(), strict=True):
+        while pieces and not pieces[-1] and pieces != [text.as_py()]:
+            pieces.pop()
+        yield pieces
+
+
+def _matches(texts: pa.Array, pattern: str) -> Iterator[Tokens]:
+    """The matches: what stands between marks that are put around each, the marks being in no text."""
+    mark = next(chr(code) for code in range(0xE000, 0xF8FF) if not pc.any(pc.match_substring(texts, chr(code))).as_py())
+    for marked in pc.replace_substring_regex(texts, f"({pattern})", rf"{mark}\1{mark}").to_pylist():
+        yield [token for token in marked.split(mark)[1::2] if token]
 
 
 @dataclass(frozen=True)
@@ -162,3 +153,46 @@ class CountTerms:
 
     def _places(self) -> dict[str, int]:
         return {term: place for place, term in enumerate(self.vocabulary)}
+
+
+@dataclass(frozen=True)
+class MeanVector:
+    """Spark's Word2VecModel: the sum of the vectors of the words that have one, over the number of all words.
+
+    `vectors`, shape (words, size), in the order of `words`.
+    """
+
+    input: str
+    output: str
+    words: list[str]
+    vectors: Array
+
+    def define(self, columns: Columns) -> None:
+        mean = self._mean()
+        columns.define(
+            self.output, lambda: np.array([mean(tokens) for tokens in columns[self.input]]).reshape(-1, self._size)
+        )
+
+    @property
+    def _size(self) -> int:
+        return int(self.vectors.shape[1])
+
+    def _mean(self) -> Callable[[Tokens], Floats]:
+        places = {word: place for place, word in enumerate(self.words)}
+
+        def mean(tokens: Tokens) -> Floats:
+            known = [places[token] for token in tokens if token in places]
+            found: Floats = self.vectors[known].sum(axis=0) / max(len(tokens), 1)
+            return found
+
+        return mean
+
+    def emit(self, code: RowCode) -> None:
+        mean = self._mean()
+
+        def slots() -> list[Slot]:
+            call = code.constant(lambda tokens: mean(tokens).tolist())
+            found = code.assign(f"{call}({code.scalar(self.input).text})", "list").text
+            return [Slot("number", code.assign(f"{found}[{at}]").text) for at in range(self._size)]
+
+        code.define(self.output, slots)

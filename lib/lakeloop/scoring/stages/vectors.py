@@ -8,7 +8,7 @@ import numpy as np
 
 from lakeloop.scoring.columns import Columns, Floats
 from lakeloop.scoring.row_code import RowCode
-from lakeloop.scoring.slots import Slot, dot
+from lakeloop.scoring.slots import Slot, dot, values_of
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -83,6 +83,33 @@ class Scale:
         moves = zip(code.slots(self.input), self.factors.tolist(), self.shifts.tolist(), strict=True)
         scaled = [slot.moved(code, factor, shift) for slot, factor, shift in moves]
         return [slot.moved(code, 1.0, -self.offset) for slot in scaled] if self.offset else scaled
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """Spark's Normalizer: slots over the p-norm of the row, which is left as it is where that is 0."""
+
+    input: str
+    output: str
+    power: float
+
+    def define(self, columns: Columns) -> None:
+        def normalized() -> Floats:
+            slots = columns.vectors(self.input)
+            norms = np.linalg.norm(slots, ord=self.power, axis=1, keepdims=True)
+            found: Floats = slots / np.where(norms == 0, 1.0, norms)
+            return found
+
+        columns.define(self.output, normalized)
+
+    def emit(self, code: RowCode) -> None:
+        code.define(self.output, lambda: self._normalized(code))
+
+    def _normalized(self, code: RowCode) -> list[Slot]:
+        slots = code.slots(self.input)
+        norm = code.constant(lambda row: float(np.linalg.norm(row, ord=self.power)) or 1.0)
+        over = code.assign(f"{norm}({values_of(code, slots)})").text
+        return [slot.divided(code, over) for slot in slots]
 
 
 @dataclass(frozen=True)
