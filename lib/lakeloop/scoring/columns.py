@@ -39,7 +39,7 @@ class Columns:
         column = self[name]
         if isinstance(column, np.ndarray):
             return column
-        numbers: Floats = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return numbers
 
     def vectors(self, name: str) -> Floats:

@@ -30,7 +30,7 @@ class Function:
 
 
 def _double(array: Any) -> Any:
-    return pc.cast(array, pa.float64())
+    return pc.cast(array, pa.float64(), safe=False)  # a long may have more digits
 
 
 def _is_less(a: Any, b: Any) -> Any:
@@ -171,7 +171,7 @@ def _cast(array: Any, kind: str) -> Any:
         return pc.cast(pc.trunc(array), pa.int32(), safe=False)
     if pa.types.is_boolean(array.type) and kind == "double":
         return pc.cast(pc.cast(array, pa.int8()), pa.float64())
-    return pc.cast(array, arrow_type(kind), safe=kind != "date")
+    return pc.cast(array, arrow_type(kind), safe=kind not in ("date", "double"))
 
 
 def _naive(value: Any) -> Any:

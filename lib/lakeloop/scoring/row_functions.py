@@ -82,6 +82,11 @@ def counted(counts: Mapping[int, float], factors: Mapping[int, float], over: flo
     return [count * factors[place] / over for place, count in counts.items() if place in factors]
 
 
+def clipped(number: float, low: float, high: float) -> float:
+    """The number, or the limit that it is beyond."""
+    return low if number < low else min(number, high)
+
+
 def gathered(values: Numbers, places: Sequence[int]) -> float:
     """The sum of values at places, in their order."""
     total = 0.0
@@ -96,8 +101,8 @@ def date_of(value: date | datetime) -> date:
 
 
 FUNCTIONS: dict[str, Any] = {
-    "exp": exp, "log": math.log, "sin": math.sin, "cos": math.cos, "inf": math.inf, "softmax": softmax,
+    "exp": exp, "log": math.log, "sin": math.sin, "cos": math.cos, "inf": math.inf, "nan": math.nan, "softmax": softmax,
     "argmax": argmax, "least": least, "greatest": greatest, "known": known, "bucket": bucket,
-    "interpolated": interpolated, "weighted": weighted, "counted": counted, "gathered": gathered,
+    "interpolated": interpolated, "weighted": weighted, "counted": counted, "clipped": clipped, "gathered": gathered,
     "date_of": date_of, "text_of": text_of,
 }  # fmt: skip

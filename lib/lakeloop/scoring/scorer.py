@@ -24,7 +24,10 @@ READ_AS_IT_IS = ("string", "boolean", "int", "bigint", "smallint", "tinyint")
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of many rows: `predictions`, (rows,); `probabilities`, (rows, classes), None of numbers."""
+    """What a model says of many rows: `predictions`, shape (rows,), and `probabilities`, shape (rows, classes).
+
+    There are no probabilities of numbers, and none of a support vector machine that is not calibrated.
+    """
 
     predictions: Floats
     probabilities: Floats | None
@@ -68,9 +71,8 @@ class Scorer:
             for at in range(0, max(table.num_rows, 1), ROWS_AT_A_TIME)
         ]
         predictions = np.concatenate([part.predictions for part in parts])
-        if self.task == "regression":
-            return Answers(predictions, None)
-        return Answers(predictions, np.concatenate([part.probabilities for part in parts]))
+        shares = [part.probabilities for part in parts if part.probabilities is not None]
+        return Answers(predictions, np.concatenate(shares) if shares else None)
 
     def table(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         """Dictionaries as a table of the columns that the model takes."""
@@ -105,8 +107,9 @@ class Scorer:
         columns = Columns(rows, given)
         for stage in self.stages:
             stage.define(columns)
-        probabilities = None if self.task == "regression" else columns[self.probability_col]
-        return Answers(columns.numbers(self.prediction_col), probabilities)
+        has_shares = self.task != "regression" and columns.has(self.probability_col)
+        with np.errstate(all="ignore"):  # infinities and NaN come and go as they do in Java
+            return Answers(columns.numbers(self.prediction_col), columns[self.probability_col] if has_shares else None)
 
     @cached_property
     def _readers(self) -> dict[str, Callable[[Any], Any]]:
@@ -120,7 +123,7 @@ class Scorer:
         for stage in self.stages:
             stage.emit(code)
         said = code.scalar(self.prediction_col).text
-        if self.task == "regression":
+        if self.task == "regression" or not code.has(self.probability_col):
             return code.function(f"{said}, None")
         shares = [slot.text() for slot in code.slots(self.probability_col)]
         return code.function(f"{said}, {shares[1] if self.task == 'binary' else f'({chr(44).join(shares)})'}")

@@ -1,5 +1,6 @@
 """Spark's fitted models, taken over."""
 
+import sys
 from collections import defaultdict
 from math import log
 from typing import Any
@@ -13,6 +14,15 @@ from lakeloop.scoring.compiling.saved_pipeline import SavedStage, matrix, vector
 from lakeloop.scoring.stages.linear import INVERSE_LINKS, BinaryLinear, LinearNumber, SoftmaxLinear
 from lakeloop.scoring.stages.other_models import Factors, NaiveBayes, Perceptron
 from lakeloop.scoring.stages.trees import BoostedClassifier, ForestClassifier, Trees, TreesNumber
+
+MOST = sys.float_info.max
+# The link of a family where none is set, and the least and largest mean that Spark gives.
+FAMILIES: dict[str, tuple[str, float, float]] = {
+    "gaussian": ("identity", -MOST, MOST),
+    "binomial": ("logit", 1e-16, 1 - 1e-16),
+    "poisson": ("log", 1e-16, MOST),
+    "gamma": ("inverse", 1e-16, MOST),
+}
 
 
 def _names(stage: SavedStage) -> dict[str, str]:
@@ -69,8 +79,10 @@ def linear_regression(stage: SavedStage) -> LinearNumber:
 
 def generalized_linear(stage: SavedStage) -> LinearNumber:
     learned, params = stage.learned(), stage.params
-    natural = {"gaussian": "identity", "binomial": "logit", "poisson": "log", "gamma": "inverse"}
-    link = params.get("link") or natural.get(params["family"], params["family"])
+    if params["family"] not in FAMILIES:
+        raise ScorerError(f"{stage}: family {params['family']} has no counterpart; known: {', '.join(FAMILIES)}")
+    natural, low, high = FAMILIES[params["family"]]
+    link = params.get("link") or natural
     if link not in INVERSE_LINKS:
         raise ScorerError(f"{stage}: link {link} has no counterpart; known: {', '.join(INVERSE_LINKS)}")
     return LinearNumber(
@@ -79,6 +91,8 @@ def generalized_linear(stage: SavedStage) -> LinearNumber:
         vector(learned["coefficients"]),
         float(learned["intercept"]),
         link,
+        low,
+        high,
     )
 
 

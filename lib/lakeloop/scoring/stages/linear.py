@@ -41,8 +41,7 @@ class BinaryLinear:
             return found
 
         def shares() -> Floats:
-            with np.errstate(over="ignore"):
-                share = 1.0 / (1.0 + np.exp(-columns[f"{self.raw} margin"]))
+            share = 1.0 / (1.0 + np.exp(-columns[f"{self.raw} margin"]))
             return np.column_stack([1.0 - share, share])
 
         columns.define(f"{self.raw} margin", margin)
@@ -113,26 +112,34 @@ class SoftmaxLinear:
 
 @dataclass(frozen=True)
 class LinearNumber:
-    """Linear regression, also generalised: the mean that `link` (or a power) makes of the linear predictor."""
+    """Linear regression, also generalised: the mean that `link` makes of the linear predictor, within `low` and `high`.
+
+    Spark keeps the means of a family where the family has them (`Family.project`).
+    """
 
     features: str
     prediction: str
     coefficients: Array
     intercept: float
     link: str = "identity"
+    low: float = -np.inf
+    high: float = np.inf
 
     def define(self, columns: Columns) -> None:
         def predicted() -> Floats:
             made: Floats = INVERSE_LINKS[self.link][0](
                 columns.vectors(self.features) @ self.coefficients + self.intercept
             )
-            return made
+            return np.clip(made, self.low, self.high)
 
         columns.define(self.prediction, predicted)
 
     def emit(self, code: RowCode) -> None:
         def predicted() -> Scalar:
             predictor = code.assign(code.dot(self.features, self.coefficients, self.intercept)).text
-            return code.assign(INVERSE_LINKS[self.link][1].format(predictor))
+            mean = code.assign(INVERSE_LINKS[self.link][1].format(predictor))
+            if (self.low, self.high) == (-np.inf, np.inf):
+                return mean
+            return code.assign(f"clipped({mean.text}, {self.low!r}, {self.high!r})")
 
         code.define(self.prediction, predicted)

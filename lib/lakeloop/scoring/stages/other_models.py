@@ -79,8 +79,7 @@ class Perceptron:
             at += (inputs + 1) * units
             rows = rows @ of_layer + biases
             if number < len(self.layers) - 2:
-                with np.errstate(over="ignore"):
-                    rows = 1.0 / (1.0 + np.exp(-rows))
+                rows = 1.0 / (1.0 + np.exp(-rows))
         return rows
 
     def emit(self, code: RowCode) -> None:
@@ -141,9 +140,14 @@ def _shares(raw: Floats) -> Floats:
 def emit_by_array(stage: Any, code: RowCode, raw_of: Any, classes: int) -> None:
     """Lines for a model whose slots all go into one array."""
 
+    def listed_raw(row: list[float]) -> list[float]:
+        with np.errstate(all="ignore"):
+            found: list[float] = raw_of(np.array(row)).tolist()
+            return found
+
     def raw() -> list[Slot]:
         listed = ", ".join(slot.text() for slot in code.slots(stage.features))
-        found = code.assign(f"{code.constant(lambda row: raw_of(np.array(row)).tolist())}([{listed}])", "list").text
+        found = code.assign(f"{code.constant(listed_raw)}([{listed}])", "list").text
         return [Slot("number", code.assign(f"{found}[{at}]").text) for at in range(classes)]
 
     def listed() -> str:

@@ -201,8 +201,7 @@ class BoostedClassifier:
 
     def define(self, columns: Columns) -> None:
         def shares() -> Floats:
-            with np.errstate(over="ignore"):
-                share = 1.0 / (1.0 + np.exp(-2.0 * columns[f"{self.raw} margin"]))
+            share = 1.0 / (1.0 + np.exp(-2.0 * columns[f"{self.raw} margin"]))
             return np.column_stack([1.0 - share, share])
 
         margin = f"{self.raw} margin"
