@@ -15,7 +15,8 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.tables import Lake
-from lakeloop.registry import ModelRegistry, provenance
+from lakeloop.registry import ModelRegistry, portable, provenance
+from lakeloop.registry.parity import Parity
 
 MODEL = """
 model: churn
@@ -156,3 +157,16 @@ def test_a_version_that_was_cleaned_up_is_said_so(project: Project) -> None:
     table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     with pytest.raises(ModelError, match=r"trained on gold.people version 0, whose files are not all there"):
         reproduce(project, "churn")
+
+
+def test_a_version_whose_scorer_differs_from_spark_is_no_champion(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / "base/models/third.yml").write_text(MODEL.replace("model: churn", "model: third"))
+    differs = Parity(rows=150, labels_apart=2, numbers_apart=0.5, examples=("{'age': 7.0}: Spark says 1.0",))
+    monkeypatch.setattr(portable, "check_parity", lambda *_: differs)
+    trained = verbs.train_model(project, "third", RunContext("train", "local"))
+    assert not trained.promoted
+    assert "not promoted: the scorer differs from Spark on 2 labels of 150" in trained.entry.message
+    assert "{'age': 7.0}" in trained.entry.message
+    assert ModelRegistry.of(project).champion("third") is None

@@ -50,7 +50,9 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
 
     result = train(spec, people, lambda done, total, text: None)
     sample = [row.asDict() for row in people.select("age", "plan").limit(20).collect()]
-    assert registry.register(result, run, 3, Provenance.now({}, {}), sample)[0] == 1
+    version, portable = registry.register(result, run, 3, Provenance.now({}, {}), sample)
+    assert version == 1
+    assert str(portable).startswith("answers without Spark as with it, on ")
     assert registry.champion("churn") is None
     registry.promote("churn", 1)
     champion = registry.champion("churn")
@@ -79,6 +81,18 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert 0 <= rows[0][1] < 0.5 < rows[0][2] <= 1
     assert rows[0][3] == 1
     assert (tmp_path / "mlflow.db").is_file()
+
+    # What answers without Spark is a model of MLflow's own, and says the same to the last digit but few.
+    served = mlflow.pyfunc.load_model(f"{artifacts}/scorer")
+    asked = people.drop("left").toPandas()
+    answers = served.predict(asked[["plan", "age"]].assign(id=asked["id"]))
+    said = scores.select("id", "probability", "is_positive").toPandas().set_index("id").loc[asked["id"]]
+    assert answers["prediction"].tolist() == said["is_positive"].astype(float).tolist()
+    assert answers["probability"].to_numpy() == pytest.approx(said["probability"].to_numpy(), abs=1e-9)
+    parity = mlflow.artifacts.load_dict(f"{artifacts}/parity.json")
+    assert parity["holds"]
+    assert parity["rows"] > 40
+    assert mlflow.get_run(champion.run_id).data.tags["lakeloop.scorer"] == "agrees"
 
 
 def test_one_registry_is_not_the_setting_of_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

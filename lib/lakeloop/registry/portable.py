@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
+import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from pyspark.ml import PipelineModel
@@ -53,11 +54,12 @@ def log_portable(
     task: Task,
     inputs: Schema,
     sample: Sequence[Mapping[str, Any]],
+    example: pd.DataFrame,
 ) -> Portable:
     """Compile what the active run has logged under `model/`, compare it with Spark, and log both scorer and finding.
 
-    `schema` is that of the features as read, `sample` some of their rows. The archive is a pyfunc model under
-    `scorer/`, which needs neither Spark nor Java.
+    `schema` is that of the features as read, `sample` some of their rows, `example` the first of them. The archive is a
+    pyfunc model under `scorer/`, which needs neither Spark nor Java.
     """
     folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="model/sparkml"))
     kinds = {field.name: field.dataType.simpleString() for field in schema}
@@ -76,6 +78,7 @@ def log_portable(
             loader_module="lakeloop.scoring.pyfunc",
             data_path=str(file),
             signature=ModelSignature(inputs, Schema([ColSpec(DataType.double, name) for name in outputs])),
+            input_example=example,
             pip_requirements=[f"{name}=={version(name)}" for name in ("lakeloop", "numpy", "pandas", "pyarrow")],
         )
     mlflow.log_dict({**asdict(parity), "holds": parity.holds}, PARITY)

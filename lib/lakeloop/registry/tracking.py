@@ -154,14 +154,15 @@ def log_training(
                     {"lakeloop.stopped": str(candidate.stopped).lower(), "lakeloop.folds": len(candidate.folds)}
                 )
         inputs = _columns(result.schema)
+        example = pd.DataFrame(sample[:EXAMPLE_ROWS], columns=result.schema.names)
         logged = mlflow.spark.log_model(
             result.model,
             artifact_path="model",
             signature=ModelSignature(inputs, Schema([ColSpec(DataType.double, "prediction")])),
-            input_example=pd.DataFrame(sample[:EXAMPLE_ROWS], columns=result.schema.names),
+            input_example=example,
             pip_requirements=_requirements(result),
         )
-        portable = log_portable(tracked.info.run_id, result.model, result.schema, spec.task, inputs, sample)
+        portable = log_portable(tracked.info.run_id, result.model, result.schema, spec.task, inputs, sample, example)
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{spec.model}'"):
         client.create_registered_model(spec.model, description=spec.description)
