@@ -63,7 +63,7 @@ def test_many_documents_are_counted_weighted_and_averaged() -> None:
     columns = Columns(len(DOCUMENTS), {"text": pa.array([text for text, _, _ in DOCUMENTS])})
     for stage in STAGES:
         stage.define(columns)
-    assert columns["features"] == pytest.approx(np.array([list(slots) for _, slots, _ in DOCUMENTS]))
+    assert columns.vectors("features").array() == pytest.approx(np.array([list(slots) for _, slots, _ in DOCUMENTS]))
     assert columns["mean"] == pytest.approx(np.array([mean for _, _, mean in DOCUMENTS]))
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakeloop.scoring.blocks import Coded, Dense, Vectors
 from lakeloop.scoring.row_code import RowCode
 from lakeloop.scoring.row_functions import FUNCTIONS
 from lakeloop.scoring.slots import Slot
@@ -63,6 +64,10 @@ VALUES = st.sampled_from([-2.0, -1.5, 0.0, -0.0, 0.25, 0.250001, 2.0, 3.0, float
 ROWS = st.lists(st.tuples(VALUES, VALUES, st.integers(0, CATEGORIES - 1)), min_size=1, max_size=5)
 
 
+def dense(table: np.ndarray[Any, Any]) -> Vectors:
+    return Vectors((Dense(table),))
+
+
 def by_hand(trees: Trees, row: np.ndarray[Any, Any]) -> list[float]:
     total = [0.0, 0.0]
     for root, weight in zip(trees.roots, trees.weights, strict=True):
@@ -94,10 +99,10 @@ class _Row(tuple):  # type: ignore[type-arg]
 def test_three_ways_agree_with_a_walk(trees: Trees, rows: list[Any]) -> None:
     table = np.array(rows, dtype=np.float64)
     wanted = [by_hand(trees, row) for row in table]
-    assert trees.sums(table).tolist() == wanted
+    assert trees.sums(dense(table)).tolist() == wanted
     assert trees._bits is not None
     levels = trees._walked(table)
-    assert [leaves.tolist() for leaves in trees._leaves(table)] == levels.T.tolist()
+    assert [leaves.tolist() for leaves in trees._leaves(dense(table))] == levels.T.tolist()
     assert [of_one_row(trees, row) for row in table] == wanted
 
 
@@ -126,7 +131,13 @@ def test_a_tree_of_more_leaves_than_words_hold_goes_level_by_level() -> None:
         np.zeros((0, 0), dtype=bool), np.arange(len(slots), dtype=float)[:, np.newaxis], np.array([0]), np.ones(1),
     )  # fmt: skip
     assert trees._bits is None
-    assert trees.sums(np.array([[0.0], [0.5], [599.0], [1e9], [np.nan]]))[:, 0].tolist() == [1, 3, 1199, 1200, 1200]
+    assert trees.sums(dense(np.array([[0.0], [0.5], [599.0], [1e9], [np.nan]])))[:, 0].tolist() == [
+        1,
+        3,
+        1199,
+        1200,
+        1200,
+    ]
 
 
 def test_leaves_beyond_the_first_word_are_found() -> None:
@@ -141,4 +152,16 @@ def test_leaves_beyond_the_first_word_are_found() -> None:
     )  # fmt: skip
     assert trees._bits is not None
     values = np.array([[0.0], [63.0], [64.0], [127.5], [199.0], [200.0]])
-    assert trees.sums(values)[:, 0].tolist() == [1, 127, 129, 257, 399, 400]
+    assert trees.sums(dense(values))[:, 0].tolist() == [1, 127, 129, 257, 399, 400]
+
+
+@given(forests(), ROWS, st.lists(st.integers(0, 10), min_size=1, max_size=6))
+def test_coded_slots_are_as_those_written_out(trees: Trees, table: list[Any], codes: list[int]) -> None:
+    """The first two slots follow from a number of the row, the third is its own."""
+    of_code = np.array(table, dtype=np.float64)
+    at = np.array(codes, dtype=np.intp) % len(of_code)
+    own = (at % CATEGORIES).astype(np.float64)[:, np.newaxis]
+    vectors = Vectors((Coded(at, of_code[:, :2]), Dense(own)))
+    written = np.hstack([of_code[at][:, :2], own])
+    for _ in range(2):  # the second time what was kept of the first is used
+        assert trees.sums(vectors).tolist() == trees.sums(dense(written)).tolist()

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from lakeloop.scoring.blocks import Codes, Dense, Floats, Vectors
 
 
 class Columns:
-    """Columns of a number of rows: Arrow arrays of scalars or tokens, and float64 arrays (rows, slots) for vectors.
+    """Columns of a number of rows: Arrow or numpy arrays of scalars, lists of tokens, and `Vectors`.
 
     A stage defines what it makes; nothing is computed that no answer needs.
     """
@@ -38,13 +37,22 @@ class Columns:
         """A scalar column as float64 of shape (rows,), NaN where it is NULL."""
         column = self[name]
         if isinstance(column, np.ndarray):
-            return column
+            return column.astype(np.float64, copy=False)
         numbers: Floats = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
         return numbers
 
-    def vectors(self, name: str) -> Floats:
-        """A vector column, shape (rows, slots); a scalar one has one slot."""
+    def codes(self, name: str) -> Codes:
+        """A scalar column of whole numbers, none of them NULL."""
         column = self[name]
-        if isinstance(column, np.ndarray) and column.ndim == 2:
+        return (
+            column if isinstance(column, np.ndarray) and column.dtype == np.intp else self.numbers(name).astype(np.intp)
+        )
+
+    def vectors(self, name: str) -> Vectors:
+        """A vector column; a scalar one has one slot."""
+        column = self[name]
+        if isinstance(column, Vectors):
             return column
-        return self.numbers(name)[:, np.newaxis]
+        if isinstance(column, np.ndarray) and column.ndim == 2:
+            return Vectors((Dense(column),))
+        return Vectors((Dense(self.numbers(name)[:, np.newaxis]),))

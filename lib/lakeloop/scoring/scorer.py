@@ -15,10 +15,11 @@ from lakeloop.scoring.kinds import arrow_type, reader_of
 from lakeloop.scoring.row_code import RowCode, Scalar
 from lakeloop.scoring.row_functions import FUNCTIONS
 from lakeloop.scoring.stages.stage import Stage
+from lakeloop.scoring.stages.text import CountTerms
 
 Task = Literal["binary", "multiclass", "regression"]
 Floats = NDArray[np.float64]
-ROWS_AT_A_TIME = 4_096
+ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 16_384, 1 << 22
 READ_AS_IT_IS = ("string", "boolean", "int", "bigint", "smallint", "tinyint")
 
 
@@ -66,9 +67,11 @@ class Scorer:
         """The answers for a table or for dictionaries, in their order."""
         table = rows if isinstance(rows, pa.Table) else self.table(rows)
         given = self._conformed(table)
+        terms = sum(len(stage.vocabulary) for stage in self.stages if isinstance(stage, CountTerms))
+        step = min(ROWS_AT_A_TIME, max(NUMBERS_AT_A_TIME // max(terms, 1), 1))
         parts = [
-            self._answers({name: column.slice(at, ROWS_AT_A_TIME) for name, column in given.items()})
-            for at in range(0, max(table.num_rows, 1), ROWS_AT_A_TIME)
+            self._answers({name: column.slice(at, step) for name, column in given.items()})
+            for at in range(0, max(table.num_rows, 1), step)
         ]
         predictions = np.concatenate([part.predictions for part in parts])
         shares = [part.probabilities for part in parts if part.probabilities is not None]

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lakeloop.scoring.columns import Columns, Floats
+from lakeloop.scoring.blocks import Floats
+from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.row_code import RowCode, Scalar
 from lakeloop.scoring.slots import Slot
 
@@ -37,7 +38,7 @@ class BinaryLinear:
 
     def define(self, columns: Columns) -> None:
         def margin() -> Floats:
-            found: Floats = columns.vectors(self.features) @ self.coefficients + self.intercept
+            found: Floats = columns.vectors(self.features).times(self.coefficients) + self.intercept
             return found
 
         def shares() -> Floats:
@@ -84,7 +85,7 @@ class SoftmaxLinear:
             found: Floats = powers / powers.sum(axis=1, keepdims=True)
             return found
 
-        columns.define(self.raw, lambda: columns.vectors(self.features) @ self.coefficients.T + self.intercepts)
+        columns.define(self.raw, lambda: columns.vectors(self.features).times(self.coefficients.T) + self.intercepts)
         columns.define(self.probability, shares)
         columns.define(self.prediction, lambda: columns[self.raw].argmax(axis=1).astype(np.float64))
 
@@ -128,7 +129,7 @@ class LinearNumber:
     def define(self, columns: Columns) -> None:
         def predicted() -> Floats:
             made: Floats = INVERSE_LINKS[self.link][0](
-                columns.vectors(self.features) @ self.coefficients + self.intercept
+                columns.vectors(self.features).times(self.coefficients) + self.intercept
             )
             return np.clip(made, self.low, self.high)
 

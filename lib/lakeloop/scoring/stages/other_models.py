@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lakeloop.scoring.columns import Columns, Floats
+from lakeloop.scoring.blocks import Floats
+from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.row_code import RowCode, Scalar
 from lakeloop.scoring.slots import Slot
 
@@ -31,7 +32,7 @@ class NaiveBayes:
     sigma: Array
 
     def define(self, columns: Columns) -> None:
-        columns.define(self.raw, lambda: self._raw(columns.vectors(self.features)))
+        columns.define(self.raw, lambda: self._raw(columns.vectors(self.features).array()))
         columns.define(self.probability, lambda: _shares(columns[self.raw]))
         columns.define(self.prediction, lambda: columns[self.raw].argmax(axis=1).astype(np.float64))
 
@@ -67,7 +68,7 @@ class Perceptron:
     weights: Array
 
     def define(self, columns: Columns) -> None:
-        columns.define(self.raw, lambda: self._raw(columns.vectors(self.features)))
+        columns.define(self.raw, lambda: self._raw(columns.vectors(self.features).array()))
         columns.define(self.probability, lambda: _shares(columns[self.raw]))
         columns.define(self.prediction, lambda: columns[self.raw].argmax(axis=1).astype(np.float64))
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakeloop.core.errors import ScoringError
-from lakeloop.scoring.columns import Columns, Floats
+from lakeloop.scoring.blocks import Codes, Floats
+from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.expressions import Tree, of_row, of_rows
 from lakeloop.scoring.row_code import RowCode, Scalar
 
@@ -76,11 +77,11 @@ class Index:
         for source, target, labels in zip(self.inputs, self.outputs, self.labels, strict=True):
             columns.define(target, partial(self._indexed, columns, source, labels))
 
-    def _indexed(self, columns: Columns, source: str, labels: list[str]) -> Floats:
+    def _indexed(self, columns: Columns, source: str, labels: list[str]) -> Codes:
         found = pc.index_in(pc.cast(columns[source], pa.string()), value_set=pa.array(labels, pa.string()))
         if found.null_count and not self.keeps:
             raise ScoringError(f"column {source} has a category that was not there in training")
-        indexed: Floats = pc.fill_null(found, len(labels)).to_numpy(zero_copy_only=False).astype(np.float64)
+        indexed: Codes = pc.fill_null(found, len(labels)).to_numpy(zero_copy_only=False).astype(np.intp)
         return indexed
 
     def emit(self, code: RowCode) -> None:
@@ -111,7 +112,7 @@ class Bucket:
         for source, target, splits in zip(self.inputs, self.outputs, self.splits, strict=True):
             columns.define(target, partial(self._bucketed, columns, source, splits))
 
-    def _bucketed(self, columns: Columns, source: str, splits: list[float]) -> Floats:
+    def _bucketed(self, columns: Columns, source: str, splits: list[float]) -> Codes:
         numbers = columns.numbers(source)
         is_missing = np.isnan(numbers)
         buckets = np.searchsorted(np.array(splits), numbers, side="right") - 1
@@ -120,7 +121,7 @@ class Bucket:
             raise ScoringError(f"column {source} has a missing number, for which the model has no bucket")
         if ((buckets < 0) | (buckets > len(splits) - 2))[~is_missing].any():
             raise ScoringError(f"column {source} has a number out of [{splits[0]}, {splits[-1]}]")
-        bucketed: Floats = np.where(is_missing, float(len(splits) - 1), buckets)
+        bucketed: Codes = np.where(is_missing, len(splits) - 1, buckets)
         return bucketed
 
     def emit(self, code: RowCode) -> None:
@@ -169,7 +170,7 @@ class Isotonic:
     predictions: np.ndarray[Any, np.dtype[np.float64]]
 
     def define(self, columns: Columns) -> None:
-        columns.define(self.output, lambda: self._interpolated(columns.vectors(self.input)[:, self.slot]))
+        columns.define(self.output, lambda: self._interpolated(columns.vectors(self.input).array()[:, self.slot]))
 
     def _interpolated(self, given: Floats) -> Floats:
         # numpy's interp multiplies the slope, Spark too; at a point both give it as it is.

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakeloop.scoring.columns import Columns, Floats
+from lakeloop.scoring.blocks import Floats
+from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.row_code import RowCode
 from lakeloop.scoring.slots import Slot
 

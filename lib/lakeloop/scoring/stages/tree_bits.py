@@ -6,17 +6,19 @@ What the nodes of a tree that look at one slot rule out together depends on wher
 the slot alone, so it is looked up. Costs a look-up per row, tree and slot that the tree looks at, however deep it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lakeloop.scoring.blocks import Coded, Dense, Floats, Vectors
+
 if TYPE_CHECKING:
     from lakeloop.scoring.stages.trees import Trees
 
-Floats = NDArray[np.float64]
 Words = NDArray[np.uint64]
 BITS = 64
 ALL, ONE = np.uint64(2**64 - 1), np.uint64(1)
@@ -40,26 +42,69 @@ class SlotBins:
 class TreeBits:
     """One tree: by slot what its nodes leave over of each bin, shape (words, bins); its leaves from left to right."""
 
-    tables: Sequence[tuple[int, Words]]
+    tables: dict[int, Words]
     leaves: NDArray[np.intp]
 
-    def reached(self, bins: dict[int, NDArray[np.intp]], rows: int) -> NDArray[np.intp]:
-        """The leaf of each row, as the number of its node."""
-        words = (len(self.leaves) + BITS - 1) // BITS
+    @property
+    def words(self) -> int:
+        """How many words hold a bit for each leaf."""
+        return (len(self.leaves) + BITS - 1) // BITS
+
+    def reached(self, looked_up: Sequence[tuple[NDArray[np.intp], Words]], rows: int) -> NDArray[np.intp]:
+        """The leaf of each row, as the number of its node; `looked_up` are bins of the rows and tables of these."""
         place = np.zeros(rows, dtype=np.intp)
         is_open = np.ones(rows, dtype=np.bool_)
-        for word in range(words if self.tables else 0):
+        for word in range(self.words if looked_up else 0):
             left = np.full(rows, ALL)
-            for slot, table in self.tables:
-                left &= table[word].take(bins[slot])
+            for bins, table in looked_up:
+                left &= table[word].take(bins)
             first = np.bitwise_count((left - ONE) & ~left).astype(np.intp) + word * BITS
-            place = first if words == 1 else np.where(is_open, first, place)
+            place = first if self.words == 1 else np.where(is_open, first, place)
             is_open &= left == 0
         return self.leaves.take(place)
 
 
-def bits_of(trees: "Trees") -> tuple[dict[int, SlotBins], list[TreeBits]] | None:
-    """The bins of all slots and the tables of all trees; None where a tree has too many leaves."""
+class ForestBits:
+    """All trees, and their tables by codes of a block, which are kept, since a model always has the same blocks."""
+
+    def __init__(self, bins: dict[int, SlotBins], trees: Sequence[TreeBits]) -> None:
+        self._bins, self._trees = bins, trees
+        self._of_blocks: dict[tuple[int, bytes], list[Words | None]] = {}
+
+    def reached(self, vectors: Vectors) -> Iterator[NDArray[np.intp]]:
+        """For each tree the leaf of each row."""
+        coded = [
+            (self._of_block(start, block), block.codes) for start, block in vectors.placed() if isinstance(block, Coded)
+        ]
+        bins = {
+            start + slot: self._bins[start + slot].of(block.slots[:, slot])
+            for start, block in vectors.placed()
+            if isinstance(block, Dense)
+            for slot in range(block.width)
+            if start + slot in self._bins
+        }
+        rows = len(vectors.blocks[0].array()) if not coded else len(coded[0][1])
+        for number, tree in enumerate(self._trees):
+            looked_up = [(bins[slot], table) for slot, table in tree.tables.items() if slot in bins]
+            looked_up += [(codes, table) for tables, codes in coded if (table := tables[number]) is not None]
+            yield tree.reached(looked_up, rows)
+
+    def _of_block(self, start: int, block: Coded) -> list[Words | None]:
+        """For each tree what its nodes on a block leave over of each code, shape (words, codes); None without such."""
+        key = start, block.table.tobytes()
+        if key not in self._of_blocks:
+            slots = [slot for slot in range(start, start + block.width) if slot in self._bins]
+            bins = {slot: self._bins[slot].of(block.table[:, slot - start]) for slot in slots}
+            self._of_blocks[key] = [
+                reduce(np.bitwise_and, parts) if parts else None
+                for tree in self._trees
+                for parts in [[tree.tables[slot][:, bins[slot]] for slot in slots if slot in tree.tables]]
+            ]
+        return self._of_blocks[key]
+
+
+def bits_of(trees: "Trees") -> ForestBits | None:
+    """The tables of all trees; None where a tree has too many leaves."""
     ends = [*trees.roots[1:].tolist(), len(trees.slots)]
     ranges = list(zip(trees.roots.tolist(), ends, strict=True))
     if any(np.count_nonzero(trees.slots[start:end] < 0) > MOST_LEAVES for start, end in ranges):
@@ -70,7 +115,7 @@ def bits_of(trees: "Trees") -> tuple[dict[int, SlotBins], list[TreeBits]] | None
         )
         for slot in np.unique(trees.slots[trees.slots >= 0]).tolist()
     }
-    return bins, [_tree(trees, bins, start) for start, _ in ranges]
+    return ForestBits(bins, [_tree(trees, bins, start) for start, _ in ranges])
 
 
 def _tree(trees: "Trees", bins: dict[int, SlotBins], root: int) -> TreeBits:
@@ -94,7 +139,7 @@ def _tree(trees: "Trees", bins: dict[int, SlotBins], root: int) -> TreeBits:
         goes_right = _goes_right(trees, bins[slot], node)
         table = tables.setdefault(slot, np.full((words, len(goes_right)), ALL))
         table[:, goes_right] &= _without(first, past, words)[:, np.newaxis]
-    return TreeBits(list(tables.items()), np.array(leaves, dtype=np.intp))
+    return TreeBits(tables, np.array(leaves, dtype=np.intp))
 
 
 def _goes_right(trees: "Trees", bins: SlotBins, node: int) -> NDArray[Any]:

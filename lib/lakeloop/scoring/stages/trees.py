@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lakeloop.scoring.columns import Columns, Floats
+from lakeloop.scoring.blocks import Floats, Vectors
+from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.row_code import RowCode, Scalar
 from lakeloop.scoring.slots import Slot, Split
-from lakeloop.scoring.stages.tree_bits import SlotBins, TreeBits, bits_of
+from lakeloop.scoring.stages.tree_bits import ForestBits, bits_of
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -37,25 +38,21 @@ class Trees:
     roots: Places
     weights: Array
 
-    def sums(self, rows: Floats) -> Floats:
+    def sums(self, rows: Vectors) -> Floats:
         """The weighted sum of what the trees say, shape (rows, outputs)."""
-        total = np.zeros((len(rows), self.values.shape[1]))
+        # Tree by tree, which is Spark's order, so that equal votes are equal to the last bit.
+        total: Any = 0.0
         for leaves, weight in zip(self._leaves(rows), self.weights.tolist(), strict=True):
-            total += self.values.take(leaves, axis=0) * weight  # tree by tree as Spark does, to the last bit
-        return total
+            total = total + (self.values if weight == 1 else self.values * weight).take(leaves, axis=0)
+        found: Floats = total
+        return found
 
-    def _leaves(self, rows: Floats) -> Iterator[NDArray[np.intp]]:
+    def _leaves(self, rows: Vectors) -> Iterator[NDArray[np.intp]]:
         """For each tree the leaf of each row."""
-        if self._bits is None:
-            yield from self._walked(rows).T
-            return
-        slots, trees = self._bits
-        bins = {slot: of_slot.of(rows[:, slot]) for slot, of_slot in slots.items()}
-        for tree in trees:
-            yield tree.reached(bins, len(rows))
+        return iter(self._walked(rows.array()).T) if self._bits is None else self._bits.reached(rows)
 
     @cached_property
-    def _bits(self) -> tuple[dict[int, SlotBins], list[TreeBits]] | None:
+    def _bits(self) -> ForestBits | None:
         return bits_of(self)
 
     def _walked(self, rows: Floats) -> NDArray[np.intp]:

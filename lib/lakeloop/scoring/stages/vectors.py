@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lakeloop.scoring.columns import Columns, Floats
+from lakeloop.scoring.blocks import Coded, Floats, Vectors, side_by_side
+from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.row_code import RowCode
 from lakeloop.scoring.slots import Slot, dot, values_of
 
@@ -26,12 +27,9 @@ class OneHot:
         for source, target, size in zip(self.inputs, self.outputs, self.sizes, strict=True):
             columns.define(target, partial(self._slots, columns, source, size))
 
-    def _slots(self, columns: Columns, source: str, size: int) -> Floats:
-        index = columns.numbers(source).astype(np.intp)
-        slots = np.zeros((len(index), size))
-        within = np.flatnonzero(index < size)
-        slots[within, index[within]] = 1.0
-        return slots
+    def _slots(self, columns: Columns, source: str, size: int) -> Vectors:
+        # One number more than there are slots: larger indexes go there, and have only zeros.
+        return Vectors((Coded(np.minimum(columns.codes(source), size), np.eye(size + 1, size)),))
 
     def emit(self, code: RowCode) -> None:
         for source, target, size in zip(self.inputs, self.outputs, self.sizes, strict=True):
@@ -53,7 +51,7 @@ class Assemble:
     output: str
 
     def define(self, columns: Columns) -> None:
-        columns.define(self.output, lambda: np.hstack([columns.vectors(name) for name in self.inputs]))
+        columns.define(self.output, lambda: side_by_side([columns.vectors(name) for name in self.inputs]))
 
     def emit(self, code: RowCode) -> None:
         code.define(self.output, lambda: [slot for name in self.inputs for slot in code.slots(name)])
@@ -70,11 +68,7 @@ class Scale:
     offset: float = 0.0
 
     def define(self, columns: Columns) -> None:
-        columns.define(self.output, lambda: self._scaled(columns.vectors(self.input)))
-
-    def _scaled(self, slots: Floats) -> Floats:
-        scaled: Floats = ((slots - self.shifts) if self.shifts.any() else slots) * self.factors
-        return scaled + self.offset if self.offset else scaled
+        columns.define(self.output, lambda: columns.vectors(self.input).moved(self.shifts, self.factors, self.offset))
 
     def emit(self, code: RowCode) -> None:
         code.define(self.output, lambda: self._scaled_row(code))
@@ -95,7 +89,7 @@ class Normalize:
 
     def define(self, columns: Columns) -> None:
         def normalized() -> Floats:
-            slots = columns.vectors(self.input)
+            slots = columns.vectors(self.input).array()
             norms = np.linalg.norm(slots, ord=self.power, axis=1, keepdims=True)
             found: Floats = slots / np.where(norms == 0, 1.0, norms)
             return found
@@ -121,7 +115,7 @@ class Choose:
     places: Places
 
     def define(self, columns: Columns) -> None:
-        columns.define(self.output, lambda: columns.vectors(self.input)[:, self.places])
+        columns.define(self.output, lambda: columns.vectors(self.input).chosen(self.places))
 
     def emit(self, code: RowCode) -> None:
         code.define(self.output, lambda: [code.slots(self.input)[place] for place in self.places.tolist()])
@@ -136,7 +130,7 @@ class Project:
     components: Array
 
     def define(self, columns: Columns) -> None:
-        columns.define(self.output, lambda: columns.vectors(self.input) @ self.components)
+        columns.define(self.output, lambda: columns.vectors(self.input).times(self.components))
 
     def emit(self, code: RowCode) -> None:
         code.project(self.output, self.input, self.components)
