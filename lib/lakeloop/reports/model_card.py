@@ -88,7 +88,7 @@ def _facts(result: TrainingResult, provenance: Provenance) -> Table:
         "table": f"{spec.table}, version {provenance.table_version}",
         "rows": f"{rows:,}: {result.rows_train:,} to learn from, {result.rows_test:,} held out",
         "label": label,
-        "answer": "the probability of the positive class" if spec.task == "binary" else "a number",
+        "answer": _answer(result),
         "columns": ", ".join(spec.features.columns),
         "split": _said(spec, spec.split.model_dump(exclude_none=True), "split"),
         "folds": _said(spec, spec.folds.model_dump(exclude_none=True), "folds"),
@@ -99,6 +99,14 @@ def _facts(result: TrainingResult, provenance: Provenance) -> Table:
         "held-out rows": f"fingerprint {result.held_out.fingerprint}",
     }
     return Table("Facts", ("what", "value"), tuple(facts.items()))
+
+
+def _answer(result: TrainingResult) -> str:
+    if result.spec.task == "binary":
+        return "the probability of the positive class"
+    if result.winner.point.learn == "log":
+        return "a number; its logarithm was learned, so it is nearer the median of such rows than their mean"
+    return "a number"
 
 
 def _said(spec: ModelSpec, values: dict[str, object], part: str) -> str:

@@ -1,0 +1,104 @@
+"""Boosting of numbers that starts at their mean, each step being a small forest."""
+
+# ruff: noqa: N815 (parameters have the names that Spark gives them)
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyspark import SparkContext
+from pyspark.ml import Estimator
+from pyspark.ml.param import Param
+from pyspark.ml.param.shared import HasFeaturesCol, HasLabelCol, HasMaxIter, HasPredictionCol, HasSeed, HasStepSize
+from pyspark.ml.regression import (
+    DecisionTreeRegressionModel,
+    DecisionTreeRegressor,
+    GBTRegressionModel,
+    RandomForestRegressionModel,
+    RandomForestRegressor,
+)
+from pyspark.ml.wrapper import JavaWrapper
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+LEFT_COL, SAID_COL = "_left", "_said"
+MODEL = "org.apache.spark.ml.regression.GBTRegressionModel"
+OF_FOREST = (
+    "numTrees", "maxDepth", "maxBins", "minInstancesPerNode", "minInfoGain", "subsamplingRate", "featureSubsetStrategy"
+)  # fmt: skip
+
+Fitted = DecisionTreeRegressionModel | RandomForestRegressionModel
+
+
+class BoostedForests(
+    Estimator[GBTRegressionModel], HasFeaturesCol, HasLabelCol, HasPredictionCol, HasMaxIter, HasStepSize, HasSeed
+):
+    """Gradient boosting of the squared error (Friedman 2001, 2002), which Spark's model of boosted trees carries.
+
+    It begins with the mean of the label. Each of `maxIter` steps fits a forest of `numTrees` trees to what is left of
+    it and takes `stepSize` of what that says; a tree is grown on `subsamplingRate` of the rows, none of them twice.
+    Spark's GBTRegressor adds its first tree whole, whatever `stepSize` says, and later ones cannot undo what that one
+    has learned by heart; here every tree counts a share only. The trees of a forest grow together, so a step takes as
+    many Spark jobs as they are deep, however many they are.
+
+    What is left of the rows is cached with their vectors, twice while a step is fitted. The same rows in the same
+    partitions give the same model for a `seed`.
+    """
+
+    numTrees: Param[int] = RandomForestRegressor.numTrees
+    maxDepth: Param[int] = RandomForestRegressor.maxDepth
+    maxBins: Param[int] = RandomForestRegressor.maxBins
+    minInstancesPerNode: Param[int] = RandomForestRegressor.minInstancesPerNode
+    minInfoGain: Param[float] = RandomForestRegressor.minInfoGain
+    subsamplingRate: Param[float] = RandomForestRegressor.subsamplingRate
+    featureSubsetStrategy: Param[str] = RandomForestRegressor.featureSubsetStrategy
+
+    def __init__(self, **columns: str) -> None:
+        super().__init__()
+        self._setDefault(maxIter=20, stepSize=0.5, numTrees=10, subsamplingRate=0.7)
+        self._set(**columns)
+
+    def _fit(self, dataset: DataFrame) -> GBTRegressionModel:
+        features, step = self.getFeaturesCol(), self.getStepSize()
+        rows = dataset.select(features, F.col(self.getLabelCol()).alias(LEFT_COL))
+        columns: dict[str, Any] = {"featuresCol": features, "labelCol": LEFT_COL}
+        mean = DecisionTreeRegressor(maxDepth=0, **columns).fit(rows)
+        trees, weights = [mean], [1.0]
+        before, left = None, self._left(rows, mean, 1.0).persist()
+        try:
+            for number in range(self.getMaxIter()):
+                forest = self._forest(number, columns).fit(left)
+                trees += forest.trees
+                weights += [step / len(forest.trees)] * len(forest.trees)
+                if before is not None:
+                    before.unpersist()
+                before, left = left, self._left(left, forest, step).persist()
+        finally:
+            for frame in (before, left):
+                if frame is not None:
+                    frame.unpersist()
+        model = _summed(self.uid, trees, weights, mean.numFeatures)
+        return model.setFeaturesCol(features).setPredictionCol(self.getPredictionCol())
+
+    def _forest(self, number: int, columns: dict[str, Any]) -> RandomForestRegressor:
+        said = {name: self.getOrDefault(name) for name in OF_FOREST if self.isDefined(name)}
+        return RandomForestRegressor(bootstrap=False, seed=self.getSeed() + number, **said, **columns)
+
+    def _left(self, rows: DataFrame, model: Fitted, share: float) -> DataFrame:
+        said = model.setPredictionCol(SAID_COL).transform(rows)
+        left = F.col(LEFT_COL) - share * F.col(SAID_COL)
+        return said.select(self.getFeaturesCol(), left.alias(LEFT_COL))
+
+
+def _summed(
+    uid: str, trees: Sequence[DecisionTreeRegressionModel], weights: Sequence[float], features: int
+) -> GBTRegressionModel:
+    """Spark's model of the weighted sum of what trees say; its constructor is public, but not in Python."""
+    context = SparkContext._active_spark_context
+    assert context is not None
+    assert context._gateway is not None
+    java: Any = context._gateway.jvm
+    of_trees = JavaWrapper._new_java_array(
+        [tree._java_obj for tree in trees], java.org.apache.spark.ml.regression.DecisionTreeRegressionModel
+    )
+    of_weights = JavaWrapper._new_java_array(list(weights), java.double)
+    return GBTRegressionModel(JavaWrapper._new_java_obj(MODEL, uid, of_trees, of_weights, features))
