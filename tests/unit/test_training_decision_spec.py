@@ -124,7 +124,7 @@ def test_what_is_learned_is_part_of_a_candidate_listed_or_drawn() -> None:
     )
     assert ModelSpec.model_validate(spec.model_dump(mode="json")) == spec
     for point in (*spec.points(), *draw_points(spec)):
-        assert str(point) == "boosted_forests(maxIter=5, numTrees=2), learning the log"
+        assert str(point) == "boosted_forests(learn=log, maxIter=5, numTrees=2)"
         assert point.task == "regression"
 
 

@@ -9,8 +9,7 @@ from lakeloop.reports.markdown import render_markdown
 from lakeloop.reports.model_comparison import choice_table, nested_section, said_of_choice
 from lakeloop.reports.model_names import METRIC_NAMES
 from lakeloop.reports.model_warnings import limits, warnings
-from lakeloop.reports.page import Section, Table, render_page
-from lakeloop.training.metrics.intervals import Interval
+from lakeloop.reports.page import Section, Table, render_page, rounded
 from lakeloop.training.metrics.measuring import Metrics
 from lakeloop.training.metrics.names import Metric
 from lakeloop.training.spec.model import ModelSpec
@@ -136,19 +135,20 @@ def _metrics(result: TrainingResult) -> Table:
         tuple(
             (
                 METRIC_NAMES[metric],
-                value,
-                *(_interval(result.test, metric) or (None, None)),
-                winner.mean[metric],
-                winner.std[metric],
-                *((nested.mean[metric], nested.std[metric]) if nested else ()),
+                rounded(value),
+                *_interval(result.test, metric),
+                rounded(winner.mean[metric]),
+                rounded(winner.std[metric]),
+                *((rounded(nested.mean[metric]), rounded(nested.std[metric])) if nested else ()),
             )
             for metric, value in result.test.figures().items()
         ),
     )
 
 
-def _interval(test: Metrics, metric: Metric) -> Interval | None:
-    return test.intervals.get(metric)
+def _interval(test: Metrics, metric: Metric) -> tuple[float | None, float | None]:
+    found = test.intervals.get(metric)
+    return (None, None) if found is None else (rounded(found[0]), rounded(found[1]))
 
 
 def _list(caption: str, sentences: list[str]) -> Table:

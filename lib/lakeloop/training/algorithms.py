@@ -98,10 +98,11 @@ class GridPoint:
         return estimator if self.balance is None else Balanced(estimator, self.balance, key, seed)
 
     def __str__(self) -> str:
-        params = ", ".join(f"{name}={value}" for name, value in self.params.items())
+        # What is learned stands first, so that it is seen where a long name is cut.
+        named = {"learn": self.learn, **self.params} if self.learn else self.params
+        params = ", ".join(f"{name}={value}" for name, value in named.items())
         balanced = f", balanced by {self.balance}" if self.balance else ""
-        learned = f", learning the {self.learn}" if self.learn else ""
-        return f"{self.algorithm}({params})" + (" on pca" if self.on == "pca" else "") + balanced + learned
+        return f"{self.algorithm}({params})" + (" on pca" if self.on == "pca" else "") + balanced
 
 
 def tunable(algorithm: str, task: Task) -> dict[str, Param[Any]]:
