@@ -57,9 +57,7 @@ def test_it_says_what_scikit_learn_says(curve: DataFrame) -> None:
     model = boosting(maxIter=8, stepSize=0.3, numTrees=1, maxDepth=2, **WHOLE).fit(curve)
     rows = curve.collect()
     x, y = np.array([row["features"].toArray() for row in rows]), np.array([row["_label"] for row in rows])
-    theirs = GradientBoostingRegressor(
-        n_estimators=8, learning_rate=0.3, max_depth=2, criterion="squared_error", random_state=0
-    ).fit(x, y)
+    theirs = GradientBoostingRegressor(n_estimators=8, learning_rate=0.3, max_depth=2, random_state=0).fit(x, y)
     assert said(model, curve) == pytest.approx(theirs.predict(x).tolist(), abs=1e-9)
 
 

@@ -20,13 +20,11 @@ from pyspark.ml.wrapper import JavaWrapper
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-LEFT_COL, SAID_COL = "_left", "_said"
+LABEL_COL, SAID_COL, LEFT_COL = "_number", "_said", "_left"
 MODEL = "org.apache.spark.ml.regression.GBTRegressionModel"
 OF_FOREST = (
     "numTrees", "maxDepth", "maxBins", "minInstancesPerNode", "minInfoGain", "subsamplingRate", "featureSubsetStrategy"
 )  # fmt: skip
-
-Fitted = DecisionTreeRegressionModel | RandomForestRegressionModel
 
 
 class BoostedForests(
@@ -40,8 +38,9 @@ class BoostedForests(
     has learned by heart; here every tree counts a share only. The trees of a forest grow together, so a step takes as
     many Spark jobs as they are deep, however many they are.
 
-    What is left of the rows is cached with their vectors, twice while a step is fitted. The same rows in the same
-    partitions give the same model for a `seed`.
+    The rows are cached with their vectors, and once more with what is left of them while a step is fitted. What is left
+    is worked out anew from all trees so far: a plan that grew with each step would soon take longer than the fits. The
+    same rows in the same partitions give the same model for a `seed`.
     """
 
     numTrees: Param[int] = RandomForestRegressor.numTrees
@@ -58,35 +57,34 @@ class BoostedForests(
         self._set(**columns)
 
     def _fit(self, dataset: DataFrame) -> GBTRegressionModel:
-        features, step = self.getFeaturesCol(), self.getStepSize()
-        rows = dataset.select(features, F.col(self.getLabelCol()).alias(LEFT_COL))
-        columns: dict[str, Any] = {"featuresCol": features, "labelCol": LEFT_COL}
-        mean = DecisionTreeRegressor(maxDepth=0, **columns).fit(rows)
-        trees, weights = [mean], [1.0]
-        before, left = None, self._left(rows, mean, 1.0).persist()
+        rows = dataset.select(self.getFeaturesCol(), F.col(self.getLabelCol()).alias(LABEL_COL)).persist()
         try:
+            columns = {"featuresCol": self.getFeaturesCol(), "labelCol": LABEL_COL}
+            mean = DecisionTreeRegressor(maxDepth=0, **columns).fit(rows)
+            trees, weights = [mean], [1.0]
             for number in range(self.getMaxIter()):
-                forest = self._forest(number, columns).fit(left)
-                trees += forest.trees
-                weights += [step / len(forest.trees)] * len(forest.trees)
-                if before is not None:
-                    before.unpersist()
-                before, left = left, self._left(left, forest, step).persist()
+                step = self._step(rows, self._model(trees, weights, mean.numFeatures), number).trees
+                trees += step
+                weights += [self.getStepSize() / len(step)] * len(step)
         finally:
-            for frame in (before, left):
-                if frame is not None:
-                    frame.unpersist()
-        model = _summed(self.uid, trees, weights, mean.numFeatures)
-        return model.setFeaturesCol(features).setPredictionCol(self.getPredictionCol())
+            rows.unpersist()
+        return self._model(trees, weights, mean.numFeatures).setPredictionCol(self.getPredictionCol())
 
-    def _forest(self, number: int, columns: dict[str, Any]) -> RandomForestRegressor:
-        said = {name: self.getOrDefault(name) for name in OF_FOREST if self.isDefined(name)}
-        return RandomForestRegressor(bootstrap=False, seed=self.getSeed() + number, **said, **columns)
+    def _step(self, rows: DataFrame, model: GBTRegressionModel, number: int) -> RandomForestRegressionModel:
+        """The forest that is fitted to what `model` leaves."""
+        params: dict[str, Any] = {name: self.getOrDefault(name) for name in OF_FOREST if self.isDefined(name)}
+        params |= {"featuresCol": self.getFeaturesCol(), "labelCol": LEFT_COL, "seed": self.getSeed() + number}
+        left = (F.col(LABEL_COL) - F.col(SAID_COL)).alias(LEFT_COL)
+        frame = model.setPredictionCol(SAID_COL).transform(rows).select(self.getFeaturesCol(), left).persist()
+        try:
+            return RandomForestRegressor(bootstrap=False, **params).fit(frame)
+        finally:
+            frame.unpersist()
 
-    def _left(self, rows: DataFrame, model: Fitted, share: float) -> DataFrame:
-        said = model.setPredictionCol(SAID_COL).transform(rows)
-        left = F.col(LEFT_COL) - share * F.col(SAID_COL)
-        return said.select(self.getFeaturesCol(), left.alias(LEFT_COL))
+    def _model(
+        self, trees: Sequence[DecisionTreeRegressionModel], weights: Sequence[float], features: int
+    ) -> GBTRegressionModel:
+        return _summed(self.uid, trees, weights, features).setFeaturesCol(self.getFeaturesCol())
 
 
 def _summed(
