@@ -59,8 +59,7 @@ class BoostedForests(
     def _fit(self, dataset: DataFrame) -> GBTRegressionModel:
         rows = dataset.select(self.getFeaturesCol(), F.col(self.getLabelCol()).alias(LABEL_COL)).persist()
         try:
-            columns = {"featuresCol": self.getFeaturesCol(), "labelCol": LABEL_COL}
-            mean = DecisionTreeRegressor(maxDepth=0, **columns).fit(rows)
+            mean = DecisionTreeRegressor(featuresCol=self.getFeaturesCol(), labelCol=LABEL_COL, maxDepth=0).fit(rows)
             trees, weights = [mean], [1.0]
             for number in range(self.getMaxIter()):
                 step = self._step(rows, self._model(trees, weights, mean.numFeatures), number).trees
@@ -77,9 +76,10 @@ class BoostedForests(
         left = (F.col(LABEL_COL) - F.col(SAID_COL)).alias(LEFT_COL)
         frame = model.setPredictionCol(SAID_COL).transform(rows).select(self.getFeaturesCol(), left).persist()
         try:
-            return RandomForestRegressor(bootstrap=False, **params).fit(frame)
+            forest: RandomForestRegressionModel = RandomForestRegressor(bootstrap=False, **params).fit(frame)
         finally:
             frame.unpersist()
+        return forest
 
     def _model(
         self, trees: Sequence[DecisionTreeRegressionModel], weights: Sequence[float], features: int
