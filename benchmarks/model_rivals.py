@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.compose import make_column_transformer
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from lakeloop.training.algorithms import FOLD_COL, LABEL_COL
 from lakeloop.training.spec.model import ModelSpec
@@ -27,7 +28,10 @@ METRICS = {"area_under_roc": roc_auc_score, "area_under_pr": average_precision_s
 
 
 def rivals_of(spec: ModelSpec) -> Mapping[str, Any]:
-    """Unfitted, by name: a linear model, a random forest and gradient boosting by histograms."""
+    """Unfitted, by name: a linear model, a random forest and gradient boosting by histograms.
+
+    Where a candidate may learn the logarithm of the label, so may each of these.
+    """
     if spec.task == "regression":
         linear = ("ridge", RidgeCV(alphas=np.logspace(-1, 3, 9)))
         forest, boosting = RandomForestRegressor, HistGradientBoostingRegressor
@@ -35,13 +39,19 @@ def rivals_of(spec: ModelSpec) -> Mapping[str, Any]:
         linear = ("logistic_regression", LogisticRegression(max_iter=2000))
         forest, boosting = RandomForestClassifier, HistGradientBoostingClassifier
     name, estimator = linear
-    return {
+    rivals = {
         name: make_pipeline(_prepared(spec), estimator),
         "random_forest": make_pipeline(
             _prepared(spec), forest(TREES, min_samples_leaf=2, max_features=1 / 3, random_state=SEED, n_jobs=CORES)
         ),
         "hist_gradient_boosting": boosting(categorical_features="from_dtype", random_state=SEED),
     }
+    if any(candidate.learn == "log" for candidate in spec.candidates):
+        rivals |= {
+            f"{name}_of_log": TransformedTargetRegressor(rival, func=np.log, inverse_func=np.exp)
+            for name, rival in rivals.items()
+        }
+    return rivals
 
 
 def fold_scores(spec: ModelSpec, rival: Any, rows: pd.DataFrame) -> list[float]:
@@ -53,8 +63,9 @@ def fold_scores(spec: ModelSpec, rival: Any, rows: pd.DataFrame) -> list[float]:
 def scores_of(spec: ModelSpec, rival: Any, train: pd.DataFrame, test: pd.DataFrame) -> float:
     """The metric that the declaration selects by, on `test`."""
     known, asked = _typed(spec, train, test)
-    model = clone(rival).fit(known, train[LABEL_COL])
-    said = model.predict(asked) if spec.task == "regression" else model.predict_proba(asked)[:, 1]
+    with threadpool_limits(1):  # on so few rows the threads of a fit wait for each other longer than they work
+        model = clone(rival).fit(known, train[LABEL_COL])
+        said = model.predict(asked) if spec.task == "regression" else model.predict_proba(asked)[:, 1]
     return float(METRICS[spec.select_by](test[LABEL_COL], said))
 
 

@@ -40,6 +40,12 @@ def test_figures_by_hand_with_a_label_of_zero_and_a_row_twice(spark: SparkSessio
     assert found.intervals == {}
 
 
+@pytest.mark.parametrize("prediction", [math.exp(400), math.inf, math.nan])
+def test_errors_beyond_a_double_are_told_from_labels_alike(spark: SparkSession, prediction: float) -> None:
+    with pytest.raises(TrainingError, match="squared errors of 3 rows are larger than any number that can be held"):
+        measure_errors(table(spark, [(1.0, 1.0), (2.0, prediction), (2.0, 2.0)]))
+
+
 def test_labels_that_do_not_differ_have_no_r2(spark: SparkSession) -> None:
     for rows in ([], [(1.0, 2.0), (1.0, 1.0)]):
         with pytest.raises(TrainingError, match=f"metrics need labels that differ, found {len(rows)} rows"):

@@ -1,5 +1,6 @@
 """Sections on a model: what is shown is what was measured, in the right order and with the right sign."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from lakeloop.training.cross_validation.candidate_scores import CandidateScore
 from lakeloop.training.metrics.binary import BinaryMetrics, measure
 from lakeloop.training.metrics.measuring import SliceMetrics
 from lakeloop.training.metrics.names import METRICS, Metric
+from lakeloop.training.metrics.regression import RegressionMetrics
 from lakeloop.training.metrics.score_table import CELLS, ScoreTable
 from lakeloop.training.metrics.yardstick import Costs, Yardstick
 
@@ -101,6 +103,24 @@ def test_quality_shows_all_metrics_and_the_intervals() -> None:
     for label, name in (("area under ROC", "area_under_roc"), ("F1", "f1"), ("cost per row", "cost")):
         low, high = GOOD.intervals[name]
         assert cards[label].note == f"95%: {low:.3f} to {high:.3f}"
+
+
+def test_figures_in_the_unit_of_a_large_label_are_shown_whole() -> None:
+    intervals = {"rmse": (990.0, 31101.547), "r2": (0.84512, 0.90351)}
+    test = RegressionMetrics(rows=938, r2=0.87789, rmse=27602.4484, mae=999.5, mape=0.1213, intervals=intervals)
+    cards = {card.label: (card.value, card.note) for card in quality_section(test).cards}
+    assert cards == {
+        "R²": ("0.8779", "95%: 0.845 to 0.904"),
+        "RMSE": ("27,602", "95%: 990.000 to 31,102"),
+        "mean absolute error": ("999.5000", ""),
+        "mean |error / label|": ("0.1213", ""),
+    }
+    prices = CandidateScore(GridPoint("random_forest", {}, "features", "regression"), (test.figures(),) * 2, 1.0)
+    spec = SimpleNamespace(select_by="r2")
+    trained: Any = SimpleNamespace(spec=spec, winner=prices, candidates=(prices,), test=test, rows_train=800)
+    candidates, champions = comparison_section(trained, replace(test, rmse=30000.4)).tables
+    assert candidates.texts()[0][4:7] == ["27,602", "999.5", "0.1213"]
+    assert ["RMSE", "30,000", "27,602", "2,398 better"] in champions.texts()
 
 
 def test_metrics_without_intervals_have_no_note() -> None:

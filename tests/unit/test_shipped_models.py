@@ -27,9 +27,8 @@ def test_the_price_of_houses_is_cross_validated_on_five_random_folds() -> None:
     spec = shipped("housing")
     assert (spec.task, spec.folds.count, spec.select_by) == ("regression", 5, "r2")
     assert not spec.stratifies(spec.folds)
-    assert {"linear_regression", "generalized_linear_regression", "gradient_boosted_trees"} <= {
-        point.algorithm for point in spec.points()
-    }
+    assert {"linear_regression", "random_forest", "boosted_forests"} == {point.algorithm for point in spec.points()}
+    assert {point.learn for point in spec.points()} == {None, "log"}
 
 
 def test_a_rare_class_keeps_its_share_and_is_not_chosen_by_accuracy() -> None:

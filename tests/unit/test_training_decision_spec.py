@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from lakeloop.training.estimators import xgboost
 from lakeloop.training.metrics.yardstick import Costs, Yardstick
+from lakeloop.training.search.drawing import draw_points
 from lakeloop.training.spec.model import ModelSpec
 
 COSTS = {"false_positive": 1, "false_negative": 5}
@@ -50,6 +51,12 @@ def declared(**changes: Any) -> dict[str, Any]:
             REGRESSION | {"candidates": [{"random_forest": {}, "balance": "weights"}]},
             "a regression has no classes; take balance of random_forest out",
         ),
+        (
+            {"candidates": [{"random_forest": {}, "learn": "log"}]},
+            "a class has no logarithm; take learn of random_forest out",
+        ),
+        (REGRESSION | {"candidates": [{"random_forest": {}, "learn": "sqrt"}]}, "Input should be 'log'"),
+        ({"candidates": [{"boosted_forests": {}}]}, "boosted_forests is not for task binary"),
         ({"select_by": "cost"}, "select_by cost needs decision.costs"),
         ({"select_by": "f2"}, "'f_beta', 'mcc', 'lift'"),
         ({"metrics": {"beta": 0}}, "greater than 0"),
@@ -108,6 +115,17 @@ def test_a_grid_of_hidden_layers_and_balance_are_part_of_a_candidate() -> None:
         "multilayer_perceptron(hidden=(), maxIter=50)",
         "logistic_regression() on pca, balanced by undersample",
     ]
+
+
+def test_what_is_learned_is_part_of_a_candidate_listed_or_drawn() -> None:
+    candidate = {"boosted_forests": {"maxIter": [5, 5], "numTrees": [2]}, "learn": "log"}
+    spec = ModelSpec.model_validate(
+        declared(**REGRESSION | {"candidates": [candidate], "search": {"kind": "random", "trials": 1}})
+    )
+    assert ModelSpec.model_validate(spec.model_dump(mode="json")) == spec
+    for point in (*spec.points(), *draw_points(spec)):
+        assert str(point) == "boosted_forests(learn=log, maxIter=5, numTrees=2)"
+        assert point.task == "regression"
 
 
 def test_xgboost_is_an_extra_that_only_a_file_that_names_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

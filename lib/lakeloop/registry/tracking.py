@@ -143,6 +143,7 @@ def log_training(
                         "algorithm": candidate.point.algorithm,
                         "on": candidate.point.on,
                         **({"balance": candidate.point.balance} if candidate.point.balance else {}),
+                        **({"learn": candidate.point.learn} if candidate.point.learn else {}),
                         **dict(candidate.point.params),
                     }
                 )

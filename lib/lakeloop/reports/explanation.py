@@ -129,11 +129,12 @@ def _reasons(of_row: pd.DataFrame) -> list[str | None]:
 
 def _coefficients(found: Explanation) -> Iterator[Section]:
     if found.coefficients:
-        adds = "log odds" if found.spec.task == "binary" else "the answer"
+        adds = found.effect
+        shares = " Of a logarithm 0.01 is about 1% more." if "logarithm" in adds else ""
         yield Section(
             title="Coefficients",
             intro=f"What one unit more adds to {adds}, in the units of {found.spec.table}; of a category, what it adds "
-            "beside a category that was never seen. The largest effects come first.",
+            f"beside a category that was never seen.{shares} The largest effects come first.",
             tables=(
                 Table(
                     f"The first {min(TOP_COEFFICIENTS, len(found.coefficients))} of {len(found.coefficients)}",

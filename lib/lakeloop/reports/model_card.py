@@ -9,8 +9,7 @@ from lakeloop.reports.markdown import render_markdown
 from lakeloop.reports.model_comparison import choice_table, nested_section, said_of_choice
 from lakeloop.reports.model_names import METRIC_NAMES
 from lakeloop.reports.model_warnings import limits, warnings
-from lakeloop.reports.page import Section, Table, render_page
-from lakeloop.training.metrics.intervals import Interval
+from lakeloop.reports.page import Section, Table, render_page, rounded
 from lakeloop.training.metrics.measuring import Metrics
 from lakeloop.training.metrics.names import Metric
 from lakeloop.training.spec.model import ModelSpec
@@ -88,7 +87,7 @@ def _facts(result: TrainingResult, provenance: Provenance) -> Table:
         "table": f"{spec.table}, version {provenance.table_version}",
         "rows": f"{rows:,}: {result.rows_train:,} to learn from, {result.rows_test:,} held out",
         "label": label,
-        "answer": "the probability of the positive class" if spec.task == "binary" else "a number",
+        "answer": _answer(result),
         "columns": ", ".join(spec.features.columns),
         "split": _said(spec, spec.split.model_dump(exclude_none=True), "split"),
         "folds": _said(spec, spec.folds.model_dump(exclude_none=True), "folds"),
@@ -99,6 +98,14 @@ def _facts(result: TrainingResult, provenance: Provenance) -> Table:
         "held-out rows": f"fingerprint {result.held_out.fingerprint}",
     }
     return Table("Facts", ("what", "value"), tuple(facts.items()))
+
+
+def _answer(result: TrainingResult) -> str:
+    if result.spec.task == "binary":
+        return "the probability of the positive class"
+    if result.winner.point.learn == "log":
+        return "a number; its logarithm was learned, so it is nearer the median of such rows than their mean"
+    return "a number"
 
 
 def _said(spec: ModelSpec, values: dict[str, object], part: str) -> str:
@@ -128,19 +135,20 @@ def _metrics(result: TrainingResult) -> Table:
         tuple(
             (
                 METRIC_NAMES[metric],
-                value,
-                *(_interval(result.test, metric) or (None, None)),
-                winner.mean[metric],
-                winner.std[metric],
-                *((nested.mean[metric], nested.std[metric]) if nested else ()),
+                rounded(value),
+                *_interval(result.test, metric),
+                rounded(winner.mean[metric]),
+                rounded(winner.std[metric]),
+                *((rounded(nested.mean[metric]), rounded(nested.std[metric])) if nested else ()),
             )
             for metric, value in result.test.figures().items()
         ),
     )
 
 
-def _interval(test: Metrics, metric: Metric) -> Interval | None:
-    return test.intervals.get(metric)
+def _interval(test: Metrics, metric: Metric) -> tuple[float | None, float | None]:
+    found = test.intervals.get(metric)
+    return (None, None) if found is None else (rounded(found[0]), rounded(found[1]))
 
 
 def _list(caption: str, sentences: list[str]) -> Table:

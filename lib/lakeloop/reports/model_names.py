@@ -19,5 +19,5 @@ METRIC_NAMES: dict[Metric, str] = {
     "r2": "R²",
     "rmse": "RMSE",
     "mae": "mean absolute error",
-    "mape": "mean absolute error in shares of the label",
+    "mape": "mean |error / label|",
 }

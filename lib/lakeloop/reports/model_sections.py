@@ -16,7 +16,7 @@ from lakeloop.reports.model_charts import (
 )
 from lakeloop.reports.model_names import METRIC_NAMES
 from lakeloop.reports.model_slices import slice_tables
-from lakeloop.reports.page import Card, Chart, Section, Table, Verdict
+from lakeloop.reports.page import Card, Chart, Section, Table, Verdict, rounded
 from lakeloop.training.metrics.binary import BinaryMetrics
 from lakeloop.training.metrics.intervals import Interval
 from lakeloop.training.metrics.measuring import Metrics, SliceMetrics
@@ -47,7 +47,7 @@ def comparison_section(result: TrainingResult, previous_champion: Metrics | None
                 str(score.point),
                 score.mean[metric],
                 score.std[metric] if len(score.folds) > 1 else None,
-                *(score.mean[other] for other in others),
+                *(rounded(score.mean[other]) for other in others),
                 len(score.folds),
                 round(score.seconds, 1),
             )
@@ -92,7 +92,7 @@ def _regression_section(test: RegressionMetrics) -> Section:
         title="Quality on held-out rows",
         intro=f"{test.rows:,} rows that no candidate has seen. The charts show {len(test.shown):,} of them.",
         cards=tuple(
-            Card(METRIC_NAMES[metric], f"{value:,.4f}", _interval_text(test.intervals.get(metric)))
+            Card(METRIC_NAMES[metric], _figure_text(value, 4), _interval_text(test.intervals.get(metric)))
             for metric, value in test.figures().items()
         ),
         charts=(Chart("Prediction and label", predictions_by_label(test)), Chart("Errors", error_histogram(test)))
@@ -155,7 +155,7 @@ def _champions(test: Metrics, previous: Metrics) -> Table:
         "On the same held-out rows",
         ("metric", "champion so far", "this model", "change"),
         tuple(
-            (METRIC_NAMES[name], before[name], now[name], _change(_gain(name, test, previous)))
+            (METRIC_NAMES[name], rounded(before[name]), rounded(now[name]), _change(_gain(name, test, previous)))
             for name in now
             if name in before
         ),
@@ -166,7 +166,8 @@ def _improvement(metric: Metric, test: Metrics, previous: Metrics) -> Verdict:
     now, before = test.figures()[metric], previous.figures()[metric]
     gain = _gain(metric, test, previous)
     return Verdict(
-        f"On the held-out rows {METRIC_NAMES[metric]} is {now:.4f}, {_change(gain)} than before ({before:.4f}).",
+        f"On the held-out rows {METRIC_NAMES[metric]} is {_figure_text(now, 4)}, {_change(gain)} than before "
+        f"({_figure_text(before, 4)}).",
         holds=gain >= 0,
     )
 
@@ -177,8 +178,13 @@ def _gain(metric: Metric, test: Metrics, previous: Metrics) -> float:
 
 
 def _change(gain: float) -> str:
-    return f"{abs(gain):.4f} {'better' if gain > 0 else 'worse'}" if gain else "not different"
+    return f"{_figure_text(abs(gain), 4)} {'better' if gain > 0 else 'worse'}" if gain else "not different"
 
 
 def _interval_text(interval: Interval | None) -> str:
-    return f"95%: {interval[0]:,.3f} to {interval[1]:,.3f}" if interval else ""
+    return f"95%: {_figure_text(interval[0], 3)} to {_figure_text(interval[1], 3)}" if interval else ""
+
+
+def _figure_text(value: float, decimals: int) -> str:
+    shown = rounded(value)
+    return f"{shown:,.{decimals}f}" if isinstance(shown, float) else f"{shown:,}"

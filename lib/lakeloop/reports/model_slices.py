@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lakeloop.reports.model_names import METRIC_NAMES
-from lakeloop.reports.page import Table
+from lakeloop.reports.page import Table, rounded
 from lakeloop.training.metrics.binary import BinaryMetrics
 from lakeloop.training.metrics.measuring import SliceMetrics
 from lakeloop.training.metrics.names import Metric
@@ -34,7 +34,7 @@ def _table(column: str, parts: Sequence[SliceMetrics]) -> Table:
             "NULL" if part.value is None else part.value,
             part.rows,
             *((_positive_share(part),) if has_classes else ()),
-            *(of.get(name) for name in shown),
+            *(rounded(of[name]) if name in of else None for name in shown),
             "few rows" if is_small(part) else "",
         )
         for part, of in zip(parts, figures, strict=True)

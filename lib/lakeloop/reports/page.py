@@ -128,6 +128,11 @@ def write_page(uri: str, html: str) -> None:
         stream.write(html.encode())
 
 
+def rounded(value: float) -> float:
+    """A figure as whole as people read it: without decimals where four digits stand before the point."""
+    return round(value) if abs(value) >= 1000 else value
+
+
 def _figure_json(figure: go.Figure) -> Markup:
     # plotly spells `<`, `>` and `/` as \u003c and so on, so that no text can end the script element.
     return Markup(figure.to_json())

@@ -24,6 +24,8 @@ from pyspark.ml.regression import (
 )
 
 from lakeloop.training.estimators.balanced import Balance, Balanced
+from lakeloop.training.estimators.boosted_forests import BoostedForests
+from lakeloop.training.estimators.log_label import Learn, LogLabelled
 from lakeloop.training.estimators.sized_perceptron import SizedPerceptron
 from lakeloop.training.estimators.xgboost import Xgboost
 from lakeloop.training.metrics.names import Task
@@ -49,6 +51,7 @@ REGRESSORS: dict[str, type[Any]] = {
     "decision_tree": DecisionTreeRegressor,
     "random_forest": RandomForestRegressor,
     "gradient_boosted_trees": GBTRegressor,
+    "boosted_forests": BoostedForests,
     "xgboost": Xgboost,
 }
 ALGORITHMS: dict[Task, Mapping[str, type[Any]]] = {"binary": CLASSIFIERS, "regression": REGRESSORS}
@@ -70,6 +73,7 @@ class GridPoint:
     on: Space
     task: Task = "binary"
     balance: Balance | None = None
+    learn: Learn | None = None
 
     def estimator(self, seed: int, key: str | None = None) -> Estimator[Any]:
         """The unfitted Spark estimator; `seed` goes to the algorithms that draw at random.
@@ -89,10 +93,14 @@ class GridPoint:
         settings |= {name: seed for name in ("seed", "random_state") if estimator.hasParam(name)}
         for name, value in settings.items():
             estimator.set(estimator.getParam(name), value)
+        if self.learn is not None:
+            return LogLabelled(estimator)
         return estimator if self.balance is None else Balanced(estimator, self.balance, key, seed)
 
     def __str__(self) -> str:
-        params = ", ".join(f"{name}={value}" for name, value in self.params.items())
+        # What is learned stands first, so that it is seen where a long name is cut.
+        named = {"learn": self.learn, **self.params} if self.learn else self.params
+        params = ", ".join(f"{name}={value}" for name, value in named.items())
         balanced = f", balanced by {self.balance}" if self.balance else ""
         return f"{self.algorithm}({params})" + (" on pca" if self.on == "pca" else "") + balanced
 
@@ -118,9 +126,7 @@ def takes_weights(algorithm: str, task: Task) -> bool:
     return hasattr(ALGORITHMS[task][algorithm], "weightCol")
 
 
-def grid_points(
-    algorithm: str, grid: Mapping[str, tuple[Any, ...]], on: Space, task: Task, balance: Balance | None = None
-) -> Iterator[GridPoint]:
-    """Every combination of the grid's values, in the declared order; an empty grid is one point of Spark's defaults."""
+def combinations(grid: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
+    """Every combination of the grid's values, in the declared order; of an empty grid one of nothing."""
     for values in product(*grid.values()):
-        yield GridPoint(algorithm, dict(zip(grid, values, strict=True)), on, task, balance)
+        yield dict(zip(grid, values, strict=True))

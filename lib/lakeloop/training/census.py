@@ -26,8 +26,8 @@ def take_census(spec: ModelSpec, frame: DataFrame) -> Census:
 
     Raises TrainingError for a missing column, a numeric feature of another type, a NULL label, a label without exactly
     two values, too few rows of a class to fill the test set and every fold, numbers to predict that are of another
-    type, not finite or all the same, a NULL or repeated key, a numeric feature without a finite value, and a column of
-    slices with too many values.
+    type, not finite, all the same, or not above 0 where a candidate learns their logarithm, a NULL or repeated key, a
+    numeric feature without a finite value, and a column of slices with too many values.
     """
     check_columns(spec, frame.schema)
     for column in (spec.key, spec.label.column, spec.split.by, spec.folds.by, *spec.slices):
@@ -57,11 +57,19 @@ def _count_numbers(spec: ModelSpec, frame: DataFrame) -> int:
         F.count(finite).alias("finite"),
         F.min(finite).alias("least"),
         F.max(finite).alias("most"),
+        F.count(F.when(finite <= 0, 1)).alias("without_log"),
     ).collect()[0]
     if found["finite"] < found["rows"]:
         raise TrainingError(
             f"{where} is NULL, NaN or infinite in {found['rows'] - found['finite']} of {found['rows']} rows; "
             f"quarantine them with rules is_not_null and is_in_range on {label}"
+        )
+    logs = [candidate.algorithm for candidate in spec.candidates if candidate.learn == "log"]
+    if logs and found["without_log"]:
+        raise TrainingError(
+            f"{where} is 0 or less in {found['without_log']} of {found['rows']} rows, the least being "
+            f"{found['least']:g}, and has no logarithm there; take `learn: log` of {logs[0]} out, or quarantine them "
+            f"with a rule is_in_range on {label}"
         )
     if found["least"] == found["most"]:
         raise TrainingError(f"{where} must have numbers that differ; found {found['rows']} rows of {found['least']}")

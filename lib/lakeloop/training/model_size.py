@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from pyspark.ml import Transformer
+from pyspark.ml import PipelineModel, Transformer
 from pyspark.ml.classification import (
     DecisionTreeClassificationModel,
     GBTClassificationModel,
@@ -21,6 +21,8 @@ from pyspark.ml.regression import (
     RandomForestRegressionModel,
 )
 
+from lakeloop.training.estimators.log_label import learner_of
+
 TREES = (DecisionTreeClassificationModel, DecisionTreeRegressionModel)
 FORESTS = (
     GBTClassificationModel, GBTRegressionModel, RandomForestClassificationModel, RandomForestRegressionModel
@@ -30,9 +32,11 @@ FORESTS = (
 def numbers_held(model: Transformer) -> int | None:
     """Coefficients other than 0 and intercepts, or of trees 2 numbers a split (column, threshold) and 1 a leaf.
 
-    A forest has one weight per tree besides, a naive Bayes a mean and a variance per slot and class. None for a kind of
-    model that is not known here.
+    A forest has one weight per tree besides, a naive Bayes a mean and a variance per slot and class. Of a pipeline the
+    stage that learned counts. None for a kind of model that is not known here.
     """
+    if isinstance(model, PipelineModel):
+        return numbers_held(learner_of(model.stages))
     if isinstance(model, LogisticRegressionModel):
         return _other_than_0(model.coefficientMatrix) + len(model.interceptVector.toArray())
     if isinstance(model, MultilayerPerceptronClassificationModel):

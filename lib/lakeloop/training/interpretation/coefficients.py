@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pyspark.ml import PipelineModel, Transformer
 from pyspark.ml.feature import ElementwiseProduct, MinMaxScalerModel, PCAModel, StandardScalerModel, VectorSlicer
+from pyspark.ml.regression import GeneralizedLinearRegressionModel
 
+from lakeloop.training.estimators.log_label import learner_of, learns_log
 from lakeloop.training.features.serving import for_serving
 from lakeloop.training.features.slots import slot_map
 from lakeloop.training.interpretation.importance import LINEAR
@@ -15,10 +17,7 @@ from lakeloop.training.spec.model import ModelSpec
 
 
 class Coefficient(NamedTuple):
-    """A slot such as `tenure`, `plan=basic` or `tenure × charges`, and what one unit more of it adds.
-
-    To the log odds of the positive class, or for a regression to the number (before the link, if there is one).
-    """
+    """A slot such as `tenure`, `plan=basic` or `tenure × charges`, and what one unit more of it adds to `effect_of`."""
 
     slot: str
     value: float
@@ -42,6 +41,17 @@ def coefficients(spec: ModelSpec, model: PipelineModel) -> tuple[Coefficient, ..
     order = np.argsort(-np.abs(weights), kind="stable")
     values = weights * _factors(before, len(names))
     return tuple(Coefficient(names[slot], float(values[slot])) for slot in order)
+
+
+def effect_of(spec: ModelSpec, model: PipelineModel) -> str:
+    """What the coefficients of a fitted pipeline add to, for people: of a logarithm 0.01 is about a hundredth more."""
+    stages = for_serving(model).stages
+    if spec.task == "binary":
+        return "the log odds"
+    answer = "the logarithm of the answer" if learns_log(stages) else "the answer"
+    learner = learner_of(stages)
+    link = learner.getLink() if isinstance(learner, GeneralizedLinearRegressionModel) else "identity"
+    return answer if link == "identity" else f"{answer} before its link, {link}"
 
 
 def _kept(stages: Sequence[Transformer], components: int) -> NDArray[np.intp]:

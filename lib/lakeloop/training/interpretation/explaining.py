@@ -8,7 +8,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakeloop.training.interpretation.coefficients import Coefficient, coefficients
+from lakeloop.training.interpretation.coefficients import Coefficient, coefficients, effect_of
 from lakeloop.training.interpretation.partial_dependence import Dependence, partial_dependence
 from lakeloop.training.interpretation.permutation import Permuted, permutation_importance
 from lakeloop.training.interpretation.shapley import shapley_values
@@ -23,7 +23,8 @@ class Explanation:
     """What is told about a model.
 
     `permuted`: source columns, the most important first. `dependence`: of the first of them. `values`: one row per
-    explained row and column, as `shapley_values` gives them. `coefficients`: of a linear model, in units of the table.
+    explained row and column, as `shapley_values` gives them. `coefficients`: of a linear model, in units of the table;
+    they add to `effect`.
     """
 
     spec: ModelSpec
@@ -31,6 +32,7 @@ class Explanation:
     dependence: tuple[Dependence, ...]
     values: pd.DataFrame
     coefficients: tuple[Coefficient, ...]
+    effect: str
 
     @property
     def mean_score(self) -> float:
@@ -73,7 +75,7 @@ def explain(
     finally:
         held_out.unpersist()
         chosen.unpersist()
-    return Explanation(spec, permuted, dependence, values, coefficients(spec, model))
+    return Explanation(spec, permuted, dependence, values, coefficients(spec, model), effect_of(spec, model))
 
 
 def _chosen(spec: ModelSpec, model: PipelineModel, frame: DataFrame, rows: int) -> DataFrame:

@@ -21,6 +21,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
+from lakeloop.training.estimators.log_label import learner_of
+from lakeloop.training.features.serving import for_serving
 from lakeloop.training.features.slots import SlotMap, slot_map
 from lakeloop.training.model_size import FORESTS, TREES
 from lakeloop.training.spec.model import ModelSpec
@@ -46,7 +48,8 @@ def feature_importance(spec: ModelSpec, model: PipelineModel, rows: DataFrame | 
 
 def _weights(spec: ModelSpec, model: PipelineModel, slots: SlotMap, rows: DataFrame | None) -> NDArray[np.float64]:
     """How much the model uses each slot of its vector."""
-    last: Any = model.stages[-1]
+    stages = for_serving(model).stages
+    last: Any = learner_of(stages)
     if isinstance(last, (*TREES, *FORESTS)):
         return np.asarray(last.featureImportances.toArray(), dtype=np.float64)
     if isinstance(last, NaiveBayesModel):
@@ -56,7 +59,7 @@ def _weights(spec: ModelSpec, model: PipelineModel, slots: SlotMap, rows: DataFr
         gains = last.get_feature_importances(importance_type="total_gain")
         return np.array([gains.get(f"f{slot}", 0.0) for slot in range(last.get_booster().num_features())])
     if not isinstance(last, (*LINEAR, MultilayerPerceptronClassificationModel)):
-        raise TrainingError(f"no importance is defined for {type(last).__name__}, the last stage of this model")
+        raise TrainingError(f"no importance is defined for {type(last).__name__}, the stage of this model that learned")
     weights = np.abs(last.coefficients.toArray()) if isinstance(last, LINEAR) else _paths(last)
     if slots.deviations is not None:
         return np.asarray(weights * slots.deviations, dtype=np.float64)
@@ -67,7 +70,7 @@ def _weights(spec: ModelSpec, model: PipelineModel, slots: SlotMap, rows: DataFr
             f"model {spec.model}: coefficients of slots that are scaled {spec.features.scale} do not compare by "
             "themselves; give rows of the table to measure how much the slots vary"
         )
-    vectors = PipelineModel(model.stages[:-1]).transform(rows)
+    vectors = PipelineModel(stages[: stages.index(last)]).transform(rows)
     deviations = vectors.select(Summarizer.std(F.col(last.getFeaturesCol()))).collect()[0][0].toArray()
     return np.asarray(weights * deviations, dtype=np.float64)
 

@@ -122,10 +122,17 @@ def measure_errors(
 ) -> RegressionMetrics:
     """All metrics of an error table; `resamples` = 0 leaves out the intervals.
 
-    Raises TrainingError where there is no row, or no two labels that differ: then R² is not defined.
+    Raises TrainingError where there is no row, or no two labels that differ: then R² is not defined; and where squared
+    errors are beyond a double, as those of exp(400) are.
     """
     cells, rows = len(table.rows), int(table.rows.sum())
     found = table.figures(np.ones((1, cells))) if rows else None
+    if found is not None and not np.isfinite(found["rmse"][0]):
+        raise TrainingError(
+            f"squared errors of {rows} rows are larger than any number that can be held: a model of logarithms, or "
+            "with a log link, was asked about features far beyond those that it has learned from; bound them in the "
+            "pipeline with rules is_in_range, or take the candidate out"
+        )
     if found is None or not np.isfinite(found["r2"][0]):
         raise TrainingError(
             f"metrics need labels that differ, found {rows} rows of one label; score more rows or fewer folds"

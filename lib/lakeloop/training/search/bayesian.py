@@ -16,7 +16,7 @@ from lakeloop.training.cross_validation.candidate_scores import CandidateScore, 
 from lakeloop.training.cross_validation.kept_folds import KeptFold, kept_folds
 from lakeloop.training.folds.dealing import folds_of
 from lakeloop.training.metrics.names import LOWER_IS_BETTER
-from lakeloop.training.search.drawing import point_of, short
+from lakeloop.training.search.drawing import short
 from lakeloop.training.spec.candidates import Choices
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.spec.search import Range
@@ -96,7 +96,7 @@ def _proposed(trial: "Trial", spec: ModelSpec) -> GridPoint:
     at = trial.suggest_categorical("candidate", list(every)) if len(every) > 1 else 0
     candidate = spec.candidates[at]
     params = {name: _suggested(trial, f"{at}.{name}", of) for name, of in candidate.choices.items()}
-    return point_of(candidate, params, spec.task)
+    return candidate.point(params, spec.task)
 
 
 def _suggested(trial: "Trial", name: str, of: Choices) -> Any:

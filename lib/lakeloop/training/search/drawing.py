@@ -6,12 +6,10 @@ again and again (Bergstra & Bengio 2012, "Random Search for Hyper-Parameter Opti
 
 import math
 import random
-from collections.abc import Mapping
 from typing import Any
 
 from lakeloop.training.algorithms import GridPoint
-from lakeloop.training.metrics.names import Task
-from lakeloop.training.spec.candidates import Candidate, Choices
+from lakeloop.training.spec.candidates import Choices
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.spec.search import Range
 
@@ -33,16 +31,11 @@ def draw_points(spec: ModelSpec) -> tuple[GridPoint, ...]:
     found: dict[str, GridPoint] = {}
     for _ in range(trials * TRIES):
         candidate = draw.choice(spec.candidates)
-        point = point_of(candidate, {name: _drawn(draw, of) for name, of in candidate.choices.items()}, spec.task)
+        point = candidate.point({name: _drawn(draw, of) for name, of in candidate.choices.items()}, spec.task)
         found.setdefault(str(point), point)
         if len(found) == trials:
             break
     return tuple(found.values())
-
-
-def point_of(candidate: Candidate, params: Mapping[str, Any], task: Task) -> GridPoint:
-    """A candidate with one value per parameter."""
-    return GridPoint(candidate.algorithm, params, candidate.on, task, candidate.balance)
 
 
 def short(value: float, limits: Range) -> float:

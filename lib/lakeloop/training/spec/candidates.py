@@ -8,8 +8,9 @@ from pyspark.ml.param import Param, TypeConverters
 
 from lakeloop.core.documents import Declaration, unknown_key
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.algorithms import ALGORITHMS, NAMES, GridPoint, Space, grid_points, takes_weights, tunable
+from lakeloop.training.algorithms import ALGORITHMS, NAMES, GridPoint, Space, combinations, takes_weights, tunable
 from lakeloop.training.estimators.balanced import Balance
+from lakeloop.training.estimators.log_label import Learn
 from lakeloop.training.estimators.xgboost import Xgboost
 from lakeloop.training.metrics.names import Task
 from lakeloop.training.spec.search import Range
@@ -43,6 +44,9 @@ class Candidate(Declaration):
     decision_tree: dict[str, Choices] | None = _grid("decision_tree", "Decision tree")
     random_forest: dict[str, Choices] | None = _grid("random_forest", "Random forest")
     gradient_boosted_trees: dict[str, Choices] | None = _grid("gradient_boosted_trees", "Gradient-boosted trees")
+    boosted_forests: dict[str, Choices] | None = _grid(
+        "boosted_forests", "Boosting of a number from its mean, `maxIter` forests of `numTrees` trees"
+    )
     linear_svm: dict[str, Choices] | None = _grid(
         "linear_svm", "Linear support vector machine, with decision.calibrate"
     )
@@ -56,6 +60,10 @@ class Candidate(Declaration):
         None,
         description="Few positive rows: weights counts each class alike, oversample repeats rows of the smaller one, "
         "undersample leaves out rows of the larger one; rows to train with only",
+    )
+    learn: Learn | None = Field(
+        None,
+        description="log: it learns the logarithm of a number above 0, and answers in the unit of the number",
     )
 
     @field_validator(*NAMES)
@@ -132,7 +140,12 @@ class Candidate(Declaration):
 
     def points(self, task: Task) -> Iterator[GridPoint]:
         """Every combination of the grid's values; no parameter may have a range."""
-        yield from grid_points(self.algorithm, getattr(self, self.algorithm), self.on, task, self.balance)
+        for params in combinations(getattr(self, self.algorithm)):
+            yield self.point(params, task)
+
+    def point(self, params: Mapping[str, Any], task: Task) -> GridPoint:
+        """What competes with one value per parameter."""
+        return GridPoint(self.algorithm, params, self.on, task, self.balance, self.learn)
 
 
 def _suited(name: str, limits: Range, param: Param[Any]) -> Range:

@@ -94,6 +94,8 @@ class ModelSpec(Declaration):
                 named = "decision" if self.decision is not None else f"balance of {balanced[0]}"
                 raise ValueError(f"a regression has no classes; take {named} out")
             return self
+        if logs := [candidate.algorithm for candidate in self.candidates if candidate.learn]:
+            raise ValueError(f"a class has no logarithm; take learn of {logs[0]} out")
         if self.select_by == "cost" and (self.decision is None or self.decision.costs is None):
             raise ValueError("select_by cost needs decision.costs: {false_positive: …, false_negative: …}")
         margins = [candidate.algorithm for candidate in self.candidates if candidate.algorithm in MARGIN_ONLY]
