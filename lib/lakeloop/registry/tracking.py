@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
+from importlib import metadata
 
 import mlflow
 import pandas as pd
@@ -166,6 +167,8 @@ def _requirements(result: TrainingResult) -> list[str]:
         import xgboost
 
         packages.append(f"xgboost=={xgboost.__version__}")
+    if result.spec.features.needs_spark_nlp:
+        packages.append(f"spark-nlp=={metadata.version('spark-nlp')}")
     return packages
 
 
