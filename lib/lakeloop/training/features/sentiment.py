@@ -63,7 +63,7 @@ class SentimentModel(Model):
         return [self.everyone, SQLTransformer(statement=f"SELECT *, {number} FROM __THIS__")]
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        judged = self.everyone.transform(dataset)
+        judged: DataFrame = self.everyone.transform(dataset)
         block = self.learned.block(dataset.columns)
         if block != "0":
             for annotator in self.beside:

@@ -1,12 +1,12 @@
 """The columns that a model looks at and what is made of each, as its file says it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from lakeloop.core.documents import Declaration, propose
 from lakeloop.training.spec.names import ColumnName
@@ -19,6 +19,16 @@ Encoding = Literal["target", "frequency"]
 DatePart = Literal["year", "month", "day_of_week", "hour", "age_days"]
 Quantiles = Annotated[int, Field(ge=2, le=1000)]
 Limits = Annotated[tuple[float, ...], Field(min_length=1)]
+
+
+def _shape(value: Any) -> str:
+    return "mapping" if isinstance(value, Mapping) else "list"
+
+
+Texts = Annotated[
+    Annotated[tuple[ColumnName, ...], Tag("list")] | Annotated[dict[ColumnName, Text], Tag("mapping")],
+    Discriminator(_shape),
+]
 
 DATE_PARTS: tuple[DatePart, ...] = ("year", "month", "day_of_week")
 
@@ -46,9 +56,7 @@ class Features(Declaration):
     dates: tuple[ColumnName, ...] | dict[ColumnName, Annotated[tuple[DatePart, ...], Field(min_length=1)]] = Field(
         (), description="Dates and timestamps: a list, or what is made of each; year, month, day_of_week if not said"
     )
-    text: tuple[ColumnName, ...] | dict[ColumnName, Text] = Field(
-        (), description="Columns of documents: a list, or how the words of each are counted"
-    )
+    text: Texts = Field((), description="Columns of documents: a list, or how the words of each are counted")
     age_at: Annotated[date | ColumnName, Field(union_mode="left_to_right")] | None = Field(
         None, description="Column or date that age_days counts to"
     )
