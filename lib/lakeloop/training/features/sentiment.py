@@ -32,15 +32,19 @@ class SentimentEncoder(Estimator["SentimentModel"], HasInputCols):
         self._set(inputCols=[f"{column}__document", f"{column}__base", label_col, part_col, *fold_cols])
 
     def _fit(self, dataset: DataFrame) -> "SentimentModel":
-        label = F.when(F.col(self.label_col) == 1, "positive").otherwise("negative")
-        rows = dataset.withColumn(OPINION_COL, label)
+        label = F.when(F.col(self.label_col) == 1, "positive").otherwise("negative").alias(OPINION_COL)
+        # The annotator learns from the first column of tokens that it is given, whatever its input columns say.
+        learned = [F.col(f"{self.column}__document"), F.col(f"{self.column}__base"), label]
         folds = {
             name: sorted(row[0] for row in dataset.select(F.expr(fold(name))).distinct().collect())
             for name in self.fold_cols
         }
         of_part = F.expr(part(self.part_col))
-        beside = [self._approach(f"__sentiment_{number}").fit(rows.where(of_part != number)) for number in range(PARTS)]
-        everyone = self._approach("__opinion").fit(rows)
+        beside = [
+            self._approach(f"__sentiment_{number}").fit(dataset.where(of_part != number).select(*learned))
+            for number in range(PARTS)
+        ]
+        everyone = self._approach("__opinion").fit(dataset.select(*learned))
         return SentimentModel(self.column, everyone, beside, LearnedRows(self.part_col, folds))
 
     def _approach(self, suffix: str) -> Any:

@@ -32,8 +32,7 @@ LINEAR = (LogisticRegressionModel, LinearRegressionModel, GeneralizedLinearRegre
 def linear_weights(model: Any) -> NDArray[np.float64] | None:
     """What a unit of each slot adds to the score of a fitted stage; None for one that is no linear model.
 
-    A naive Bayes of counts is one: its score, the log odds, is a sum over slots. A complement one's is so up to a
-    factor.
+    A naive Bayes of counts is one: its log odds are a sum over slots.
     """
     if isinstance(model, LINEAR):
         return np.asarray(model.coefficients.toArray(), dtype=np.float64)

@@ -43,7 +43,7 @@ class Text(Declaration):
     lemmas: str | None = Field(
         None,
         description="File of base forms for spark_nlp, a line each: `go -> goes went gone`, the forms parted by tabs; "
-        "words are stemmed if nothing is said",
+        "words are stemmed as English ones if nothing is said",
     )
     sentiment: bool = Field(
         False, description="With spark_nlp: what Vivekn's naive Bayes, learned from the label, thinks of a document"
