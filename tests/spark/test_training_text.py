@@ -141,7 +141,7 @@ def test_a_selection_may_leave_terms_or_numbers_alone(notes: DataFrame) -> None:
     words = declared(numeric=["pages"], text=text, select=[{"univariate": 1}])
     assert names(words, notes) == ["note = bad"]
     assert vectors(words, notes)[1] == [2]
-    both = declared(numeric=["pages"], text=text, select=[{"variance": 0.5}])
+    both = declared(numeric=["pages"], text=text, select=[{"variance": 0.7}])
     assert names(both, notes) == ["pages", "note = bad"]
     assert vectors(both, notes)[1] == pytest.approx([2 / np.std([1, 2, 3, 4, 6, 2], ddof=1), 2])
 

@@ -94,7 +94,7 @@ class _WordVectors(Estimator[Any]):
             .setVectorSize(embeddings.size)
             .setMaxIter(embeddings.passes)
             .setMinCount(self.declared.min_documents)
-            .setSeed(self.seed)
+            .setSeed(abs(self.seed) + 1)  # it wants one above 0
         )
         return approach.fit(dataset)
 
