@@ -1,6 +1,6 @@
 """What Spark NLP makes of a few letters, as one JSON object: its jars need a session, and so a process, of their own.
 
-`python -m tests.spark.spark_nlp_process FOLDER` works in an empty folder.
+`python tests/spark/spark_nlp_process.py FOLDER` works in an empty folder.
 """
 
 import json

@@ -37,7 +37,7 @@ def test_a_session_without_its_jars_is_told_the_settings(spark: SparkSession, mo
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What `spark_nlp_process.py` found out."""
     folder = tmp_path_factory.mktemp("nlp")
-    command = [sys.executable, "-m", "tests.spark.spark_nlp_process", str(folder)]
+    command = [sys.executable, str(Path(__file__).with_name("spark_nlp_process.py")), str(folder)]
     done = subprocess.run(
         command, cwd=ROOT, timeout=LIMIT_SECONDS, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'lib'}"},

@@ -10,6 +10,8 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.linalg import SparseVector
 from pyspark.sql import DataFrame, SparkSession
 
+from demo.reviews import read_reviews
+from lakeloop.core.config import Project
 from lakeloop.core.errors import TrainingError
 from lakeloop.training.features.scaling import ScalerBesideTerms
 from lakeloop.training.features.serving import for_serving
@@ -271,3 +273,21 @@ def test_the_importance_of_terms_needs_rows_to_measure_them(letters: DataFrame) 
     model = Pipeline(stages=[*feature_stages(spec, rows.schema), point.estimator(1)]).fit(rows)
     with pytest.raises(TrainingError, match="coefficients of terms do not compare by themselves; give rows"):
         feature_importance(spec, model)
+
+
+@pytest.mark.slow
+def test_the_shipped_model_beats_the_majority_of_real_reviews_by_ten_points(spark: SparkSession) -> None:
+    shipped = Project(Path(__file__).parents[2] / "conf").document("models", "reviews").parse(ModelSpec)
+    of_champion = {"logistic_regression": {"regParam": [0.0003], "standardization": [False]}}
+    changed = {"candidates": [of_champion], "folds": shipped.folds.model_dump() | {"count": 2}}
+    spec = ModelSpec.model_validate(shipped.model_dump(mode="json") | changed)
+    reviews = [(row["review_id"], row["review"], row["score"]) for row in read_reviews()]
+    table = spark.createDataFrame(reviews, "review_id string, review string, score string")
+    rows = table.selectExpr("review_id", "score", "regexp_replace(review, '<[^>]*>', ' ') AS review").selectExpr(
+        "*", "lower(regexp_replace(review, '[^a-zA-Z0-9]+', ' ')) AS fingerprint"
+    )
+    test = train(spec, rows, lambda done, total, text: None).test
+    majority = max(test.positives, test.rows - test.positives) / test.rows
+    assert majority == pytest.approx(0.652, abs=0.01)
+    assert test.intervals["accuracy"][0] > majority + 0.10
+    assert test.intervals["area_under_roc"][0] > 0.8
