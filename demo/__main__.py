@@ -41,6 +41,8 @@ NEXT = (
     "train housing               # what they are sold for",
     "run loans loan_features     # 9,857 loans, as well",
     "train bad_loans             # which go bad, one in nineteen",
+    "run reviews review_features # 5,000 reviews of foods",
+    "train reviews               # which are not great, from their words",
 )
 Result = TypeVar("Result")
 console = Console()
@@ -102,7 +104,7 @@ def main() -> None:
     if trained.result is not None:
         console.print(candidates_table(trained))
     console.print(f"Done in {time.monotonic() - started:.0f} s. Tables: {project.lake_root}")
-    console.print("Next: make demo again for the next day's data, or look around and train two more models with")
+    console.print("Next: make demo again for the next day's data, or look around and train three more models with")
     console.print(f"  export LAKELOOP_LAKE={project.lake_root}", soft_wrap=True)
     for command in NEXT:
         console.print(f"  .venv/bin/lakeloop {command}", highlight=False, soft_wrap=True)

@@ -99,7 +99,7 @@ BROKEN_XML = {
     2: "<contact><contact_id>S94006</contact_id><topic>bill",
 }
 
-# Of the two published files, which come on day 1 only.
+# Of the three published files, which come on day 1 only.
 HOUSES: list[Defect] = [
     ("house_id_is_primary_key", {"House_Id": None}),
     ("sale_price_is_not_null", {"Sale_Price": None}),
@@ -117,6 +117,14 @@ LOANS: list[Defect] = [
     ("class_is_in", {"Class": "Bad"}),
 ]
 BROKEN_LOAN = "L94001,16100,term_36,13.99"
+REVIEWS: list[Defect] = [
+    ("review_id_is_primary_key", {"review_id": None}),
+    ("review_is_not_blank", {"review": None}),
+    ("review_is_not_blank", {"review": " \t"}),
+    ("product_matches", {"product": "n/a"}),
+    ("score_is_in", {"score": "5 stars"}),
+]
+CUT_OFF_REVIEW = '{"review_id": "R94001", "product": "B000000000", "review": "I bought this for my'
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The telco company of the demo, day by day: what its CRM, its usage API and its support desk deliver.
 
 Day 1 brings most customers with their usage and support contacts. Day 2 brings the other customers, the usage that was
-held back, and changed contracts. After that nothing is new. Everything follows from the seed. Beside them lie two files
-that others have published, on houses and loans, as a whole from day 1 on.
+held back, and changed contracts. After that nothing is new. Everything follows from the seed. Beside them lie three
+files that others have published, on houses, loans and reviews, as a whole from day 1 on.
 """
 
 import random
@@ -17,6 +17,7 @@ import psycopg
 from demo.defects import CUSTOMERS, USAGE, Planted, mix, plant, planted_row
 from demo.houses import pack_houses
 from demo.loans import pack_loans
+from demo.reviews import pack_reviews
 from demo.support_desk import draw_contacts, pack_files
 from demo.telco import Row, read_telco
 
@@ -66,7 +67,7 @@ class World:
         customers: per day, the rows that are inserted into the CRM's table, planted ones included.
         changes: per day, the updates of that table: `customer_id`, the new `contract`, `updated_at`.
         files: per day, the support desk's files by name.
-        published: the files on houses and loans, by their paths.
+        published: the files on houses, loans and reviews, by their paths.
         planted: per day, the ground truth of that day's deliveries, of all pipelines.
     """
 
@@ -112,7 +113,7 @@ class World:
             ],
         }
         self.published: dict[str, bytes] = {}
-        for files, planted in (pack_houses(rng), pack_loans(rng)):
+        for files, planted in (pack_houses(rng), pack_loans(rng), pack_reviews(rng)):
             self.published |= files
             self.planted[1] += planted
 
@@ -140,7 +141,7 @@ class World:
         return list(self.planted[day])
 
     def publish(self, folder: Path) -> None:
-        """Lays the files on houses and loans into a folder, where they are not there; each appears complete."""
+        """Lays the published files into a folder, where they are not there; each appears complete."""
         _drop(self.published, folder)
 
     def _plan_customers(self, day: int, people: Sequence[Row], start: datetime, rng: random.Random) -> list[Row]:

@@ -23,12 +23,13 @@ from lakeloop.lake.tables import Lake
 from lakeloop.registry import ModelRegistry
 
 CONF = Path(__file__).parents[2] / "conf"
-PIPELINES = ("customers", "usage", "support_contacts", "houses", "loans")
+PIPELINES = ("customers", "usage", "support_contacts", "houses", "loans", "reviews")
 # What a tiny model looks at, and its only candidate.
 TINY = {
     "churn": ("numeric: [tenure_months, monthly_charges], categorical: [contract]", "logistic_regression"),
     "housing": ("numeric: [whole_area, age_years], categorical: [neighborhood]", "linear_regression"),
     "bad_loans": ("numeric: [interest_rate, log_income], categorical: [income_verification]", "logistic_regression"),
+    "reviews": ("text: {review: {words: 300, ngrams: 1}}", "logistic_regression"),
 }
 
 
@@ -80,6 +81,7 @@ def check_day(loop: Loop, world: World, planted: Counter[tuple[str, str]], deliv
     assert order.index("customer_features") > max(map(order.index, PIPELINES[:3]))
     assert order.index("house_features") > order.index("houses")
     assert order.index("loan_features") > order.index("loans")
+    assert order.index("review_features") > order.index("reviews")
     for name in PIPELINES:
         found = counts[name]
         assert found["read"] == found["good"] + found["quarantined"] + found["dropped"]
@@ -149,7 +151,7 @@ def check_model(loop: Loop) -> None:
 
 
 def check_other_models(loop: Loop) -> None:
-    for name, rows in {"housing": 2930, "bad_loans": 9857}.items():
+    for name, rows in {"housing": 2930, "bad_loans": 9857, "reviews": 5000}.items():
         (trained,) = loop.run(train_model, name)
         assert (trained["outcome"], trained["counts"]["read"]) == ("succeeded", rows)
         (scored,) = loop.run(score_table, name)
@@ -162,3 +164,8 @@ def check_other_models(loop: Loop) -> None:
         row["class"]: row["mean"] for row in risks.groupBy("class").agg(F.avg("probability").alias("mean")).collect()
     }
     assert 0.04 < mean["good"] < mean["bad"] < 0.2
+    judged = loop.lake.read("gold.review_scores").join(loop.lake.read("gold.review_features"), "review_id")
+    mean = {
+        row["score"]: row["mean"] for row in judged.groupBy("score").agg(F.avg("probability").alias("mean")).collect()
+    }
+    assert mean["great"] > mean["other"] + 0.3

@@ -27,6 +27,7 @@ from demo.defects import Planted
 from demo.houses import read_houses
 from demo.loans import read_loans
 from demo.postgres import EmbeddedPostgres
+from demo.reviews import read_reviews
 from demo.telco import Row, read_telco
 from demo.usage_api import FAULT_EVERY, UsageApi
 from demo.world import World
@@ -298,10 +299,28 @@ def test_published_loans_are_the_real_ones_and_what_is_planted(world: World) -> 
     assert len(planted) == len(lines) - 1 - len(real) == 7
 
 
+def test_published_reviews_are_the_real_ones_and_what_is_planted(world: World) -> None:
+    lines = world.published["reviews/fine_foods.jsonl"].decode().splitlines()
+    planted = {int(p.where["line"] or 0): p.reason for p in truth(world, "reviews")}
+    real = [json.loads(line) for number, line in enumerate(lines, start=1) if number not in planted]
+    assert real == read_reviews()
+    assert [review["review_id"] for review in real] == [f"R{number:05d}" for number in range(1, 5001)]
+    assert Counter(review["score"] for review in real) == {"great": 3258, "other": 1742}
+    assert len({review["review"] for review in real}) == 4973
+    assert len(planted) == len(lines) - len(real) == 6
+    (cut_off,) = [line for number, line in enumerate(lines, start=1) if planted.get(number) == "malformed"]
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(cut_off)
+
+
 def test_published_files_are_laid_down_once(world: World, open_folder: Path) -> None:
     world.publish(open_folder)
     files = {path: path.stat().st_mtime_ns for path in open_folder.rglob("*.*")}
-    assert sorted(str(path.relative_to(open_folder)) for path in files) == ["houses/ames.parquet", "loans/2016_q1.csv"]
+    assert sorted(str(path.relative_to(open_folder)) for path in files) == [
+        "houses/ames.parquet",
+        "loans/2016_q1.csv",
+        "reviews/fine_foods.jsonl",
+    ]
     world.publish(open_folder)
     assert files == {path: path.stat().st_mtime_ns for path in open_folder.rglob("*.*")}
 

@@ -36,3 +36,11 @@ def test_a_rare_class_keeps_its_share_and_is_not_chosen_by_accuracy() -> None:
     assert spec.stratifies(spec.split)
     assert spec.stratifies(spec.folds)
     assert (spec.label.positive, spec.select_by) == ("bad", "area_under_pr")
+
+
+def test_reviews_of_the_same_words_are_held_out_together() -> None:
+    spec = shipped("reviews")
+    assert (spec.split.kind, spec.folds.kind) == ("group", "group")
+    assert spec.split.by == spec.folds.by == "fingerprint"
+    assert "fingerprint" not in spec.features.columns
+    assert not spec.features.needs_spark_nlp

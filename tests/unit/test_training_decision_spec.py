@@ -77,7 +77,11 @@ def test_a_wrong_decision_metric_or_slice_is_refused(changes: dict[str, Any], me
         ({"linear_svm": {}}, "linear_svm gives no probability before calibration; say decision: {calibrate: platt}"),
         ({"linear_svm": {"regParm": [1]}}, "'regParm'; did you mean 'regParam'?"),
         ({"linear_svm": {"threshold": [0.1]}}, "unknown parameter of linear_svm 'threshold'"),
-        ({"naive_bayes": {"modelType": ["gaussian", "bernoulli"]}}, "modelType bernoulli wants counts or 0 and 1"),
+        ({"naive_bayes": {"modelType": ["gaussian", "bernoulli"]}}, "modelType bernoulli wants 0 and 1: text alone"),
+        (
+            {"naive_bayes": {"modelType": ["multinominal"]}},
+            "unknown modelType of naive_bayes 'multinominal'; did you mean",
+        ),
         ({"multilayer_perceptron": {}}, "such as `hidden: [[8, 4]]`"),
         ({"multilayer_perceptron": {"hidden": [8]}}, "hidden: Could not convert 8 to list of ints"),
         ({"multilayer_perceptron": {"hidden": [[8, 0]]}}, "a layer has one unit at least"),

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lakeloop.training.features.parts import Part, filled_numbers, parts_of
+from lakeloop.training.features.parts import Part, filled_numbers, parts_of, terms_cols
+from lakeloop.training.spec import text as text_spec
 from lakeloop.training.spec.features import Features
 
 
@@ -41,6 +42,31 @@ def test_parts_say_what_they_are_made_of() -> None:
         Part("joined__age_days__filled", ("joined", "seen")),
     )
     assert filled_numbers(features) == ("age", "visits", "joined__age_days")  # a product needs what buckets do not
+
+
+def test_text_in_a_list_has_what_is_usual() -> None:
+    (text,) = declared(text=["note"]).texts.values()
+    assert (text.words, text.ngrams, text.min_documents, text.stop_words) == (2000, 1, 5, "none")
+    assert (text.weight, text.embeddings, text.engine) == ("tf_idf", None, "spark")
+
+
+def test_text_comes_last_with_terms_before_embeddings() -> None:
+    features = declared(text={"note": {"embeddings": {}}, "title": {"words": 0, "embeddings": {"size": 5}}})
+    assert features.columns == ("age", "visits", "city", "plan", "note", "title")
+    assert [part.col for part in parts_of(features)[4:]] == ["note__terms", "note__embedding", "title__embedding"]
+    assert terms_cols(features) == ("note__terms",)
+    assert not features.are_counts
+    assert declared(numeric=[], categorical=[], text=["note"]).are_counts
+    assert not declared(numeric=[], categorical=[], text={"note": {"embeddings": {}}}).are_counts
+
+
+def test_spark_nlp_is_asked_for_by_name_and_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_spec, "find_spec", lambda name: None)
+    with pytest.raises(ValidationError, match=r"Spark NLP is not installed; .* pip install 'lakeloop\[nlp\]'"):
+        declared(text={"note": {"engine": "spark_nlp"}})
+    monkeypatch.setattr(text_spec, "find_spec", lambda name: name)
+    assert declared(text={"note": {"engine": "spark_nlp", "sentiment": True}}).needs_spark_nlp
+    assert not declared(text=["note"]).needs_spark_nlp
 
 
 def test_dates_in_a_list_have_year_month_and_day_of_the_week() -> None:
@@ -83,6 +109,15 @@ def test_ages_are_counted_to_a_date_or_a_column(given: Any, found: Any) -> None:
         ({"select": [{"univariate": {"fpr": 0.1, "fwe": 0.1}}]}, "univariate says exactly one of .*found fpr, fwe"),
         ({"select": [{"univariat": 3}]}, "unknown key 'univariat'; did you mean 'univariate'"),
         ({"scale": "minmax"}, "Input should be 'standard', 'robust', 'min_max' or 'none'"),
+        ({"text": ["city"]}, "features stand twice: city"),
+        ({"text": {"note": {"word": 5}}}, "unknown key 'word'; did you mean 'words'"),
+        ({"text": {"note": {"stop_words": "englisch"}}}, "no stop words of 'englisch'; did you mean 'english'"),
+        ({"text": {"note": {"weight": "tfidf"}}}, "Input should be 'tf_idf', 'count' or 'presence'"),
+        ({"text": {"note": {"ngrams": 0}}}, "greater than or equal to 1"),
+        ({"text": {"note": {"words": 0}}}, "words: 0 leaves nothing of the text"),
+        ({"text": {"note": {"sentiment": True, "lemmas": "l.txt"}}}, "lemmas, sentiment needs engine: spark_nlp"),
+        ({"text": {"note": {"engine": "nltk"}}}, "Input should be 'spark' or 'spark_nlp'"),
+        ({"text": ["note"], "scale": "min_max"}, "scale: min_max would store a number for every term"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(keys: dict[str, Any], message: str) -> None:

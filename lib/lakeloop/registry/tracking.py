@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 import mlflow
@@ -177,6 +178,8 @@ def _requirements(result: TrainingResult) -> list[str]:
         import xgboost
 
         packages.append(f"xgboost=={xgboost.__version__}")
+    if result.spec.features.needs_spark_nlp:
+        packages.append(f"spark-nlp=={metadata.version('spark-nlp')}")
     return packages
 
 

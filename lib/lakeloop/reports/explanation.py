@@ -1,6 +1,7 @@
 """A page on a model for those who live with its answers: what it looks at, how, and why single rows got theirs."""
 
 from collections.abc import Iterator
+from textwrap import shorten
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,11 +14,13 @@ from lakeloop.training.interpretation.partial_dependence import Dependence
 
 TOP_COLUMNS, TOP_ROWS, REASONS, TOP_COEFFICIENTS = 12, 20, 3, 25
 PIXELS = 260
+LONGEST = 80  # characters of a value, which may be a whole document
 
 
 def explanation_sections(found: Explanation) -> list[Section]:
     """The page in the order in which people ask."""
-    return [_columns(found), _movements(found), _segments(found), _rows(found), *_coefficients(found)]
+    movements = [_movements(found)] if found.dependence else []
+    return [_columns(found), *movements, _segments(found), _rows(found), *_coefficients(found)]
 
 
 def _columns(found: Explanation) -> Section:
@@ -121,7 +124,7 @@ def _rows(found: Explanation) -> Section:
 def _reasons(of_row: pd.DataFrame) -> list[str | None]:
     above = of_row[of_row["contribution"] > 0].head(REASONS)
     said: list[str | None] = [
-        f"{column} {'missing' if value is None else f'= {value}'} ({contribution:+.4f})"
+        f"{column} {'missing' if value is None else f'= {shorten(value, LONGEST)}'} ({contribution:+.4f})"
         for column, value, contribution in above[["column", "value", "contribution"]].itertuples(index=False, name=None)
     ]
     return said + [None] * (REASONS - len(said))
@@ -134,11 +137,12 @@ def _coefficients(found: Explanation) -> Iterator[Section]:
         yield Section(
             title="Coefficients",
             intro=f"What one unit more adds to {adds}, in the units of {found.spec.table}; of a category, what it adds "
-            f"beside a category that was never seen.{shares} The largest effects come first.",
+            "beside a category that was never seen; of a term of a text, what one more of its weight adds."
+            f"{shares} The largest effects come first.",
             tables=(
                 Table(
                     f"The first {min(TOP_COEFFICIENTS, len(found.coefficients))} of {len(found.coefficients)}",
-                    ("column or category", f"adds to {adds}"),
+                    ("column, category or term", f"adds to {adds}"),
                     tuple((each.slot, each.value) for each in found.coefficients[:TOP_COEFFICIENTS]),
                 ),
             ),

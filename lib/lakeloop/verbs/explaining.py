@@ -46,7 +46,8 @@ def explain_model(
 
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
-    lake, registry = open_lake(project), ModelRegistry.of(project)
+    lake = open_lake(project, spark_nlp=spec.features.needs_spark_nlp)
+    registry = ModelRegistry.of(project)
     if (champion := registry.champion(spec.model)) is None:
         raise ModelError(f"{spec.model} has no champion; run `lakeloop train {name}` first")
     stream, table = f"explain_{name}", f"{spec.scores}_reasons"

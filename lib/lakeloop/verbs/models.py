@@ -46,7 +46,8 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
 
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
-    lake, registry = open_lake(project), ModelRegistry.of(project)
+    lake = open_lake(project, spark_nlp=spec.features.needs_spark_nlp)
+    registry = ModelRegistry.of(project)
     ledger, table_version = Ledger(lake.root), lake.version(spec.table)
     champion = registry.champion(spec.model)
     if (known := registry.trained(spec, table_version)) is not None:
@@ -93,7 +94,8 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
 
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
-    lake, registry = open_lake(project), ModelRegistry.of(project)
+    lake = open_lake(project, spark_nlp=spec.features.needs_spark_nlp)
+    registry = ModelRegistry.of(project)
     ledger, champion = Ledger(lake.root), registry.champion(spec.model)
     if champion is None:
         raise ModelError(f"{spec.model} has no champion; run `lakeloop train {name}` first")

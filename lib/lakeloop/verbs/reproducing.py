@@ -62,7 +62,8 @@ def reproduce_model(project: Project, name: str, context: RunContext, progress: 
 
     started_at = now()
     tracked = ModelRegistry.of(project).tracked(name)
-    spec, version, lake = tracked.spec, tracked.table_version, open_lake(project)
+    spec, version = tracked.spec, tracked.table_version
+    lake = open_lake(project, spark_nlp=spec.features.needs_spark_nlp)
     ledger, stream = Ledger(lake.root), f"reproduce_{spec.model}"
     try:
         result = _train_again(lake, tracked, lambda text: progress(f"{name}: {text}"))

@@ -1,6 +1,14 @@
 """Whether a table has the columns that a model looks at, of types that can be what they are declared as."""
 
-from pyspark.sql.types import BooleanType, DateType, NumericType, StructType, TimestampNTZType, TimestampType
+from pyspark.sql.types import (
+    BooleanType,
+    DateType,
+    NumericType,
+    StringType,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+)
 
 from lakeloop.core.documents import propose
 from lakeloop.core.errors import TrainingError
@@ -10,8 +18,8 @@ from lakeloop.training.spec.model import ModelSpec
 def check_columns(spec: ModelSpec, schema: StructType) -> None:
     """Raise TrainingError for a feature that the table lacks or that is of a type other than its place says.
 
-    A numeric feature is a number or a boolean, a date and a column of `age_at` a date or a timestamp, and only a
-    timestamp has hours.
+    A numeric feature is a number or a boolean, a text a string, a date and a column of `age_at` a date or a timestamp,
+    and only a timestamp has hours.
     """
     for column in spec.features.columns:
         if column not in schema.names:
@@ -24,6 +32,13 @@ def check_columns(spec: ModelSpec, schema: StructType) -> None:
             raise TrainingError(
                 f"model {spec.model}: numeric feature '{column}' of {spec.table} is {found.simpleString()}; "
                 "cast it in the pipeline or declare it under categorical"
+            )
+    for column in spec.features.text:
+        found = schema[column].dataType
+        if not isinstance(found, StringType):
+            raise TrainingError(
+                f"model {spec.model}: text '{column}' of {spec.table} is {found.simpleString()} and not a string; "
+                "declare it under numeric or categorical, or cast it in the pipeline"
             )
     parts = spec.features.date_parts
     for column in (*parts, *([spec.features.age_at] if isinstance(spec.features.age_at, str) else [])):

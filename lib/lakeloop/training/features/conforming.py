@@ -4,6 +4,7 @@ from datetime import date
 from math import pi
 
 from lakeloop.training.features.parts import CYCLES
+from lakeloop.training.features.text import text
 from lakeloop.training.spec.features import DatePart, Features
 
 # Each part as a whole number from 0 where it goes round.
@@ -16,13 +17,14 @@ NUMBERS: dict[DatePart, str] = {
 
 
 def conformed(features: Features) -> str:
-    """The statement of an SQLTransformer that adds `<name>__number`, `__cut`, `__category` and the sides of cycles."""
+    """The statement of an SQLTransformer: `<name>__number`, `__cut`, `__category`, `__text` and the sides of cycles."""
     dates = [_date(features, column, part) for column, parts in features.date_parts.items() for part in parts]
     numbers = [f"{number(column)} AS `{column}__number`" for column in features.numeric]
     categories = [f"{category(column)} AS `{column}__category`" for column in features.categorical]
     # Spark's Bucketizer has a bucket for NaN, not for NULL.
     cut = [f"coalesce({number(column)}, CAST('NaN' AS DOUBLE)) AS `{column}__cut`" for column in features.buckets]
-    made = [*numbers, *cut, *categories, *dates]
+    texts = [f"{text(column)} AS `{column}__text`" for column in features.text]
+    made = [*numbers, *cut, *categories, *dates, *texts]
     return f"SELECT *, {', '.join(made)} FROM __THIS__"
 
 

@@ -3,8 +3,7 @@
 The formulas stand in `encoding_tables.py`. NULL is a category of its own; one that was not there has a number, too.
 
 A row that was learned from must not meet its own label in its own feature, or the model trusts the feature more than it
-deserves. The rows are parted in five by a hash of what parts the folds too (key, group or time), and such a row takes
-the statistics of the other four parts, as in `TargetEncoder.fit_transform`. Every other row takes those of all rows.
+deserves: it takes the statistics of the other parts of `learned_rows.py`, as in `TargetEncoder.fit_transform`.
 """
 
 from collections import defaultdict
@@ -19,7 +18,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
-from lakeloop.training.features.encoding_tables import PARTS, EncodingTable, encoding_table
+from lakeloop.training.features.encoding_tables import EncodingTable, encoding_table
+from lakeloop.training.features.learned_rows import PARTS, LearnedRows, fold, part
 from lakeloop.training.spec.features import Encoding
 
 MOST_CATEGORIES = 10_000
@@ -62,7 +62,7 @@ class CategoryEncoder(Estimator["CategoryEncoderModel"], HasInputCols):
                 zip(self.encodings.items(), indexer.labelsArray, strict=True)
             )
         }
-        return CategoryEncoderModel(indexer, tables, self.part_col, folds)
+        return CategoryEncoderModel(indexer, tables, LearnedRows(self.part_col, folds))
 
     def _count(self, dataset: DataFrame) -> tuple[dict[int, dict[str, NDArray[np.float64]]], dict[str, list[int]]]:
         """Rows and sums of the label by column, category and part, shape (2, PARTS); and the folds of the rows."""
@@ -71,9 +71,9 @@ class CategoryEncoder(Estimator["CategoryEncoderModel"], HasInputCols):
             for at, column in enumerate(_named(self.encodings, "category"))
         ]
         rows = dataset.select(
-            F.expr(_part(self.part_col)).alias("part"),
+            F.expr(part(self.part_col)).alias("part"),
             F.col(self.label_col).alias("label"),
-            *(F.expr(_fold(name)).alias(name) for name in self.fold_cols),
+            *(F.expr(fold(name)).alias(name) for name in self.fold_cols),
             F.explode(F.array(*named)).alias("of"),
         )
         in_part = [F.col("part") == number for number in range(PARTS)]
@@ -107,15 +107,9 @@ class CategoryEncoder(Estimator["CategoryEncoderModel"], HasInputCols):
 class CategoryEncoderModel(Model):
     """Encodes rows in training; `for_serving` gives Spark's own stages, which know no fold."""
 
-    def __init__(
-        self,
-        indexer: StringIndexerModel,
-        tables: Mapping[str, EncodingTable],
-        part_col: str,
-        folds: Mapping[str, Sequence[int]],
-    ) -> None:
+    def __init__(self, indexer: StringIndexerModel, tables: Mapping[str, EncodingTable], learned: LearnedRows) -> None:
         super().__init__()
-        self.indexer, self.tables, self.part_col, self.folds = indexer, dict(tables), part_col, dict(folds)
+        self.indexer, self.tables, self.learned = indexer, dict(tables), learned
 
     def for_serving(self) -> list[Transformer]:
         """An indexer and a look-up, for rows of which none was learned from."""
@@ -126,7 +120,7 @@ class CategoryEncoderModel(Model):
         return [self.indexer, SQLTransformer(statement=f"SELECT *, {', '.join(made)} FROM __THIS__")]
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        indexed, block = self.indexer.transform(dataset), self._block(dataset)
+        indexed, block = self.indexer.transform(dataset), self.learned.block(dataset.columns)
         made = {name: self._encoded(name, table, block) for name, table in self.tables.items()}
         return indexed.select("*", *(F.expr(text).alias(f"{name}__encoded") for name, text in made.items()))
 
@@ -136,13 +130,6 @@ class CategoryEncoderModel(Model):
             return _looked_up(table.all, index)
         return _looked_up(np.concatenate([table.all, *table.beside]), f"{block} * {len(table.all)} + {index}")
 
-    def _block(self, dataset: DataFrame) -> str:
-        """0 for a row that was not learned from, else 1 and the part that it is in; as SQL."""
-        if not self.folds or any(name not in dataset.columns for name in self.folds):
-            return "0"
-        seen = (f"{_fold(name)} IN ({', '.join(map(str, folds))})" for name, folds in self.folds.items())
-        return f"IF({' AND '.join(seen)}, {_part(self.part_col)} + 1, 0)"
-
 
 def _looked_up(numbers: NDArray[np.float64], at: str) -> str:
     # A text of numbers is one literal, which Spark casts once a query; thousands of literals take it seconds to plan.
@@ -151,12 +138,3 @@ def _looked_up(numbers: NDArray[np.float64], at: str) -> str:
 
 def _named(columns: Iterable[str], suffix: str) -> list[str]:
     return [f"{column}__{suffix}" for column in columns]
-
-
-def _part(column: str) -> str:
-    return f"CAST(pmod(xxhash64('part', CAST(`{column}` AS STRING)), {PARTS}) AS INT)"
-
-
-def _fold(column: str) -> str:
-    """The fold of a row, -1 where it has none: rows without a time."""
-    return f"coalesce(`{column}`, -1)"

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lakeloop.training.features.learned_rows import PARTS
 from lakeloop.training.spec.features import Encoding
-
-PARTS = 5
 
 
 @dataclass(frozen=True)

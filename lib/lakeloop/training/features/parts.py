@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lakeloop.training.features.text import text_slots
 from lakeloop.training.spec.features import Features
 
 CYCLES = {"month": 12, "day_of_week": 7, "hour": 24}
@@ -9,14 +10,14 @@ CYCLES = {"month": 12, "day_of_week": 7, "hour": 24}
 
 @dataclass(frozen=True)
 class Part:
-    """A column of one number or of one-hot slots, as the assembler takes it, and the source columns behind it."""
+    """A column of one number, or of a vector of slots, as the assembler takes it, and the source columns behind it."""
 
     col: str
     sources: tuple[str, ...]
 
 
 def parts_of(features: Features) -> tuple[Part, ...]:
-    """The parts in the order of the vector: numeric, categorical, interactions, dates, each as declared."""
+    """The parts in the order of the vector: numeric, categorical, interactions, dates, text, each as declared."""
     numbers = [
         Part(f"{name}__{'slots' if name in features.buckets else 'filled'}", (name,)) for name in features.numeric
     ]
@@ -24,7 +25,13 @@ def parts_of(features: Features) -> tuple[Part, ...]:
         Part(f"{name}__{'encoded' if name in features.encode else 'slots'}", (name,)) for name in features.categorical
     ]
     products = [Part(product_col(names), names) for names in features.interactions]
-    return (*numbers, *categories, *products, *_date_parts(features))
+    texts = [Part(col, (name,)) for name, text in features.texts.items() for col in text_slots(name, text)]
+    return (*numbers, *categories, *products, *_date_parts(features), *texts)
+
+
+def terms_cols(features: Features) -> tuple[str, ...]:
+    """The parts that are weights of terms, a scale of their own."""
+    return tuple(f"{name}__terms" for name, text in features.texts.items() if text.words)
 
 
 def filled_numbers(features: Features) -> tuple[str, ...]:

@@ -7,10 +7,19 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.ml import PipelineModel, Transformer
-from pyspark.ml.feature import Bucketizer, OneHotEncoderModel, PCAModel, StringIndexerModel, VectorSlicer
+from pyspark.ml.feature import (
+    Bucketizer,
+    CountVectorizerModel,
+    OneHotEncoderModel,
+    PCAModel,
+    StringIndexerModel,
+    VectorSlicer,
+)
 
 from lakeloop.training.features.parts import parts_of
 from lakeloop.training.features.serving import for_serving
+from lakeloop.training.features.text import counts_col
+from lakeloop.training.spec.features import Features
 from lakeloop.training.spec.model import ModelSpec
 
 
@@ -18,10 +27,10 @@ from lakeloop.training.spec.model import ModelSpec
 class SlotMap:
     """What each slot of the vector that a model takes is made of.
 
-    `names`: `tenure`, `plan=a`, `tenure × charges`, `component 1`. `shares`, shape (slots, columns): how much of a slot
-    each of `columns` is; a slot of several columns, such as a product, is theirs in equal parts, so that a row sums to
-    1. The row of a principal component holds the sums of its |loadings| instead, and `deviations` its standard
-    deviation in the rows that were learned from, up to one factor for all.
+    `names`: `tenure`, `plan=a`, `tenure × charges`, `note = late`, `component 1`. `shares`, shape (slots, columns):
+    how much of a slot each of `columns` is; a slot of several columns, such as a product, is theirs in equal parts, so
+    that a row sums to 1. The row of a principal component holds the sums of its |loadings| instead, and `deviations`
+    its standard deviation in the rows that were learned from, up to one factor for all.
     """
 
     names: tuple[str, ...]
@@ -36,10 +45,10 @@ def slot_map(spec: ModelSpec, model: PipelineModel) -> SlotMap:
     names: list[str] = []
     rows: list[NDArray[np.float64]] = []
     stages = for_serving(model).stages
-    one_hot = dict(_one_hot_names(stages))
+    several = {**dict(_one_hot_names(stages)), **dict(_text_names(spec.features, stages))}
     for part in parts_of(spec.features):
         share = np.array([part.sources.count(column) for column in columns], dtype=np.float64) / len(part.sources)
-        for name in one_hot.get(part.col, [_readable(part.col)]):
+        for name in several.get(part.col, [_readable(part.col)]):
             names.append(name)
             rows.append(share)
     shares, deviations = np.array(rows), None
@@ -71,6 +80,17 @@ def _one_hot_names(stages: Sequence[Transformer]) -> Iterator[tuple[str, list[st
         elif isinstance(stage, OneHotEncoderModel):
             for index_col, slots_col in zip(stage.getInputCols(), stage.getOutputCols(), strict=True):
                 yield slots_col, texts[index_col]
+
+
+def _text_names(features: Features, stages: Sequence[Transformer]) -> Iterator[tuple[str, list[str]]]:
+    """The names of the slots of each part of a column of documents, but for its sentiment, which is one."""
+    terms = {stage.getOutputCol(): stage.vocabulary for stage in stages if isinstance(stage, CountVectorizerModel)}
+    for column, text in features.texts.items():
+        counts = [terms.get(counts_col(column, length), []) for length in range(1, text.ngrams + 1)]
+        yield f"{column}__terms", [f"{column} = {term}" for of_length in counts for term in of_length]
+        if text.embeddings is not None:
+            numbers = range(1, text.embeddings.size + 1)
+            yield f"{column}__embedding", [f"{column} embedding {number}" for number in numbers]
 
 
 def _readable(col: str) -> str:

@@ -6,39 +6,50 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.ml import PipelineModel, Transformer
-from pyspark.ml.feature import ElementwiseProduct, MinMaxScalerModel, PCAModel, StandardScalerModel, VectorSlicer
+from pyspark.ml.feature import PCAModel, VectorSlicer
 from pyspark.ml.regression import GeneralizedLinearRegressionModel
+from pyspark.sql import DataFrame
 
+from lakeloop.training.algorithms import FEATURES_COL
 from lakeloop.training.estimators.log_label import learner_of, learns_log
+from lakeloop.training.features.parts import terms_cols
+from lakeloop.training.features.scaling import factors
 from lakeloop.training.features.serving import for_serving
 from lakeloop.training.features.slots import slot_map
-from lakeloop.training.interpretation.importance import LINEAR
+from lakeloop.training.interpretation.importance import linear_weights, slot_deviations
 from lakeloop.training.spec.model import ModelSpec
 
 
 class Coefficient(NamedTuple):
-    """A slot such as `tenure`, `plan=basic` or `tenure × charges`, and what one unit more of it adds to `effect_of`."""
+    """A slot such as `tenure`, `plan=basic`, `tenure × charges` or `note = late`, and what one unit more of it adds.
+
+    What it adds to is said by `effect_of`.
+    """
 
     slot: str
     value: float
 
 
-def coefficients(spec: ModelSpec, model: PipelineModel) -> tuple[Coefficient, ...]:
+def coefficients(spec: ModelSpec, model: PipelineModel, rows: DataFrame | None = None) -> tuple[Coefficient, ...]:
     """Those of a fitted pipeline with a linear model, the largest effect per scaled unit first; none for other models.
 
-    Principal components are taken apart into what they are made of.
+    Principal components are taken apart into what they are made of. A unit of a term of a text is one of its weight,
+    which is no scaled one: with `rows` of the table effects are those of one standard deviation, in one pass.
     """
     stages = list(for_serving(model).stages)
-    linear = next((stage for stage in stages if isinstance(stage, LINEAR)), None)
-    if linear is None:
+    linear = next((stage for stage in stages if linear_weights(stage) is not None), None)
+    if linear is None or (weights := linear_weights(linear)) is None:
         return ()
-    weights, before = np.asarray(linear.coefficients.toArray(), dtype=np.float64), stages[: stages.index(linear)]
+    before = stages[: stages.index(linear)]
     components = next((stage for stage in before if isinstance(stage, PCAModel)), None)
     if components is not None:
         at, loadings = before.index(components), components.pc.toArray()
         weights, before = loadings[:, _kept(before[at + 1 :], loadings.shape[1])] @ weights, before[:at]
     names = slot_map(spec, PipelineModel(before)).names
-    order = np.argsort(-np.abs(weights), kind="stable")
+    effects = np.abs(weights)
+    if rows is not None and terms_cols(spec.features):
+        effects = effects * slot_deviations(PipelineModel(before).transform(rows), FEATURES_COL["features"])
+    order = np.argsort(-effects, kind="stable")
     values = weights * _factors(before, len(names))
     return tuple(Coefficient(names[slot], float(values[slot])) for slot in order)
 
@@ -64,18 +75,10 @@ def _kept(stages: Sequence[Transformer], components: int) -> NDArray[np.intp]:
 
 def _factors(stages: Sequence[Transformer], slots: int) -> NDArray[np.float64]:
     """What a unit of each slot is multiplied by on its way to the model."""
-    factors: NDArray[np.float64] | None = None
+    found: NDArray[np.float64] | None = None
     for stage in stages:
-        if isinstance(stage, StandardScalerModel):
-            factors = _inverse(stage.std.toArray())
-        elif isinstance(stage, MinMaxScalerModel):
-            factors = _inverse(stage.originalMax.toArray() - stage.originalMin.toArray())
-        elif isinstance(stage, ElementwiseProduct):
-            factors = np.asarray(stage.getScalingVec().toArray(), dtype=np.float64)
-        elif isinstance(stage, VectorSlicer) and factors is not None:
-            factors = factors[stage.getIndices()]
-    return np.ones(slots) if factors is None else factors
-
-
-def _inverse(spread: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+        if (scaled := factors(stage)) is not None:
+            found = scaled
+        elif isinstance(stage, VectorSlicer) and found is not None:
+            found = found[stage.getIndices()]
+    return np.ones(slots) if found is None else found

@@ -22,9 +22,9 @@ ROWS, SHOWN_COLUMNS = 200, 6
 class Explanation:
     """What is told about a model.
 
-    `permuted`: source columns, the most important first. `dependence`: of the first of them. `values`: one row per
-    explained row and column, as `shapley_values` gives them. `coefficients`: of a linear model, in units of the table;
-    they add to `effect`.
+    `permuted`: source columns, the most important first. `dependence`: of the first of them that are no texts.
+    `values`: one row per explained row and column, as `shapley_values` gives them. `coefficients`: of a linear model,
+    in units of the table; they add to `effect`.
     """
 
     spec: ModelSpec
@@ -68,14 +68,16 @@ def explain(
         progress("what each column is worth")
         permuted = permutation_importance(spec, model, held_out)
         progress("how answers move with a value")
-        shown = [each.column for each in permuted[:SHOWN_COLUMNS]]
-        dependence = partial_dependence(spec, model, held_out, shown)
+        # A document is a value of its own: to give it to other rows says nothing.
+        shown = [each.column for each in permuted if each.column not in spec.features.text][:SHOWN_COLUMNS]
+        dependence = partial_dependence(spec, model, held_out, shown) if shown else ()
         progress(f"why {rows} rows got their scores")
         values = shapley_values(spec, model, chosen, held_out).toPandas()
+        per_unit = coefficients(spec, model, held_out)
     finally:
         held_out.unpersist()
         chosen.unpersist()
-    return Explanation(spec, permuted, dependence, values, coefficients(spec, model), effect_of(spec, model))
+    return Explanation(spec, permuted, dependence, values, per_unit, effect_of(spec, model))
 
 
 def _chosen(spec: ModelSpec, model: PipelineModel, frame: DataFrame, rows: int) -> DataFrame:

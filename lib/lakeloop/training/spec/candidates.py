@@ -17,6 +17,7 @@ from lakeloop.training.spec.search import Range
 
 Value = bool | int | float | str | tuple[int, ...]
 Values = Annotated[tuple[Value, ...], Field(min_length=1)]
+BAYES = ("gaussian", "multinomial", "complement", "bernoulli")
 
 
 def _shape(value: Any) -> str:
@@ -50,7 +51,7 @@ class Candidate(Declaration):
     linear_svm: dict[str, Choices] | None = _grid(
         "linear_svm", "Linear support vector machine, with decision.calibrate"
     )
-    naive_bayes: dict[str, Choices] | None = _grid("naive_bayes", "Naive Bayes, Gaussian")
+    naive_bayes: dict[str, Choices] | None = _grid("naive_bayes", "Naive Bayes, Gaussian if modelType is not said")
     multilayer_perceptron: dict[str, Choices] | None = _grid(
         "multilayer_perceptron", "Multilayer perceptron, `hidden` being lists of the units in each hidden layer"
     )
@@ -89,13 +90,9 @@ class Candidate(Declaration):
             except TypeError as error:
                 hint = "; YAML reads a number without a dot in the exponent as text, write 1.0e-8"
                 raise ValueError(f"{name}: {error}{hint if isinstance(value, str) else ''}") from error
-        if algorithm == "naive_bayes" and (
-            kinds := [kind for kind in _values(known, "modelType") if kind != "gaussian"]
-        ):
-            raise ValueError(
-                f"modelType {', '.join(map(str, kinds))} wants counts or 0 and 1, and scaled features are neither; "
-                "naive_bayes is gaussian here: take modelType out"
-            )
+        unknown = [kind for kind in _values(known, "modelType") if algorithm == "naive_bayes" and kind not in BAYES]
+        if unknown:
+            raise unknown_key(str(unknown[0]), list(BAYES), "modelType of naive_bayes")
         if algorithm == "multilayer_perceptron" and grid is not None:
             _check_hidden(known)
         if algorithm == "xgboost" and grid is not None:
@@ -137,6 +134,12 @@ class Candidate(Declaration):
     def ranges(self) -> tuple[str, ...]:
         """The parameters that have a range, which only a search can draw from."""
         return tuple(name for name, values in self.choices.items() if isinstance(values, Range))
+
+    @property
+    def kinds_of_bayes(self) -> tuple[Value, ...]:
+        """The kinds of naive Bayes that it tries besides the Gaussian one."""
+        kinds = _values(self.choices, "modelType") if self.algorithm == "naive_bayes" else ()
+        return tuple(kind for kind in kinds if kind != "gaussian")
 
     def points(self, task: Task) -> Iterator[GridPoint]:
         """Every combination of the grid's values; no parameter may have a range."""

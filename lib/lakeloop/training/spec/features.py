@@ -1,16 +1,17 @@
 """The columns that a model looks at and what is made of each, as its file says it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from lakeloop.core.documents import Declaration, propose
 from lakeloop.training.spec.names import ColumnName
 from lakeloop.training.spec.selection import Selection
+from lakeloop.training.spec.text import Text
 
 Impute = Literal["median", "mean", "mode"]
 Scale = Literal["standard", "robust", "min_max", "none"]
@@ -18,6 +19,16 @@ Encoding = Literal["target", "frequency"]
 DatePart = Literal["year", "month", "day_of_week", "hour", "age_days"]
 Quantiles = Annotated[int, Field(ge=2, le=1000)]
 Limits = Annotated[tuple[float, ...], Field(min_length=1)]
+
+
+def _shape(value: Any) -> str:
+    return "mapping" if isinstance(value, Mapping) else "list"
+
+
+Texts = Annotated[
+    Annotated[tuple[ColumnName, ...], Tag("list")] | Annotated[dict[ColumnName, Text], Tag("mapping")],
+    Discriminator(_shape),
+]
 
 DATE_PARTS: tuple[DatePart, ...] = ("year", "month", "day_of_week")
 
@@ -45,6 +56,7 @@ class Features(Declaration):
     dates: tuple[ColumnName, ...] | dict[ColumnName, Annotated[tuple[DatePart, ...], Field(min_length=1)]] = Field(
         (), description="Dates and timestamps: a list, or what is made of each; year, month, day_of_week if not said"
     )
+    text: Texts = Field((), description="Columns of documents: a list, or how the words of each are counted")
     age_at: Annotated[date | ColumnName, Field(union_mode="left_to_right")] | None = Field(
         None, description="Column or date that age_days counts to"
     )
@@ -76,14 +88,30 @@ class Features(Declaration):
         return dict(self.dates) if isinstance(self.dates, dict) else dict.fromkeys(self.dates, DATE_PARTS)
 
     @property
+    def texts(self) -> dict[str, Text]:
+        """What is made of each column of documents, spelled out."""
+        return dict(self.text) if isinstance(self.text, dict) else {name: Text.model_validate({}) for name in self.text}
+
+    @property
+    def needs_spark_nlp(self) -> bool:
+        """Whether a column of documents is for Spark NLP."""
+        return any(text.engine == "spark_nlp" for text in self.texts.values())
+
+    @property
+    def are_counts(self) -> bool:
+        """Whether each slot is a weight of a term, so at least 0 and not scaled."""
+        plain = all(text.embeddings is None and not text.sentiment for text in self.texts.values())
+        return plain and not (self.numeric or self.categorical or self.dates)
+
+    @property
     def columns(self) -> tuple[str, ...]:
-        """All source columns, each once: numeric, categorical, dates, and the one that ages are counted to."""
+        """All source columns, each once: numeric, categorical, dates, text, and the one that ages are counted to."""
         reference = (self.age_at,) if isinstance(self.age_at, str) else ()
-        return tuple(dict.fromkeys((*self.numeric, *self.categorical, *self.date_parts, *reference)))
+        return tuple(dict.fromkeys((*self.numeric, *self.categorical, *self.date_parts, *self.text, *reference)))
 
     @model_validator(mode="after")
     def _has_each_column_once(self) -> Self:
-        repeated = _repeated([*self.numeric, *self.categorical, *self.dates])
+        repeated = _repeated([*self.numeric, *self.categorical, *self.dates, *self.text])
         if repeated or not self.columns:
             raise ValueError(f"features stand twice: {', '.join(repeated)}" if repeated else "no feature is declared")
         products = _repeated(" × ".join(sorted(names)) for names in self.interactions)
@@ -104,6 +132,15 @@ class Features(Declaration):
                     raise ValueError(
                         f"{key} names '{column}', which is not under {kind}; {propose(column, [*allowed])}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_words_sparse(self) -> Self:
+        if self.scale == "min_max" and any(text.words for text in self.texts.values()):
+            raise ValueError(
+                "scale: min_max would store a number for every term of every document; say standard, robust or none, "
+                "which leave terms as they are weighted"
+            )
         return self
 
     @model_validator(mode="after")

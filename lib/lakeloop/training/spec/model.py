@@ -77,6 +77,20 @@ class ModelSpec(Declaration):
         return self
 
     @model_validator(mode="after")
+    def _suits_its_features(self) -> Self:
+        for kind in (kind for candidate in self.candidates for kind in candidate.kinds_of_bayes):
+            weights = {text.weight for text in self.features.texts.values()}
+            if not self.features.are_counts or (kind == "bernoulli" and weights != {"presence"}):
+                wants = "0 and 1: text alone, with weight: presence" if kind == "bernoulli" else "counts: text alone"
+                raise ValueError(
+                    f"naive_bayes with modelType {kind} wants {wants}; say modelType: [gaussian] for other features"
+                )
+        judged = [column for column, text in self.features.texts.items() if text.sentiment]
+        if judged and self.task == "regression":
+            raise ValueError(f"sentiment of {judged[0]} is learned from two classes, and a regression has none")
+        return self
+
+    @model_validator(mode="after")
     def _searches_where_ranges_are(self) -> Self:
         ranged = [f"{name} of {candidate.algorithm}" for candidate in self.candidates for name in candidate.ranges]
         if ranged and self.search.kind == "grid":
