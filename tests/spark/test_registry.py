@@ -15,20 +15,20 @@ from lakeloop.registry.provenance import Provenance
 from lakeloop.registry.scoring import score_rows
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import train
+from tests.model_files import model_spec
 
 DECIDED = {"calibrate": "platt", "threshold": "best_f1"}
 
 
 def declared(**changes: object) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "model": "churn", "description": "Who leaves", "owner": "tests", "table": "gold.people", "key": "id",
-            "label": {"column": "left", "positive": True}, "split": {"test": 0.2, "seed": 1},
-            "folds": {"count": 2, "seed": 1}, "features": {"numeric": ["age"], "categorical": ["plan"]},
-            "candidates": [{"logistic_regression": {"regParam": [0.1], "maxIter": [5]}}], "scores": "gold.scores",
-        }
-        | changes
-    )  # fmt: skip
+    base = {
+        "table": "gold.people",
+        "label": {"column": "left", "positive": True},
+        "split": {"test": 0.2, "seed": 1},
+        "features": {"numeric": ["age"], "categorical": ["plan"]},
+        "candidates": [{"logistic_regression": {"regParam": [0.1], "maxIter": [5]}}],
+    }
+    return model_spec(**base | changes)
 
 
 @pytest.fixture
@@ -69,6 +69,16 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     held_out = mlflow.artifacts.load_dict(f"{artifacts}/held_out.json")
     assert held_out == result.held_out.to_dict()
     assert mlflow.get_run(champion.run_id).data.tags["lakeloop.held_out"] == held_out["fingerprint"]
+    decision = mlflow.artifacts.load_dict(f"{artifacts}/decision.json")
+    assert result.decision is not None
+    assert result.uncalibrated is not None
+    assert (decision["threshold"], decision["out_of_fold"]["after"]["rows"]) == (result.decision.threshold, 160)
+    metrics = mlflow.get_run(champion.run_id).data.metrics
+    assert {name: value for name, value in metrics.items() if name.startswith("calibration_error")} == {
+        "calibration_error_out_of_fold_before": result.decision.before.expected_calibration_error,
+        "calibration_error_out_of_fold_after": result.decision.after.expected_calibration_error,
+        "calibration_error_test_before": result.uncalibrated.expected_calibration_error,
+    }
     (child,) = mlflow.search_runs(filter_string=f"tags.mlflow.parentRunId = '{champion.run_id}'", output_format="list")
     assert (child.data.tags["lakeloop.stopped"], child.data.tags["lakeloop.folds"]) == ("false", "2")
     assert child.data.metrics["numbers"] == result.winner.numbers

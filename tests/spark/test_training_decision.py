@@ -20,20 +20,13 @@ from lakeloop.training.features.stages import feature_stages
 from lakeloop.training.metrics.binary import BinaryMetrics, measure
 from lakeloop.training.metrics.score_table import CELLS, ScoreTable
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_file
 
-DECLARED: dict[str, Any] = {
-    "model": "churn",
-    "description": "Who leaves",
-    "owner": "data-science",
-    "table": "gold.features",
-    "key": "id",
-    "label": {"column": "left", "positive": True},
-    "split": {"test": 0.25, "seed": 1},
-    "folds": {"count": 2, "seed": 1},
-    "features": {"numeric": ["age"], "categorical": ["plan"]},
-    "candidates": [{"decision_tree": {"maxDepth": [3], "minInstancesPerNode": [5]}, "balance": "weights"}],
-    "scores": "gold.scores",
-}
+DECLARED = model_file(
+    label={"column": "left", "positive": True},
+    features={"numeric": ["age"], "categorical": ["plan"]},
+    candidates=[{"decision_tree": {"maxDepth": [3], "minInstancesPerNode": [5]}, "balance": "weights"}],
+)
 COSTS = {"false_positive": 1, "false_negative": 5}
 
 
@@ -157,8 +150,12 @@ def test_the_rule_is_found_out_of_fold_and_costs_less(people: DataFrame, monkeyp
     assert isinstance(result.test, BinaryMetrics)
     assert result.test.threshold == result.decision.threshold
     assert set(result.importance) == {"age", "plan"}
-    said = result.model.transform(training.test_rows(spec, people)).where("prediction = 1")
-    assert said.count() == result.test.true_positives + result.test.false_positives
+    said = result.model.transform(training.labelled_test_rows(spec, people))
+    assert said.where("prediction = 1").count() == result.test.true_positives + result.test.false_positives
+    # What the classifier itself says of the held-out rows was measured with them.
+    before_calibration = ScoreTable.of(said, "_label", "probability__uncalibrated")
+    assert result.uncalibrated == measure(before_calibration, resamples=0, by=spec.yardstick(0.5))
+    assert result.uncalibrated.positives == result.test.positives
 
 
 def test_a_decision_that_changes_nothing_leaves_the_model_as_it_is(

@@ -11,26 +11,13 @@ from lakeloop.core.errors import TrainingError
 from lakeloop.training.features.encoding import CategoryEncoder
 from lakeloop.training.features.stages import feature_stages
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_spec
 
 SCHEMA = "id int, age double, visits int, plan string, senior boolean, churn string"
 
 
 def spec_of(**features: Any) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "model": "churn",
-            "description": "Who leaves",
-            "owner": "data-science",
-            "table": "gold.features",
-            "key": "id",
-            "label": {"column": "churn", "positive": "Yes"},
-            "split": {"test": 0.5, "seed": 1},
-            "folds": {"count": 2, "seed": 1},
-            "features": features,
-            "candidates": [{"logistic_regression": {}}],
-            "scores": "gold.scores",
-        }
-    )
+    return model_spec(features=features)
 
 
 ALL = spec_of(numeric=["age", "visits"], categorical=["plan", "senior"], impute="mean")

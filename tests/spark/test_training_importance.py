@@ -11,22 +11,9 @@ from lakeloop.training.features.slots import slot_map
 from lakeloop.training.features.stages import feature_stages
 from lakeloop.training.interpretation.importance import feature_importance, perceptron_layers
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_spec
 
-SPEC = ModelSpec.model_validate(
-    {
-        "model": "churn",
-        "description": "Who leaves",
-        "owner": "data-science",
-        "table": "gold.features",
-        "key": "id",
-        "label": {"column": "churn", "positive": "Yes"},
-        "split": {"test": 0.5, "seed": 1},
-        "folds": {"count": 2, "seed": 1},
-        "features": {"numeric": ["still"], "categorical": ["region", "plan"], "pca": {"components": 2}},
-        "candidates": [{"logistic_regression": {}}],
-        "scores": "gold.scores",
-    }
-)
+SPEC = model_spec(features={"numeric": ["still"], "categorical": ["region", "plan"], "pca": {"components": 2}})
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +82,12 @@ def sold(spark: SparkSession) -> DataFrame:
 
 
 def regression_of(**features: Any) -> ModelSpec:
-    declared = SPEC.model_dump(mode="json") | {
-        "label": {"column": "price", "task": "regression"},
-        "features": {"numeric": ["area", "rooms"], "categorical": ["kind"], "interactions": [["area", "rooms"]]}
-        | features,
-        "candidates": [{"linear_regression": {}}],
-        "select_by": "r2",
-    }
-    return ModelSpec.model_validate(declared)
+    declared = {"numeric": ["area", "rooms"], "categorical": ["kind"], "interactions": [["area", "rooms"]]}
+    return model_spec(
+        label={"column": "price", "task": "regression"},
+        features=declared | features,
+        candidates=[{"linear_regression": {}}],
+    )
 
 
 def fit(spec: ModelSpec, rows: DataFrame, point: GridPoint) -> PipelineModel:

@@ -15,20 +15,17 @@ from lakeloop.training.held_out import HeldOut, fingerprint_of
 from lakeloop.training.nested import outer_folds
 from lakeloop.training.search.searching import most_fits
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_spec
 
 
 def declared(**changes: Any) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "model": "churn", "description": "Who leaves", "owner": "tests", "table": "gold.people", "key": "id",
-            "label": {"column": "churn", "positive": "Yes"}, "split": {"test": 0.25, "seed": 1},
-            "folds": {"count": 2, "nested": 2, "seed": 1}, "features": {"numeric": ["tenure"]},
-            "candidates": [{"logistic_regression": {"regParam": [0.1], "maxIter": [1]}}],
-            "decision": {"calibrate": "isotonic", "threshold": 0.3},
-            "scores": "gold.scores",
-        }
-        | changes
-    )  # fmt: skip
+    base = {
+        "folds": {"count": 2, "nested": 2, "seed": 1},
+        "features": {"numeric": ["tenure"]},
+        "candidates": [{"logistic_regression": {"regParam": [0.1], "maxIter": [1]}}],
+        "decision": {"calibrate": "isotonic", "threshold": 0.3},
+    }
+    return model_spec(**base | changes)
 
 
 SPEC = declared()

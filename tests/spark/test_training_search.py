@@ -18,20 +18,17 @@ from lakeloop.training.folds.dealing import deal_folds
 from lakeloop.training.model_size import numbers_held, tree_numbers
 from lakeloop.training.search.searching import most_fits, search
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_spec
 
 STRENGTH = {"low": 1.0e-3, "high": 1.0, "log": True}
 
 
 def declared(**changes: Any) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "model": "churn", "description": "Who leaves", "owner": "tests", "table": "gold.people", "key": "id",
-            "label": {"column": "churn", "positive": "Yes"}, "split": {"test": 0.25, "seed": 1},
-            "folds": {"count": 2, "seed": 1}, "features": {"numeric": ["tenure", "noise"], "pca": {"components": 1}},
-            "candidates": [{"logistic_regression": {"regParam": STRENGTH, "maxIter": [1]}}], "scores": "gold.scores",
-        }
-        | changes
-    )  # fmt: skip
+    base = {
+        "features": {"numeric": ["tenure", "noise"], "pca": {"components": 1}},
+        "candidates": [{"logistic_regression": {"regParam": STRENGTH, "maxIter": [1]}}],
+    }
+    return model_spec(**base | changes)
 
 
 @pytest.fixture(scope="module")

@@ -12,28 +12,19 @@ from lakeloop.core.errors import TrainingError
 from lakeloop.training import train as training
 from lakeloop.training.features import stages as features
 from lakeloop.training.features.filling import NamingImputer
-from lakeloop.training.metrics.regression import RegressionMetrics
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_file
 
 Change = Callable[[DataFrame], DataFrame]
 
-DECLARED: dict[str, Any] = {
-    "model": "churn",
-    "description": "Who leaves",
-    "owner": "data-science",
-    "table": "gold.features",
-    "key": "id",
-    "label": {"column": "churn", "positive": "Yes"},
-    "split": {"test": 0.25, "seed": 1},
-    "folds": {"count": 2, "seed": 1},
-    "features": {"numeric": ["tenure", "noise"], "categorical": ["plan"], "pca": {"components": 2}},
-    "candidates": [
+DECLARED = model_file(
+    features={"numeric": ["tenure", "noise"], "categorical": ["plan"], "pca": {"components": 2}},
+    candidates=[
         {"logistic_regression": {"regParam": [0.01], "maxIter": [10]}},
         {"logistic_regression": {"regParam": [0.01], "maxIter": [10]}, "on": "pca"},
         {"gradient_boosted_trees": {"maxIter": [2], "maxDepth": [1]}},
     ],
-    "scores": "gold.scores",
-}
+)
 SPEC = ModelSpec.model_validate(DECLARED)
 
 
@@ -244,64 +235,3 @@ def test_every_column_has_its_share_and_what_never_changes_is_told(
     assert sum(result.importance.values()) == pytest.approx(1)
     assert result.importance["always"] == 0
     assert result.warnings == ("feature 'always' never changes in 60 rows: it tells nothing; take it out",)
-
-
-HOUSES: dict[str, Any] = DECLARED | {
-    "model": "houses",
-    "table": "gold.houses",
-    "label": {"column": "price", "task": "regression"},
-    "split": {"test": 0.25, "kind": "group", "by": "street", "seed": 1},
-    "folds": {"kind": "time", "by": "sold", "count": 3, "seed": 1},
-    "features": {"numeric": ["area"], "categorical": ["kind"]},
-    "candidates": [{"linear_regression": {}}, {"decision_tree": {"maxDepth": [1]}}],
-}
-
-
-@pytest.fixture(scope="module")
-def houses(spark: SparkSession) -> DataFrame:
-    """60 houses on 12 streets; the price is 1000 per square metre and 50,000 more for a villa, give or take 100."""
-    rows = [
-        (i, f"street {i % 12}", float(50 + i * 7 % 40), ("flat", "villa", None)[i % 3], i * 5 % 60, i * 31 % 200 - 100)
-        for i in range(60)
-    ]
-    return spark.createDataFrame(rows, "id int, street string, area double, kind string, sold int, off int").select(
-        "*",
-        (F.col("area") * 1000 + F.when(F.col("kind") == "villa", 50_000).otherwise(0) + F.col("off")).alias("price"),
-    )
-
-
-def test_a_regression_is_measured_on_later_rows_and_on_streets_it_never_saw(houses: DataFrame) -> None:
-    spec = ModelSpec.model_validate(HOUSES)
-    result = training.train(spec, houses, lambda *_: None)
-    assert (result.rows_train, result.rows_test) == (45, 15)  # three of twelve streets of five houses
-    held_out = training.test_rows(spec, houses).select("street").distinct()
-    assert (held_out.count(), held_out.join(houses, "street").count()) == (3, 15)
-    assert str(result.winner.point) == "linear_regression()"
-    assert [len(score.folds) for score in result.candidates] == [3, 3]
-    assert set(result.winner.mean) == {"r2", "rmse", "mae", "mape"}
-    assert isinstance(result.test, RegressionMetrics)
-    assert 0.99 < result.test.r2 < 1
-    assert 30 < result.test.rmse < 100
-    assert len(result.test.shown) == 15
-    assert list(result.importance) == ["kind", "area"]
-    again = training.train(spec, houses.repartition(5, "area"), lambda *_: None)
-    assert again.test.figures() == pytest.approx(result.test.figures())
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        (
-            lambda df: df.withColumn("price", F.when(F.col("id") > 1, F.col("price"))),
-            "NULL, NaN or infinite in 2 of 60",
-        ),
-        (lambda df: df.withColumn("price", F.lit(3)), "must have numbers that differ; found 60 rows of 3.0"),
-        (lambda df: df.withColumn("price", F.lit("x")), "label 'price' of gold.houses is string; a regression needs a"),
-        (lambda df: df.drop("sold"), "no column 'sold'"),
-        (lambda df: df.drop("street"), "no column 'street'"),
-        (lambda df: df.withColumn("sold", F.lit("x")), "column 'sold' is string, which has no order in time"),
-    ],
-)
-def test_numbers_that_cannot_be_learned_are_refused(houses: DataFrame, table: Change, message: str) -> None:
-    with pytest.raises(TrainingError, match=message):
-        training.train(ModelSpec.model_validate(HOUSES), table(houses), lambda *_: None)

@@ -13,6 +13,7 @@ from lakeloop.training.interpretation.partial_dependence import partial_dependen
 from lakeloop.training.interpretation.permutation import permutation_importance
 from lakeloop.training.interpretation.shapley import shapley_values
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_spec
 
 SCHEMA = "id bigint, a double, b double, kind string, y double"
 # y = 2 a + 3 b, and 10 more for the kind "up"; the last row tells its values twice, and one lacks its kind.
@@ -28,15 +29,13 @@ ROWS = [
 
 
 def declared(**changes: object) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "model": "sums", "description": "A sum", "owner": "tests", "table": "gold.sums", "key": "id",
-            "label": {"column": "y", "task": "regression"}, "split": {"test": 0.2}, "folds": {"count": 2, "seed": 1},
-            "features": {"numeric": ["a", "b"], "categorical": ["kind"]},
-            "candidates": [{"linear_regression": {}}], "scores": "gold.sum_scores",
-        }
-        | changes
-    )  # fmt: skip
+    base = {
+        "table": "gold.sums",
+        "label": {"column": "y", "task": "regression"},
+        "features": {"numeric": ["a", "b"], "categorical": ["kind"]},
+        "candidates": [{"linear_regression": {}}],
+    }
+    return model_spec(**base | changes)
 
 
 def fitted(spec: ModelSpec, rows: DataFrame) -> PipelineModel:

@@ -179,5 +179,5 @@ def test_sections_without_rows_say_so_and_draw_nothing() -> None:
 def test_a_long_name_is_cut_in_its_label_and_whole_in_its_hover() -> None:
     name = "r" * 60
     (chart,) = reasons_section([("customers", name, "error", 1)], []).charts
-    assert labels(chart) == [f"{'r' * 47}…  <b>1</b>"]
+    assert labels(chart) == [f"{'r' * 43}…  <b>1</b>"]
     assert list(chart.figure.data[0].customdata) == [name]

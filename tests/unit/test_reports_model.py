@@ -17,19 +17,11 @@ from lakeloop.training.metrics.names import METRICS, Metric
 from lakeloop.training.metrics.regression import RegressionMetrics
 from lakeloop.training.metrics.score_table import CELLS, ScoreTable
 from lakeloop.training.metrics.yardstick import Costs, Yardstick
+from tests.model_files import measured
 
-
-def measured(positives: dict[float, int], negatives: dict[float, int], threshold: float = 0.5) -> BinaryMetrics:
-    """Metrics of rows given as score to number of rows."""
-    counts = np.zeros((2, CELLS + 1), dtype=np.int64)
-    for line, rows in zip(counts, (positives, negatives), strict=True):
-        for score, number in rows.items():
-            line[round(score * CELLS)] += number
-    return measure(ScoreTable(counts[0], counts[1]), by=Yardstick(threshold, costs=Costs(1, 5)))
-
-
-GOOD = measured({0.9: 30, 0.6: 10, 0.2: 10}, {0.8: 5, 0.3: 45, 0.1: 100})
-WORSE = measured({0.9: 10, 0.4: 10, 0.2: 30}, {0.8: 25, 0.3: 75, 0.1: 50})
+COSTLY = Yardstick(costs=Costs(1, 5))
+GOOD = measured({0.9: 30, 0.6: 10, 0.2: 10}, {0.8: 5, 0.3: 45, 0.1: 100}, COSTLY)
+WORSE = measured({0.9: 10, 0.4: 10, 0.2: 30}, {0.8: 25, 0.3: 75, 0.1: 50}, COSTLY)
 
 
 def candidate(algorithm: str, *folds: float) -> CandidateScore:
@@ -158,7 +150,7 @@ def test_confusion_matrix_has_counts_and_shares_of_the_actual_class() -> None:
 
 
 def test_threshold_calibration_and_lift_are_shown_as_measured() -> None:
-    found = measured({0.9: 30, 0.6: 10, 0.2: 10}, {0.8: 5, 0.3: 45, 0.1: 100}, threshold=0.25)
+    found = measured({0.9: 30, 0.6: 10, 0.2: 10}, {0.8: 5, 0.3: 45, 0.1: 100}, Yardstick(threshold=0.25))
     section = quality_section(found)
     assert "hold for the threshold 0.25" in section.intro
     _, _, matrix, reliability, lift = section.charts
@@ -175,7 +167,7 @@ def test_threshold_calibration_and_lift_are_shown_as_measured() -> None:
 
 
 def test_slices_stand_in_one_table_per_column_and_small_ones_are_marked() -> None:
-    few = measured({0.9: 3}, {0.1: 4})
+    few = measured({0.9: 3}, {0.1: 4}, COSTLY)
     slices = [
         SliceMetrics("contract", "monthly", 200, GOOD),
         SliceMetrics("contract", None, 7, few),

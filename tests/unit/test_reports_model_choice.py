@@ -4,7 +4,6 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
 import pytest
 from lxml import html
 
@@ -20,29 +19,19 @@ from lakeloop.training.comparison.comparing import compare
 from lakeloop.training.comparison.selection import best_first, selected
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore
 from lakeloop.training.held_out import HeldOutRecord
-from lakeloop.training.metrics.binary import CELLS, BinaryMetrics, ScoreTable, measure
 from lakeloop.training.metrics.names import METRICS
 from lakeloop.training.nested import NestedEstimate, OuterFold
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
+from tests.model_files import measured, model_file
 
-SPEC: dict[str, Any] = {
-    "model": "churn", "description": "Who <leaves> | and who stays", "owner": "data-science", "table": "gold.features",
-    "key": "id", "label": {"column": "churn", "positive": "Yes"}, "split": {"test": 0.2, "seed": 3},
-    "folds": {"count": 4, "seed": 5}, "features": {"numeric": ["tenure_months", "age"]},
-    "candidates": [{"logistic_regression": {}}], "scores": "gold.scores",
-}  # fmt: skip
+SPEC = model_file(
+    description="Who <leaves> | and who stays",
+    split={"test": 0.2, "seed": 3},
+    folds={"count": 4, "seed": 5},
+    features={"numeric": ["tenure_months", "age"]},
+)
 PROVENANCE = Provenance("churn", "local", 7, 12, "run-1", "0123456789ab")
-
-
-def measured(positives: dict[float, int], negatives: dict[float, int]) -> BinaryMetrics:
-    counts = np.zeros((2, CELLS + 1), dtype=np.int64)
-    for line, rows in zip(counts, (positives, negatives), strict=True):
-        for score, number in rows.items():
-            line[round(score * CELLS)] += number
-    return measure(ScoreTable(counts[0], counts[1]))
-
-
 TEST = measured({0.9: 150, 0.6: 50, 0.2: 50}, {0.8: 25, 0.3: 225, 0.1: 500})
 
 

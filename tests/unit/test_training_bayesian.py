@@ -12,20 +12,14 @@ from lakeloop.training.cross_validation.candidate_scores import CandidateScore
 from lakeloop.training.search import bayesian
 from lakeloop.training.search.bayesian import search_bayesian
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_spec
 
 RIDGE = {"logistic_regression": {"regParam": {"low": 1.0e-6, "high": 1.0, "log": True}}}
 
 
 def spec(*candidates: dict[str, Any], **changes: Any) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "model": "churn", "description": "Who leaves", "owner": "tests", "table": "gold.people", "key": "id",
-            "label": {"column": "churn", "positive": "Yes"}, "split": {"test": 0.2}, "folds": {"count": 2, "seed": 1},
-            "features": {"numeric": ["age"]}, "candidates": list(candidates), "scores": "gold.scores",
-            "search": {"kind": "bayesian", "trials": 30, "seed": 5},
-        }
-        | changes
-    )  # fmt: skip
+    searched = {"candidates": list(candidates), "search": {"kind": "bayesian", "trials": 30, "seed": 5}}
+    return model_spec(**searched | changes)
 
 
 class Trials:

@@ -16,20 +16,13 @@ from lakeloop.training.comparison.selection import best_first, selected, within_
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.spec.splits import Folds
+from tests.model_files import model_spec
 
 A, B = [0.81, 0.84, 0.79, 0.86, 0.83], [0.80, 0.80, 0.78, 0.85, 0.79]
 
 
 def spec(**changes: Any) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "model": "churn", "description": "Who leaves", "owner": "data-science", "table": "gold.features",
-            "key": "id", "label": {"column": "churn", "positive": "Yes"}, "split": {"test": 0.2},
-            "folds": {"count": 5, "seed": 1}, "features": {"numeric": ["age"]},
-            "candidates": [{"logistic_regression": {}}], "scores": "gold.scores",
-        }
-        | changes
-    )  # fmt: skip
+    return model_spec(**{"split": {"test": 0.2}, "folds": {"count": 5, "seed": 1}} | changes)
 
 
 def score(

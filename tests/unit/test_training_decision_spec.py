@@ -11,26 +11,15 @@ from lakeloop.training.estimators import xgboost
 from lakeloop.training.metrics.yardstick import Costs, Yardstick
 from lakeloop.training.search.drawing import draw_points
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_file
 
 COSTS = {"false_positive": 1, "false_negative": 5}
 REGRESSION = {"label": {"column": "price", "task": "regression"}, "candidates": [{"linear_regression": {}}]}
 
 
 def declared(**changes: Any) -> dict[str, Any]:
-    base: dict[str, Any] = {
-        "model": "churn",
-        "description": "Who leaves",
-        "owner": "data-science",
-        "table": "gold.features",
-        "key": "id",
-        "label": {"column": "churn", "positive": "Yes"},
-        "split": {"test": 0.2},
-        "folds": {"count": 3, "seed": 1},
-        "features": {"numeric": ["age"], "categorical": ["plan"], "pca": {"components": 2}},
-        "candidates": [{"logistic_regression": {}}],
-        "scores": "gold.scores",
-    }
-    return base | changes
+    features = {"numeric": ["age"], "categorical": ["plan"], "pca": {"components": 2}}
+    return model_file(**{"features": features} | changes)
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,14 @@ from pydantic import ValidationError
 from lakeloop.training.search.drawing import draw_points
 from lakeloop.training.search.searching import most_fits
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_spec
 
 TREES = {"random_forest": {"maxDepth": {"low": 3, "high": 10}, "numTrees": [5, 10]}}
 LINES = {"logistic_regression": {"regParam": {"low": 1.0e-4, "high": 1, "log": True}, "fitIntercept": [True, False]}}
 
 
 def spec(*candidates: dict[str, Any], **changes: Any) -> ModelSpec:
-    return ModelSpec.model_validate(
-        {
-            "model": "churn", "description": "Who leaves", "owner": "data-science", "table": "gold.features",
-            "key": "id", "label": {"column": "churn", "positive": "Yes"}, "split": {"test": 0.2},
-            "folds": {"count": 5, "seed": 1}, "features": {"numeric": ["age"]}, "candidates": list(candidates),
-            "scores": "gold.scores",
-        }
-        | changes
-    )  # fmt: skip
+    return model_spec(**{"folds": {"count": 5, "seed": 1}, "candidates": list(candidates)} | changes)
 
 
 def refusal(*candidates: dict[str, Any], **changes: Any) -> str:

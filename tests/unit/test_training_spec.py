@@ -10,25 +10,18 @@ from lakeloop.training.metrics.binary import BinaryMetrics
 from lakeloop.training.metrics.names import METRICS
 from lakeloop.training.metrics.regression import RegressionMetrics
 from lakeloop.training.spec.model import ModelSpec
+from tests.model_files import model_file
 
 CHURN = Path(__file__).parents[2] / "conf/base/models/churn.yml"
 
 
 def declared(**changes: Any) -> dict[str, Any]:
-    base: dict[str, Any] = {
-        "model": "churn",
-        "description": "Who leaves",
-        "owner": "data-science",
-        "table": "gold.features",
-        "key": "id",
-        "label": {"column": "churn", "positive": "Yes"},
-        "split": {"test": 0.2, "seed": 1},
+    base = {
         "folds": {"count": 3, "seed": 1},
         "features": {"numeric": ["age"], "categorical": ["plan"]},
         "candidates": [{"logistic_regression": {"regParam": [0.1]}}],
-        "scores": "gold.scores",
     }
-    return base | changes
+    return model_file(**base | changes)
 
 
 def refusal(**changes: Any) -> str:

@@ -25,6 +25,8 @@ from lakeloop.lake.storage import filesystem
 from lakeloop.registry.portable import Portable, log_portable
 from lakeloop.registry.provenance import Provenance
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore
+from lakeloop.training.decision.record import calibration_errors, decision_record
+from lakeloop.training.metrics.binary import BinaryMetrics
 from lakeloop.training.metrics.names import Metric
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
@@ -32,6 +34,7 @@ from lakeloop.training.train import TrainingResult
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 EXAMPLE_ROWS = 5
 DECLARATION, FIGURES, PROVENANCE = "declaration.json", "figures.json", "provenance.json"
+DECISION = "decision.json"
 TYPES = {
     "boolean": DataType.boolean,
     "tinyint": DataType.integer,
@@ -131,6 +134,10 @@ def log_training(
         mlflow.log_dict(result.importance, "importance.json")
         if result.slices:
             mlflow.log_dict({"slices": [part.to_dict() for part in result.slices]}, "test_slices.json")
+        if result.decision is not None and isinstance(result.test, BinaryMetrics):
+            record = decision_record(spec, result.decision, result.test, result.uncalibrated)
+            mlflow.log_dict(record, DECISION)
+            mlflow.log_metrics(calibration_errors(result.decision, result.uncalibrated))
         mlflow.log_dict(figures_of(result), FIGURES)
         mlflow.log_dict(provenance.to_dict(), PROVENANCE)
         mlflow.log_dict(result.comparison.to_dict(), "comparison.json")

@@ -16,7 +16,7 @@ NEUTRAL = OUTCOME_COLORS["dropped"]
 ROW_PIXELS = 44
 AXIS_PIXELS = 64
 LEGEND_PIXELS = 28
-LABEL_LENGTH = 48
+LABEL_LENGTH = 44  # what a phone has room for
 
 
 def plain(text: object) -> str:

@@ -7,6 +7,7 @@ import pyspark
 import lakeloop
 from lakeloop.reports.markdown import render_markdown
 from lakeloop.reports.model_comparison import choice_table, nested_section, said_of_choice
+from lakeloop.reports.model_decision import said_of_decision
 from lakeloop.reports.model_names import METRIC_NAMES
 from lakeloop.reports.model_warnings import limits, warnings
 from lakeloop.reports.page import Section, Table, render_page, rounded
@@ -94,6 +95,7 @@ def _facts(result: TrainingResult, provenance: Provenance) -> Table:
         "search": _search(spec),
         "candidates": f"{len(result.candidates)}" + (f", {stopped} of them given up early" if stopped else ""),
         "winner": str(result.winner.point),
+        **({"decision": said_of_decision(result)} if spec.decision is not None else {}),
         "size": "not known" if result.winner.numbers is None else f"{result.winner.numbers:,} numbers",
         "held-out rows": f"fingerprint {result.held_out.fingerprint}",
     }

@@ -1,6 +1,7 @@
 """Figures of one model: ROC and precision/recall curves, confusion matrix, scores; predictions beside labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
 from typing import Any
 
 import plotly.graph_objects as go
@@ -43,18 +44,29 @@ def precision_recall_curve(metrics: BinaryMetrics) -> go.Figure:
     )
 
 
-def reliability_curve(metrics: BinaryMetrics) -> go.Figure:
-    """Share of positives over the mean score in each tenth of [0, 1]; of probabilities, both are the same."""
-    points = go.Scatter(
-        name=f"model, expected error {metrics.expected_calibration_error:.4f}",
-        x=[point.mean_score for point in metrics.reliability],
-        y=[point.positive_share for point in metrics.reliability],
-        customdata=[point.rows for point in metrics.reliability],
-        mode="lines+markers",
-        line={"color": ACCENT, "width": 2.5},
-        hovertemplate="score %{x:.3f}, positive %{y:.1%} of %{customdata:,} rows<extra></extra>",
-    )
-    return _square([_reference("probabilities", (0, 1), (0, 1)), points], "mean score", "share of positives")
+def reliability_curve(scores: Mapping[str, BinaryMetrics]) -> go.Figure:
+    """Share of positives over the mean score in each tenth of [0, 1]; of probabilities, both are the same.
+
+    `scores` are one or two kinds of scores by name, the model's own last. A point is as large as its share of the rows.
+    """
+    colors = (ALERT, ACCENT)[-len(scores) :]
+    points = [
+        go.Scatter(
+            name=f"{name}, expected error {metrics.expected_calibration_error:.4f}",
+            x=[point.mean_score for point in metrics.reliability],
+            y=[point.positive_share for point in metrics.reliability],
+            customdata=[point.rows for point in metrics.reliability],
+            mode="lines+markers",
+            line={"color": color, "width": 1.5},
+            marker={
+                "color": color,
+                "size": [6 + 12 * sqrt(point.rows / metrics.rows) for point in metrics.reliability],
+            },
+            hovertemplate="score %{x:.3f}, positive %{y:.1%} of %{customdata:,} rows<extra>%{fullData.name}</extra>",
+        )
+        for (name, metrics), color in zip(scores.items(), colors, strict=True)
+    ]
+    return _square([_reference("probabilities", (0, 1), (0, 1)), *points], "mean score", "share of positives")
 
 
 def lift_curve(metrics: BinaryMetrics) -> go.Figure:
@@ -73,7 +85,7 @@ def lift_curve(metrics: BinaryMetrics) -> go.Figure:
     )
     guessing = _reference("rows by chance", (0, 1), (1, 1))
     xaxis = {"title": "share of rows, highest scores first", "range": [-0.01, 1.02], "tickformat": ".0%", "nticks": 6}
-    return figure([guessing, curve], PIXELS, xaxis=xaxis, yaxis={"title": "lift", "rangemode": "tozero"})
+    return figure([guessing, curve], PIXELS, xaxis=xaxis, yaxis={"title": "lift", **from_zero(curve.y)})
 
 
 def confusion_matrix(metrics: BinaryMetrics) -> go.Figure:
@@ -140,6 +152,12 @@ def error_histogram(metrics: RegressionMetrics) -> go.Figure:
         hovertemplate="error %{x}: %{y:,} rows<extra></extra>",
     )
     return figure([bars], PIXELS, xaxis={"title": "prediction − label"}, yaxis={"title": "rows", "tickformat": ","})
+
+
+def from_zero(values: Iterable[float]) -> dict[str, Any]:
+    """An axis from 0 to a little above the largest value; it begins a little below, so that both zeros can be read."""
+    largest = max(values, default=0.0) or 1.0
+    return {"range": [-0.02 * largest, 1.05 * largest]}
 
 
 def _curve(thresholds: Sequence[float]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Sections on the choice of a model: what the folds can tell apart, what quality costs, and the nested estimate."""
 
 from lakeloop.reports.comparison_charts import means_and_intervals, quality_by_size
-from lakeloop.reports.model_names import METRIC_NAMES
+from lakeloop.reports.model_names import METRIC_NAMES, metrics_shown
 from lakeloop.reports.page import Chart, Section, Table
 from lakeloop.training.comparison.comparing import Compared, Comparison
 from lakeloop.training.nested import NestedEstimate
@@ -15,12 +15,14 @@ def choice_section(result: TrainingResult) -> Section:
     comparison, metric = result.comparison, result.comparison.metric
     name, shown = METRIC_NAMES[metric], result.comparison.candidates[:SHOWN]
     winner = next(at for at, each in enumerate(comparison.candidates) if each.score is result.winner)
-    weighed = [
-        each
-        for each in comparison.candidates
+    weighed = {
+        rank: each
+        for rank, each in enumerate(comparison.candidates, start=1)
         if not each.score.stopped and each.score.numbers is not None and each.score.scoring_seconds is not None
+    }
+    charts = [
+        Chart(f"Mean over the folds, with its 95% interval: {name}", means_and_intervals(shown, metric, name, winner))
     ]
-    charts = [Chart(f"Mean {name} with 95% interval", means_and_intervals(shown, metric, name, winner))]
     if weighed:
         charts.append(Chart("Quality, size and speed", quality_by_size(weighed, metric, name)))
     return Section(
@@ -38,7 +40,18 @@ def choice_table(comparison: Comparison) -> Table:
     """A row per candidate, best first."""
     return Table(
         "Beside the best",
-        ("candidate", "mean", "difference", "95% from", "to", "p", "s per 1,000 rows", "numbers", "front", "verdict"),
+        (
+            "candidate",
+            "mean",
+            "difference",
+            "95% from",
+            "to",
+            "p",
+            "seconds per 1,000 rows",
+            "size",
+            "front",
+            "verdict",
+        ),
         tuple(_line(each, comparison) for each in comparison.candidates),
     )
 
@@ -64,6 +77,7 @@ def nested_section(nested: NestedEstimate, result: TrainingResult) -> Section:
     """The estimate of the whole procedure beside the winner's own mean."""
     metric = result.comparison.metric
     name, mean, deviation = METRIC_NAMES[metric], nested.mean[metric], nested.std[metric]
+    shown = metrics_shown(nested.mean, metric)
     return Section(
         title="How good the procedure is",
         intro=f"Nested cross-validation: search, choice and fit were done anew for each of {len(nested.folds)} outer "
@@ -72,12 +86,12 @@ def nested_section(nested: NestedEstimate, result: TrainingResult) -> Section:
         tables=(
             Table(
                 "Outer folds",
-                ("outer fold", "winner", "rows", *(METRIC_NAMES[each] for each in nested.mean)),
+                ("outer fold", "winner", "rows", *(METRIC_NAMES[each] for each in shown)),
                 tuple(
-                    (number, str(fold.winner), fold.metrics.rows, *fold.metrics.figures().values())
+                    (number, str(fold.winner), fold.metrics.rows, *(fold.metrics.figures()[each] for each in shown))
                     for number, fold in enumerate(nested.folds, start=1)
                 ),
-                ("mean", "", sum(fold.metrics.rows for fold in nested.folds), *nested.mean.values()),
+                ("mean", "", sum(fold.metrics.rows for fold in nested.folds), *(nested.mean[each] for each in shown)),
             ),
         ),
     )

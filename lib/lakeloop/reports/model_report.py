@@ -1,6 +1,7 @@
-"""The report of one training: candidates, choice, nested estimate, quality and importance, with their charts."""
+"""The report of one training: candidates, choice, nested estimate, decision, quality and importance, with charts."""
 
 from lakeloop.reports.model_comparison import choice_section, nested_section
+from lakeloop.reports.model_decision import decision_section
 from lakeloop.reports.model_sections import comparison_section, importance_section, quality_section
 from lakeloop.reports.page import Section, render_page
 from lakeloop.training.metrics.measuring import Metrics
@@ -15,10 +16,12 @@ def model_report(result: TrainingResult, previous: Metrics | None, title: str) -
 
 def training_sections(result: TrainingResult, previous: Metrics | None) -> list[Section]:
     """All that a training has to show, in the order of its steps."""
+    decision = decision_section(result)
     return [
         comparison_section(result, previous),
         choice_section(result),
         *([nested_section(result.nested, result)] if result.nested else []),
+        *([decision] if decision else []),
         quality_section(result.test, result.slices),
         importance_section(result.importance),
     ]

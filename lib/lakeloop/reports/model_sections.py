@@ -14,7 +14,7 @@ from lakeloop.reports.model_charts import (
     roc_curve,
     score_histogram,
 )
-from lakeloop.reports.model_names import METRIC_NAMES
+from lakeloop.reports.model_names import METRIC_NAMES, metrics_shown
 from lakeloop.reports.model_slices import slice_tables
 from lakeloop.reports.page import Card, Chart, Section, Table, Verdict, rounded
 from lakeloop.training.metrics.binary import BinaryMetrics
@@ -25,16 +25,15 @@ from lakeloop.training.metrics.regression import RegressionMetrics
 from lakeloop.training.train import TrainingResult
 
 TOP_COLUMNS = 15
-COMPARED_BY = ("area_under_roc", "area_under_pr", "f1", "mcc", "cost", "log_loss", "brier", "r2", "rmse", "mae", "mape")
 
 
 def comparison_section(result: TrainingResult, previous_champion: Metrics | None) -> Section:
     """Every candidate, best first, over the folds; `previous_champion` was measured on the same held-out rows."""
     metric, winner = result.spec.select_by, result.winner
-    name, others = METRIC_NAMES[metric], [other for other in winner.mean if other in COMPARED_BY and other != metric]
+    name, others = METRIC_NAMES[metric], metrics_shown(winner.mean, metric)[1:]
     ranked = list(enumerate(result.candidates, start=1))
     folds = points_and_means(
-        [f"{rank}. {score.point.algorithm}" for rank, score in ranked],
+        [f"{rank}. {score.point}" for rank, score in ranked],
         [[fold[metric] for fold in score.folds] for _, score in ranked],
         axis_title=name,
     )
@@ -116,7 +115,7 @@ def _binary_section(test: BinaryMetrics) -> Section:
             Chart("ROC curve", roc_curve(test)),
             Chart("Precision and recall", precision_recall_curve(test)),
             Chart(f"Confusion matrix at the threshold {test.threshold:g}", confusion_matrix(test)),
-            Chart("Calibration: are scores probabilities?", reliability_curve(test)),
+            Chart("Calibration: are scores probabilities?", reliability_curve({"model": test})),
             Chart("Lift: positives among the highest scores, beside rows by chance", lift_curve(test)),
         ),
     )

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from lakeloop.core.errors import TrainingError
 from lakeloop.core.run_record import now
 from lakeloop.training.decision.rule import threshold_of
-from lakeloop.training.metrics.measuring import Metrics, SliceMetrics, measured_test
+from lakeloop.training.metrics.measuring import Measurement, measured_test
 from lakeloop.training.spec.model import ModelSpec
 
 
@@ -39,8 +39,8 @@ class HeldOut:
         self._spec, self._rows = spec, rows
         self._is_spent = False
 
-    def measure(self, model: PipelineModel) -> tuple[Metrics, tuple[SliceMetrics, ...], HeldOutRecord]:
-        """The metrics of a model, of all rows and by slice, and the record that they were taken.
+    def measure(self, model: PipelineModel) -> tuple[Measurement, HeldOutRecord]:
+        """What the rows say of a model, and the record that they were asked.
 
         Raises TrainingError the second time.
         """
@@ -50,8 +50,8 @@ class HeldOut:
             )
         self._is_spent = True
         fingerprint = fingerprint_of(self._rows, self._spec.key)
-        metrics, slices = measured_test(self._spec, model.transform(self._rows), threshold_of(model))
-        return metrics, slices, HeldOutRecord(metrics.rows, fingerprint, now())
+        tested = measured_test(self._spec, model.transform(self._rows), threshold_of(model))
+        return tested, HeldOutRecord(tested.whole.rows, fingerprint, now())
 
 
 def fingerprint_of(rows: DataFrame, key: str) -> str:

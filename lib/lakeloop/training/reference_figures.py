@@ -49,6 +49,11 @@ class Compared:
         return round(self.mllib, decimals) == self.published
 
 
+def classifier(rows: int) -> LogisticRegression:
+    """MLlib's logistic regression as scikit-learn means it by default, unfitted, for so many rows."""
+    return LogisticRegression(regParam=1 / rows, standardization=False, tol=1e-10, maxIter=1000)
+
+
 def compare_binary(spark: SparkSession) -> list[Compared]:
     """Logistic regression on 1,000 rows of `make_classification`, the last figures on 200 that it did not see."""
     from sklearn import metrics
@@ -65,7 +70,7 @@ def compare_binary(spark: SparkSession) -> list[Compared]:
         "recall": metrics.recall_score(y_test, said),
         "F1": metrics.f1_score(y_test, said),
     }
-    scored = _classifier(len(x_train)).fit(_rows(spark, x_train, y_train)).transform(_rows(spark, x_test, y_test))
+    scored = classifier(len(x_train)).fit(_rows(spark, x_train, y_train)).transform(_rows(spark, x_test, y_test))
     ours = {name: _evaluated(scored, metric) for name, metric in METRICS.items()}
     return [Compared(name, BINARY[name], float(theirs[name]), ours[name]) for name in METRICS]
 
@@ -80,15 +85,11 @@ def compare_imbalanced(spark: SparkSession) -> list[Compared]:
     found = []
     for number, (train, test) in enumerate(StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(x, y), 1):
         theirs = float(ScikitLogisticRegression().fit(x[train], y[train]).score(x[test], y[test]))
-        model = _classifier(len(train)).fit(_rows(spark, x[train], y[train]))
+        model = classifier(len(train)).fit(_rows(spark, x[train], y[train]))
         ours = _evaluated(model.transform(_rows(spark, x[test], y[test])), "accuracy")
         found.append(Compared(f"accuracy, fold {number}", None, theirs, ours))
     mean = {side: float(np.mean([getattr(fold, side) for fold in found])) for side in ("scikit_learn", "mllib")}
     return [*found, Compared("accuracy, mean", IMBALANCED, **mean)]
-
-
-def _classifier(rows: int) -> LogisticRegression:
-    return LogisticRegression(regParam=1 / rows, standardization=False, tol=1e-10, maxIter=1000)
 
 
 def _rows(spark: SparkSession, x: NDArray[np.float64], y: NDArray[np.int64]) -> DataFrame:

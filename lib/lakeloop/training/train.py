@@ -26,6 +26,7 @@ from lakeloop.training.folds.dealing import deal_folds, hold_out
 from lakeloop.training.held_out import HeldOut, HeldOutRecord
 from lakeloop.training.interpretation.importance import feature_importance
 from lakeloop.training.leaks import find_leaks
+from lakeloop.training.metrics.binary import BinaryMetrics
 from lakeloop.training.metrics.measuring import Metrics, SliceMetrics, measured_fold, measured_test, tabulate_fold
 from lakeloop.training.nested import NestedEstimate, nested_estimate
 from lakeloop.training.search.searching import most_fits, search
@@ -41,7 +42,8 @@ class TrainingResult:
     `comparison` says what the folds can tell apart, `held_out` which rows were measured on, once; `nested` is the
     unbiased estimate of the whole procedure, where `folds.nested` asks for it. `schema` is that of the features as
     read. `warnings` name features that tell the label too well, or nothing. `slices` are the metrics of parts of the
-    test rows, `decision` is what `model` does with its scores, None where the model file declares none.
+    test rows, `decision` is what `model` does with its scores, None where the model file declares none, and
+    `uncalibrated` what the test rows say of the scores before its calibration, None where there is none.
     """
 
     spec: ModelSpec
@@ -61,6 +63,7 @@ class TrainingResult:
     warnings: tuple[str, ...] = ()
     slices: tuple[SliceMetrics, ...] = ()
     decision: DecisionRule | None = None
+    uncalibrated: BinaryMetrics | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         ) from error
     finally:
         rows.unpersist()
-    test, slices, record = held_out.measure(found.model)
+    measured, record = held_out.measure(found.model)
     progress(fits, fits, f"champion: {found.winner.point}")
     return TrainingResult(
         spec=spec,
@@ -115,17 +118,18 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         candidates=found.ranked,
         comparison=compare(spec, found.ranked),
         nested=nested,
-        test=test,
+        test=measured.whole,
         held_out=record,
         importance=found.importance,
         rows_train=rows_train,
-        rows_test=test.rows,
+        rows_test=measured.whole.rows,
         positives=census.positives,
         seconds=time.monotonic() - started,
         schema=frame.select(*spec.features.columns).schema,
         warnings=warnings,
-        slices=slices,
+        slices=measured.slices,
         decision=found.decision,
+        uncalibrated=measured.uncalibrated,
     )
 
 
@@ -135,7 +139,7 @@ def evaluate(model: PipelineModel, frame: DataFrame, spec: ModelSpec) -> Metrics
     Raises TrainingError where `frame` lacks one of the classes, or has no two numbers that differ. The label must not
     be NULL (`train` checks it).
     """
-    return measured_test(spec, model.transform(frame.select("*", _label(spec))), threshold_of(model))[0]
+    return measured_test(spec, model.transform(frame.select("*", _label(spec))), threshold_of(model)).whole
 
 
 def test_rows(spec: ModelSpec, frame: DataFrame) -> DataFrame:

@@ -20,11 +20,11 @@ from lakeloop.training.decision.calibrating import (
 )
 from lakeloop.training.decision.thresholds import best_threshold, exact_threshold
 from lakeloop.training.metrics.binary import BinaryMetrics, measure
-from lakeloop.training.metrics.score_table import CELLS, ScoreTable
+from lakeloop.training.metrics.score_table import CALIBRATED_COL, CELLS, UNCALIBRATED_COL, ScoreTable
 from lakeloop.training.spec.model import ModelSpec
 
 PROBABILITY, PREDICTION, MARGIN = "probability", "prediction", "rawPrediction"
-SCORE, CALIBRATED = "score__uncalibrated", "score__calibrated"
+SCORE = "score__uncalibrated"
 
 
 @dataclass(frozen=True)
@@ -77,21 +77,21 @@ def decided(model: PipelineModel, rule: DecisionRule, spark: SparkSession) -> Pi
     classifier.set(classifier.predictionCol, f"{PREDICTION}__uncalibrated")
     source = MARGIN if rule.given == "margin" else PROBABILITY
     if rule.curve is not None and rule.given == "probability":
-        source = f"{PROBABILITY}__uncalibrated"
+        source = UNCALIBRATED_COL
         classifier.set(classifier.probabilityCol, source)
     stages: list[Transformer] = [*features, classifier]
     if isinstance(rule.curve, Isotonic):
-        stages.append(_taken(rule.curve.model, source, CALIBRATED))
+        stages.append(_taken(rule.curve.model, source, CALIBRATED_COL))
     else:
         stages.append(_taken(as_it_is(spark, rule.given), source, SCORE))
     if isinstance(rule.curve, Platt):
         stages.append(SQLTransformer(statement=_sigmoid(rule.curve, rule.given)))
     if rule.curve is not None:
         stages += [
-            SQLTransformer(statement=f"SELECT *, 1 - {CALIBRATED} AS {CALIBRATED}__negative FROM __THIS__"),
-            VectorAssembler(inputCols=[f"{CALIBRATED}__negative", CALIBRATED], outputCol=PROBABILITY),
+            SQLTransformer(statement=f"SELECT *, 1 - {CALIBRATED_COL} AS {CALIBRATED_COL}__negative FROM __THIS__"),
+            VectorAssembler(inputCols=[f"{CALIBRATED_COL}__negative", CALIBRATED_COL], outputCol=PROBABILITY),
         ]
-    answer = SCORE if rule.curve is None else CALIBRATED
+    answer = SCORE if rule.curve is None else CALIBRATED_COL
     threshold = exact_threshold(rule.threshold)
     return PipelineModel([*stages, Binarizer(threshold=threshold, inputCol=answer, outputCol=PREDICTION)])
 
@@ -111,4 +111,6 @@ def _sigmoid(curve: Platt, given: Input) -> str:
     least = 0.5 / CELLS
     score = f"least(greatest({SCORE}, {least!r}D), {1 - least!r}D)"
     x = SCORE if given == "margin" else f"ln({score} / (1 - {score}))"
-    return f"SELECT *, 1 / (1 + exp(-({curve.slope!r}D * {x} + {curve.intercept!r}D))) AS {CALIBRATED} FROM __THIS__"
+    return (
+        f"SELECT *, 1 / (1 + exp(-({curve.slope!r}D * {x} + {curve.intercept!r}D))) AS {CALIBRATED_COL} FROM __THIS__"
+    )

@@ -11,7 +11,7 @@ from lakeloop.training.algorithms import LABEL_COL
 from lakeloop.training.metrics.binary import BinaryMetrics, measure
 from lakeloop.training.metrics.regression import SHOWN, ErrorTable, RegressionMetrics, measure_errors
 from lakeloop.training.metrics.score_table import ScoreTable
-from lakeloop.training.metrics.slicing import WHOLE, Slice
+from lakeloop.training.metrics.slicing import UNCALIBRATED, WHOLE, Slice
 from lakeloop.training.spec.model import ModelSpec
 
 Metrics = BinaryMetrics | RegressionMetrics
@@ -37,6 +37,19 @@ class SliceMetrics:
         return {"column": self.column, "value": self.value, "rows": self.rows, **said}
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What rows that were held out say of a model: `whole` has intervals, `slices` are ordered by column, then value.
+
+    `uncalibrated` are the metrics of all rows by the scores before calibration, at the threshold of the folds; None
+    where the model does not calibrate.
+    """
+
+    whole: Metrics
+    slices: tuple[SliceMetrics, ...] = ()
+    uncalibrated: BinaryMetrics | None = None
+
+
 def tabulate_fold(spec: ModelSpec, scored: DataFrame) -> Table:
     """What the metrics of rows with `_label` follow from, and what a model says of them, in one pass."""
     if spec.task == "regression":
@@ -54,13 +67,12 @@ def measured_fold(spec: ModelSpec, table: Table, threshold: float | None = None)
     return measure(table, resamples=0, by=spec.yardstick(spec.fold_threshold if threshold is None else threshold))
 
 
-def measured_test(
-    spec: ModelSpec, scored: DataFrame, threshold: float = 0.5
-) -> tuple[Metrics, tuple[SliceMetrics, ...]]:
-    """The metrics with intervals, of all rows and of each slice, in one pass; `threshold` is that of the model.
+def measured_test(spec: ModelSpec, scored: DataFrame, threshold: float = 0.5) -> Measurement:
+    """The metrics of all rows and of each slice, in one pass; `threshold` is that of the model.
 
-    For a regression there are some rows to look at, the same ones each time. Slices are ordered by column, then value.
+    For a regression there are some rows to look at, the same ones each time.
     """
+    uncalibrated = None
     tables: dict[Slice, ScoreTable] | dict[Slice, ErrorTable]
     if spec.task == "regression":
         some = scored.select(LABEL_COL, "prediction").orderBy(F.xxhash64(F.col(spec.key).cast("string"))).limit(SHOWN)
@@ -68,13 +80,16 @@ def measured_test(
         tables = ErrorTable.per_slice(scored, LABEL_COL, spec.key, spec.slices)
         whole: Metrics = measure_errors(tables[WHOLE], seed=spec.split.seed, shown=shown)
     else:
-        tables = ScoreTable.per_slice(scored, LABEL_COL, spec.slices)
+        tables = ScoreTable.per_slice(scored, LABEL_COL, spec.slices, with_uncalibrated=True)
+        if (before := tables.pop(UNCALIBRATED, None)) is not None:
+            uncalibrated = measure(before, resamples=0, by=spec.yardstick(spec.fold_threshold))
         whole = measure(tables[WHOLE], seed=spec.split.seed, by=spec.yardstick(threshold))
-    return whole, tuple(
+    slices = tuple(
         _measured_slice(spec, at.column, at.value, tables[at], threshold)
         for at in sorted(tables, key=lambda at: _place(spec, at))
         if at.column is not None
     )
+    return Measurement(whole, slices, uncalibrated)
 
 
 def _place(spec: ModelSpec, at: Slice) -> tuple[int, bool, str]:

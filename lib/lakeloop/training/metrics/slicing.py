@@ -17,6 +17,7 @@ class Slice(NamedTuple):
 
 
 WHOLE = Slice(None, None)
+UNCALIBRATED = Slice(None, "uncalibrated")  # all rows again, by the scores that they had before calibration
 
 
 def exploded(columns: Sequence[str]) -> list[Column]:

@@ -36,6 +36,11 @@ class Decision(Declaration):
     )
     costs: Costs | None = Field(None, description="What errors cost; the metric `cost` is their mean per row")
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether anything of it is learned from scores, rather than declared."""
+        return self.calibrate is not None or isinstance(self.threshold, str)
+
     @field_validator("threshold", mode="before")
     @classmethod
     def _is_a_threshold(cls, threshold: Any) -> Any:
