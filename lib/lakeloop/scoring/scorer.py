@@ -112,7 +112,10 @@ class Scorer:
             stage.define(columns)
         has_shares = self.task != "regression" and columns.has(self.probability_col)
         with np.errstate(all="ignore"):  # infinities and NaN come and go as they do in Java
-            return Answers(columns.numbers(self.prediction_col), columns[self.probability_col] if has_shares else None)
+            return Answers(
+                columns.numbers(self.prediction_col),
+                columns.vectors(self.probability_col).array() if has_shares else None,
+            )
 
     @cached_property
     def _readers(self) -> dict[str, Callable[[Any], Any]]:
