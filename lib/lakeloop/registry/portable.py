@@ -58,7 +58,7 @@ def log_portable(
 ) -> Portable:
     """Compile what the active run has logged under `model/`, compare it with Spark, and log both scorer and finding.
 
-    `schema` is that of the features as read, `sample` some of their rows, `example` the first of them. The archive is a
+    `schema` is that of the features as read, `sample` some of their rows, `example` a few, typed. The archive is a
     pyfunc model under `scorer/`, which needs neither Spark nor Java.
     """
     folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="model/sparkml"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+import pyarrow as pa
 import pyspark
 from mlflow.entities import Metric as MetricPoint
 from mlflow.entities import RunInfo
@@ -24,6 +25,7 @@ from lakeloop.core.run_record import RunContext
 from lakeloop.lake.storage import filesystem
 from lakeloop.registry.portable import Portable, log_portable
 from lakeloop.registry.provenance import Provenance
+from lakeloop.scoring.kinds import arrow_type
 from lakeloop.training.cross_validation.candidate_scores import CandidateScore
 from lakeloop.training.decision.record import calibration_errors, decision_record
 from lakeloop.training.metrics.binary import BinaryMetrics
@@ -103,7 +105,7 @@ def log_training(
 ) -> tuple[str, int, Portable]:
     """Log a training as one run with a child per candidate, and below it one per fold, and register its pipeline.
 
-    `sample` are some rows of the features as read; the first of them stay beside the model.
+    `sample` are some rows of the features as read, a few of which stay beside the model.
 
     Returns MLflow's run id, the new model version, and what came of the scorer without Spark.
     """
@@ -163,7 +165,7 @@ def log_training(
                     {"lakeloop.stopped": str(candidate.stopped).lower(), "lakeloop.folds": len(candidate.folds)}
                 )
         inputs = _columns(result.schema)
-        example = pd.DataFrame(sample[:EXAMPLE_ROWS], columns=result.schema.names)
+        example = _example(sample, result.schema)
         logged = mlflow.spark.log_model(
             result.model,
             artifact_path="model",
@@ -177,6 +179,18 @@ def log_training(
         client.create_registered_model(spec.model, description=spec.description)
     version = client.create_model_version(spec.model, logged.model_uri, tracked.info.run_id, tags)
     return tracked.info.run_id, int(version.version), portable
+
+
+def _example(sample: Sequence[Mapping[str, Any]], schema: StructType) -> pd.DataFrame:
+    """A few rows with the types of their columns, those with the fewest NULLs, which turn whole numbers into floats."""
+    rows = sorted(sample, key=lambda row: sum(value is None for value in row.values()))[:EXAMPLE_ROWS]
+    made = {}
+    for field in schema:
+        kind = arrow_type(field.dataType.simpleString())
+        kind = pa.timestamp("us") if pa.types.is_timestamp(kind) else kind  # MLflow's times have no zone
+        made[field.name] = pa.array([row[field.name] for row in rows], kind)
+    typed: pd.DataFrame = pa.table(made).to_pandas(date_as_object=False)
+    return typed
 
 
 def _requirements(result: TrainingResult) -> list[str]:
