@@ -232,7 +232,7 @@ def test_world_times_let_a_cursor_work(world: World, table: str) -> None:
 
 def test_planted_defects_are_distinct_and_located_in_what_is_delivered(world: World) -> None:
     everything = [planted for day in (1, 2) for planted in world.planted[day]]
-    assert len(everything) == 83
+    assert len(everything) == 89
     assert len({(p.pipeline, *p.where.items()) for p in everything}) == len(everything)
     for pipeline, rows in {
         "customers": [row for day in (1, 2) for row in world.customers[day]],
