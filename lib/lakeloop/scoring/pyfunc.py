@@ -1,4 +1,4 @@
-"""The scorer as MLflow's pyfunc loads it, for `mlflow.pyfunc.load_model` and `mlflow models serve`."""
+"""The scorer as MLflow's pyfunc loads it."""
 
 from pathlib import Path
 from typing import Any
