@@ -13,15 +13,22 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import (
     DCT,
     IDF,
+    ChiSqSelector,
     CountVectorizer,
+    MaxAbsScaler,
     NGram,
     Normalizer,
     RegexTokenizer,
+    RobustScaler,
     SQLTransformer,
+    StandardScaler,
     StopWordsRemover,
+    UnivariateFeatureSelector,
+    VarianceThresholdSelector,
     VectorAssembler,
     Word2Vec,
 )
+from pyspark.ml.functions import vector_to_array
 from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 
@@ -250,6 +257,40 @@ def test_text_is_counted_as_spark_counts(spark: SparkSession, tmp_path: Path, pa
         [row["probability"][1] for row in wanted], abs=1e-12
     )
     assert found.holds, found
+
+
+def test_scalers_and_selectors_of_spark_are_taken_over(people: DataFrame, tmp_path: Path) -> None:
+    """Those that Lakeloop's own features do not use, before a regression of three classes."""
+    source: dict[str, Any] = {"inputCol": "slots"}
+    scalers = [
+        MaxAbsScaler(outputCol="a", **source),
+        RobustScaler(outputCol="b", withCentering=True, **source),
+        StandardScaler(outputCol="c", withMean=True, **source),
+    ]
+    chosen: dict[str, Any] = {"featuresCol": "slots", "labelCol": "part"}
+    selectors = [
+        VarianceThresholdSelector(featuresCol="slots", outputCol="d", varianceThreshold=1.0),
+        ChiSqSelector(numTopFeatures=1, outputCol="e", **chosen),
+        UnivariateFeatureSelector(outputCol="f", **chosen).setFeatureType("continuous").setLabelType("categorical"),
+    ]
+    selectors[2].setSelectionThreshold(1)
+    rows = people.select("age", "visits", "part").na.drop()
+    model = Pipeline(stages=[
+        VectorAssembler(inputCols=["age", "visits"], outputCol="slots"), *scalers, *selectors,
+        VectorAssembler(inputCols=list("abcdef"), outputCol="features"),
+        LogisticRegression(labelCol="part", regParam=0.01),
+    ]).fit(rows)  # fmt: skip
+    model.save(str(tmp_path / "model"))
+    scorer = compile_pipeline(tmp_path / "model", {"age": "double", "visits": "bigint"}, "multiclass")
+    found = (
+        model.transform(rows).select("age", "visits", "prediction", vector_to_array("probability").alias("p")).collect()
+    )
+    given = [row.asDict() for row in found]
+    wanted = np.array([row["p"] for row in found])
+    assert np.abs(scorer.score_many(given).probabilities - wanted).max() < 1e-12
+    answers = [scorer.score(row) for row in given]
+    assert [label for label, _ in answers] == [row["prediction"] for row in found]
+    assert np.abs(np.array([shares for _, shares in answers]) - wanted).max() < 1e-12
 
 
 def test_stages_without_counterpart_are_named(spark: SparkSession, people: DataFrame, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from lakeloop.core.errors import ScorerError, ScoringError
 from lakeloop.scoring.archive import read_archive, write_archive
+from lakeloop.scoring.row_code import RowCode
+from lakeloop.scoring.row_functions import FUNCTIONS
 from lakeloop.scoring.scorer import Scorer
 from lakeloop.scoring.stages.linear import BinaryLinear
 from lakeloop.scoring.stages.scalars import Impute, Index
@@ -117,3 +120,14 @@ def test_texts_of_a_model_never_become_code() -> None:
     scorer = Scorer({nasty: "string"}, stages, "binary")
     assert scorer.score({nasty: nasty})[1] == pytest.approx(share(1.0))
     assert scorer.score({nasty: "\\"})[1] == pytest.approx(share(3.0))
+
+
+def test_the_margin_of_a_row_is_worked_out_once() -> None:
+    code = RowCode(FUNCTIONS)
+    for name, kind in SCORER.columns.items():
+        code.define(name, partial(code.assign, f"get({name!r})", kind, can_be_null=True))
+    for stage in STAGES:
+        stage.emit(code)
+    code.slots("probability")
+    code.scalar("prediction")
+    assert sum("[" in line for line in code.lines) == 1  # the one look-up of a category's weight

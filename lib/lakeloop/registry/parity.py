@@ -50,14 +50,14 @@ def check_parity(
     numbers = many.predictions if many.probabilities is None else many.probabilities[:, 1]
     wrong = _apart(spark_labels, spark_numbers, many.predictions, numbers, scorer)
     step = max(1, len(rows) // ROW_BY_ROW)
-    for at in range(0, len(rows), step):
-        # What is None may as well be left out.
-        given = {name: value for name, value in reversed(rows[at].items()) if value is not None or at % 2}
-        label, share = scorer.score(given)
-        one = np.array([label]), np.array([label if share is None else share])
-        beside = _apart(spark_labels[at : at + 1], spark_numbers[at : at + 1], *one, scorer)
-        wrong[0][at] |= beside[0][0]
-        wrong[1][at] = max(wrong[1][at], beside[1][0])
+    tried = range(0, len(rows), step)
+    # What is None may as well be left out.
+    turned = ({n: v for n, v in reversed(rows[at].items()) if v is not None or at % 2} for at in tried)
+    answers = [scorer.score(row) for row in turned]
+    labels, shares = zip(*((label, label if share is None else share) for label, share in answers), strict=True)
+    beside = _apart(spark_labels[::step], spark_numbers[::step], np.array(labels), np.array(shares), scorer)
+    wrong[0][::step] |= beside[0]
+    wrong[1][::step] = np.maximum(wrong[1][::step], beside[1])
     is_wrong = wrong[0] | (wrong[1] > TOLERANCE)
     examples = [
         f"{ {name: value for name, value in rows[at].items() if value is not None} }: Spark says "
@@ -81,9 +81,7 @@ def _by_spark(
 ) -> tuple[Any, Any]:
     spark = SparkSession.getActiveSession()
     assert spark is not None
-    wanted = StructType([schema[name] for name in scorer.columns])
-    for field in wanted:
-        field.nullable = True
+    wanted = StructType([StructField(name, schema[name].dataType) for name in scorer.columns])
     listed = [(at, *(row[field.name] for field in wanted)) for at, row in enumerate(rows)]
     frame: DataFrame = spark.createDataFrame(
         listed, StructType([StructField("_row", IntegerType()), *wanted])

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from lakeloop.core.errors import ScoringError
+from lakeloop.scoring.blocks import Floats
 from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.kinds import arrow_type, reader_of
 from lakeloop.scoring.row_code import RowCode, Scalar
@@ -18,7 +18,6 @@ from lakeloop.scoring.stages.stage import Stage
 from lakeloop.scoring.stages.text import CountTerms
 
 Task = Literal["binary", "multiclass", "regression"]
-Floats = NDArray[np.float64]
 ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 16_384, 1 << 22
 READ_AS_IT_IS = ("string", "boolean", "int", "bigint", "smallint", "tinyint")
 
@@ -98,7 +97,6 @@ class Scorer:
                 given[name] = pa.nulls(table.num_rows, wanted)
                 continue
             column = table.column(name).combine_chunks()
-            column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
             try:
                 given[name] = column if column.type == wanted else column.cast(wanted)
             except pa.ArrowInvalid as error:
@@ -132,7 +130,8 @@ class Scorer:
         if self.task == "regression" or not code.has(self.probability_col):
             return code.function(f"{said}, None")
         shares = [slot.text() for slot in code.slots(self.probability_col)]
-        return code.function(f"{said}, {shares[1] if self.task == 'binary' else f'({chr(44).join(shares)})'}")
+        listed = f"({', '.join(shares)},)"
+        return code.function(f"{said}, {shares[1] if self.task == 'binary' else listed}")
 
     def _read_row(self, code: RowCode, name: str, kind: str) -> Scalar:
         given = code.assign(f"get({code.constant(name)})", kind, can_be_null=True)

@@ -54,8 +54,11 @@ class BinaryLinear:
         columns.define(self.prediction, lambda: (columns[f"{self.raw} margin"] > self.threshold).astype(np.float64))
 
     def emit(self, code: RowCode) -> None:
+        margin_col = f"{self.raw} margin"
+        code.define(margin_col, lambda: code.assign(code.dot(self.features, self.coefficients, self.intercept)))
+
         def margin() -> str:
-            return code.assign(code.dot(self.features, self.coefficients, self.intercept)).text
+            return code.scalar(margin_col).text
 
         def shares() -> list[Slot]:
             share = code.assign(f"1.0 / (1.0 + exp(-{margin()}))").text

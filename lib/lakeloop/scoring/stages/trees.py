@@ -82,11 +82,12 @@ class Trees:
             values = self._weighed(0).tolist()
             return [[self._nested(code, slots, root, lambda node: repr(values[node])) for root, _ in trees]]
         found: list[list[str]] = [[] for _ in outputs]
+        weighed = [self._weighed(output) for output in outputs]
         for root, _ in trees:
             reached = _Numbered()
             leaf = code.assign(self._nested(code, slots, root, reached), "int").text
             for output, terms in enumerate(found):
-                table = self._weighed(output)[list(reached.numbers)].tolist()
+                table = weighed[output][list(reached.numbers)].tolist()
                 terms.append(f"{code.constant(tuple(table))}[{leaf}]")
         return found
 
@@ -208,8 +209,11 @@ class BoostedClassifier:
         columns.define(self.prediction, lambda: (columns[margin] > 0).astype(np.float64))
 
     def emit(self, code: RowCode) -> None:
+        margin_col = f"{self.raw} margin"
+        code.define(margin_col, lambda: code.assign(summed(code, self.trees.terms(code, code.slots(self.features))[0])))
+
         def margin() -> str:
-            return summed(code, self.trees.terms(code, code.slots(self.features))[0])
+            return code.scalar(margin_col).text
 
         def shares() -> list[Slot]:
             share = code.assign(f"1.0 / (1.0 + exp(-2.0 * {margin()}))").text
