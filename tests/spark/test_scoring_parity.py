@@ -290,7 +290,7 @@ def test_scalers_and_selectors_of_spark_are_taken_over(people: DataFrame, tmp_pa
     assert np.abs(scorer.score_many(given).probabilities - wanted).max() < 1e-12
     answers = [scorer.score(row) for row in given]
     assert [label for label, _ in answers] == [row["prediction"] for row in found]
-    assert np.abs(np.array([shares for _, shares in answers]) - wanted).max() < 1e-12
+    assert np.abs(np.array([of_classes for _, of_classes in answers]) - wanted).max() < 1e-12
 
 
 def test_stages_without_counterpart_are_named(spark: SparkSession, people: DataFrame, tmp_path: Path) -> None:
