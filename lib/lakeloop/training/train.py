@@ -72,7 +72,6 @@ class _Found:
 
     ranked: tuple[CandidateScore, ...]
     winner: CandidateScore
-    importance: dict[str, float]
     decision: DecisionRule | None
     model: PipelineModel
 
@@ -101,6 +100,7 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         check_folds(spec, rows)
         found = _searched(spec, rows, tell, parallelism)
         nested = _nested(spec, rows, census.rows, tell, parallelism) if spec.folds.nested else None
+        importance = feature_importance(spec, found.model, rows)
         warnings = find_leaks(spec, rows)
         rows_train = rows.count()
     except IllegalArgumentException as error:
@@ -120,7 +120,7 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         nested=nested,
         test=measured.whole,
         held_out=record,
-        importance=found.importance,
+        importance=importance,
         rows_train=rows_train,
         rows_test=measured.whole.rows,
         positives=census.positives,
@@ -169,11 +169,10 @@ def _searched(spec: ModelSpec, rows: DataFrame, tell: Callable[[str], None], par
     ranked = best_first(search(spec, rows, lambda _, __, text: tell(text), parallelism), spec.select_by)
     winner = selected(spec, ranked)
     model, rule = for_serving(_pipeline(spec, winner.point, rows.schema).fit(rows)), None
-    importance = feature_importance(spec, model, rows)
     if spec.decision is not None:
         rule = find_rule(rows.sparkSession, spec, winner.point.algorithm, winner.tables)
         model = decided(model, rule, rows.sparkSession)
-    return _Found(ranked, winner, importance, rule, model)
+    return _Found(ranked, winner, rule, model)
 
 
 def _nested(spec: ModelSpec, rows: DataFrame, of: int, tell: Callable[[str], None], parallelism: int) -> NestedEstimate:
