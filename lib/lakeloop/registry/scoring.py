@@ -6,13 +6,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.run_record import RunContext, now
-from lakeloop.registry.models import Champion
 from lakeloop.training.spec.model import ModelSpec
 
 
-def score_rows(
-    model: PipelineModel, rows: DataFrame, spec: ModelSpec, champion: Champion, run: RunContext
-) -> DataFrame:
+def score_rows(model: PipelineModel, rows: DataFrame, spec: ModelSpec, version: int, run: RunContext) -> DataFrame:
     """One row per key: what the model says, and which one said so when.
 
     For classes `probability` of the positive one in [0, 1] and `is_positive` at the threshold that the model carries,
@@ -28,7 +25,7 @@ def score_rows(
         spec.key,
         *said,
         F.lit(spec.model).alias("model"),
-        F.lit(champion.version).alias("model_version"),
+        F.lit(version).alias("model_version"),
         F.lit(run.run_id).alias("run_id"),
         F.lit(now()).alias("scored_at"),
     )
