@@ -22,6 +22,8 @@ from lakeloop.lake.champions import (
 )
 from lakeloop.lake.open_tables import column_types, open_table
 from lakeloop.monitoring.incidents import open_incidents
+from lakeloop.scoring.release import digest_of
+from lakeloop.verbs.gates import champion_gate, incidents_gate, parity_gate, release_gates, slices_gate
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 from lakeloop.verbs.restoring import Restored, restore_rules, restore_table
 
@@ -92,8 +94,6 @@ def put_in_place(
     why: str = "",
 ) -> Switched:
     """Ask the gates and switch; `gain` is that over the present champion. Raises PromotionRefusedError."""
-    from lakeloop.registry.gates import champion_gate, incidents_gate, parity_gate, slices_gate
-
     root, before = project.lake_root, registry.champion(spec.model)
     gates = [parity_gate(registered)]
     if role == "champion":
@@ -109,7 +109,7 @@ def put_in_place(
                 folder = registry.release(registered.run_id, Path(temporary))
                 gates += release_checks(root, spec.model, spec.table, folder, spec.gates)
                 if all(gate.holds for gate in gates):
-                    release = put_release(root, f"{spec.model}/{_digest(folder)}", folder)
+                    release = put_release(root, f"{spec.model}/{digest_of(folder)}", folder)
             except ModelError as error:
                 gates.append(Gate("release", False, str(error), "both files of the release are there"))
     made = Switch(
@@ -216,8 +216,6 @@ def release_checks(
     root: str, model: str, table: str, folder: Path, gates: "Gates", version: int | None = None
 ) -> list[Gate]:
     """What a release in a local folder shows, beside the columns that its table has now or had at a version."""
-    from lakeloop.registry.gates import release_gates
-
     return list(release_gates(folder, model, column_types(open_table(root, table, version)), gates))
 
 
@@ -270,9 +268,3 @@ def _model(project: Project, name: str) -> str:
 
 def _version(switch: Switch | None) -> int | None:
     return switch.version if switch is not None else None
-
-
-def _digest(folder: Path) -> str:
-    from lakeloop.scoring.release import digest_of
-
-    return digest_of(folder)

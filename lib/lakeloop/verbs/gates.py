@@ -3,23 +3,25 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lakeloop.core.errors import ScorerError
 from lakeloop.lake.champions import Gate
-from lakeloop.registry.models import Registered
 from lakeloop.scoring.release import Release, complaints, read_release, seconds_per_row
-from lakeloop.training.comparison.beside import Gain
-from lakeloop.training.spec.gates import AlikeSlices, Gates
+
+if TYPE_CHECKING:  # a rollback asks some of the gates, and has no seconds for Spark and MLflow
+    from lakeloop.registry import Registered
+    from lakeloop.training.comparison.beside import Gain
+    from lakeloop.training.spec.gates import AlikeSlices, Gates
 
 
-def parity_gate(registered: Registered) -> Gate:
+def parity_gate(registered: "Registered") -> Gate:
     """That the scorer says what Spark says. A version without a scorer passes: Spark answers for it, nobody else."""
     found = registered.portable
     return Gate("parity", not found.is_wrong, str(found), "the scorer answers as Spark does")
 
 
-def champion_gate(gates: Gates, gain: Gain | None, champion: int | None) -> Gate:
+def champion_gate(gates: "Gates", gain: "Gain | None", champion: int | None) -> Gate:
     """That a version is better than the champion, with confidence."""
     declared = gates.champion
     wanted = f"above {declared.by:g} with {declared.confidence:.0%} confidence"
@@ -38,7 +40,7 @@ def incidents_gate(pipelines: Sequence[str], open_errors: Sequence[str]) -> Gate
     return Gate("incidents", not open_errors, found, "no open error in what the table was made by")
 
 
-def slices_gate(declared: AlikeSlices, slices: Sequence[Mapping[str, Any]]) -> Gate:
+def slices_gate(declared: "AlikeSlices", slices: Sequence[Mapping[str, Any]]) -> Gate:
     """That no slice of a column is treated much worse than another."""
     values: dict[str, dict[str, float]] = defaultdict(dict)
     for part in slices:
@@ -54,7 +56,7 @@ def slices_gate(declared: AlikeSlices, slices: Sequence[Mapping[str, Any]]) -> G
     return Gate("slices", gaps[widest] <= declared.largest_gap, found, wanted)
 
 
-def release_gates(folder: Path, model: str, columns: Mapping[str, str], gates: Gates) -> Iterator[Gate]:
+def release_gates(folder: Path, model: str, columns: Mapping[str, str], gates: "Gates") -> Iterator[Gate]:
     """That a release in a folder is whole, answers as it did, takes columns that the table has, and is quick.
 
     `columns` are those of the table, with their types as the scorer names them.
