@@ -37,13 +37,15 @@ def main(way: str, small: str, rows: str, candidates: str = "twelve") -> None:
     spark.sparkContext.setLogLevel("ERROR")
     grid = (STRENGTHS, MIXES) if candidates == "twelve" else (STRENGTHS[1:2], MIXES[:1])
     _fit(spark, way, small, *grid, TRIES[0])
-    for failed, parallelism in enumerate(TRIES):
+    failed = 0
+    for parallelism in TRIES:
         started, cpu = time.monotonic(), cpu_seconds()
         try:
             model = _fit(spark, way, rows, *grid, parallelism)
         except Py4JJavaError as error:
             if "NotConvergedException" not in str(error) or parallelism == 1:
                 raise
+            failed += 1
         else:
             break
     seconds, cpu = time.monotonic() - started, cpu_seconds() - cpu
