@@ -1,6 +1,5 @@
 """Versions that come to answer, or do not: the gates on real models, and the ledger that remembers."""
 
-from pathlib import Path
 from typing import Any
 
 import mlflow
