@@ -28,7 +28,7 @@ from lakeloop.verbs.lakes import Progress, open_lake, silent
 from lakeloop.verbs.restoring import Restored, restore_rules, restore_table
 
 if TYPE_CHECKING:
-    from lakeloop.registry import ModelRegistry, Registered
+    from lakeloop.registry import Champion, ModelRegistry, Registered
     from lakeloop.training.comparison.beside import Gain
     from lakeloop.training.spec.model import ModelSpec
 
@@ -76,7 +76,7 @@ def promote_model(
         if champion.version == version:
             raise ModelError(f"version {version} of {spec.model} is champion already")
         progress(f"{name}: comparing with version {champion.version}")
-        gain = _gain(project, spec, registry, version, champion.version)
+        gain = _gain(project, spec, registry, registered, champion)
     return put_in_place(project, spec, registry, registered, context, gain, role=role, percent=percent, why=why)
 
 
@@ -226,13 +226,13 @@ def said_against(gates: Sequence[Gate]) -> str:
     return "; ".join(f"{gate.name}: {gate.found}, wanted: {gate.wanted}" for gate in gates if not gate.holds)
 
 
-def _gain(project: Project, spec: "ModelSpec", registry: "ModelRegistry", new: int, old: int) -> "Gain":
+def _gain(project: Project, spec: "ModelSpec", registry: "ModelRegistry", new: "Registered", old: "Champion") -> "Gain":
     from lakeloop.training.comparison.beside import gain_over
     from lakeloop.training.train import labelled_test_rows
 
     lake = open_lake(project, spark_nlp=spec.features.needs_spark_nlp)
     rows = labelled_test_rows(spec, lake.read(spec.table))
-    return gain_over(spec, registry.load(spec.model, new), registry.load(spec.model, old), rows)
+    return gain_over(spec, registry.load(new), registry.load(old), rows)
 
 
 def _earlier(model: str, ledger: Sequence[Switch], to: int | None) -> Switch:
