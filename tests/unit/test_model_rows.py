@@ -56,7 +56,7 @@ def test_wrong_values_are_named_by_field(row: Any, said: str) -> None:
         FIELDS.require(row)
     assert refused.value.status == 400
     assert len(refused.value.sentence) < 400
-    with pytest.raises(RefusedError, match="^row 2"):
+    with pytest.raises(RefusedError, match=r"^row 2"):
         asked_of({"rows": [GOOD, row]}, FIELDS)
 
 

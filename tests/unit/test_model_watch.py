@@ -1,6 +1,5 @@
 """The ledger, watched: with a clock that the test sets."""
 
-import datetime as dt
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from lakeloop.lake import champions
 from lakeloop.lake.champions import Switch
+from lakeloop.scoring.release import digest_of
 from lakeloop.serving import model_watch
 from lakeloop.serving.model_measures import ModelMeasures
 from lakeloop.serving.model_watch import Watch
@@ -78,7 +78,8 @@ def test_a_release_that_answers_otherwise_leaves_the_last_champion(tmp_path: Pat
     card = json.loads(document.read_text())
     card["probes"][3][2] += 1e-6
     document.write_text(json.dumps(card))
-    wrong = champions.put_release(str(tmp_path), f"churn/{model_watch.digest_of(tmp_path / release)}", tmp_path / release)
+    name = f"churn/{digest_of(tmp_path / release)}"
+    wrong = champions.put_release(str(tmp_path), name, tmp_path / release)
     clock.set(switch(str(tmp_path), 2, release=wrong))
     watch.look()
     assert champion(watch, clock.now) == 1
@@ -140,4 +141,3 @@ def test_only_the_models_that_were_named_are_followed(tmp_path: Path) -> None:
     clock.set(switch(str(tmp_path), 1))
     watch.look()
     assert list(watch.lines) == ["churn"]
-    assert dt.datetime.fromtimestamp(clock.now, dt.UTC) is not None

@@ -58,7 +58,8 @@ class Watch:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to look, in a thread."""
+        """Load what is there, then go on looking in a thread."""
+        self._look_safely()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -96,13 +97,14 @@ class Watch:
             self._follow()
 
     def _run(self) -> None:
-        while True:
-            try:
-                self.look()
-            except Exception as error:  # whatever it is, the models go on answering
-                log.error("ledger not followed", exc_info=error)
-            if self._ended.wait(POLL_SECONDS):
-                return
+        while not self._ended.wait(POLL_SECONDS):
+            self._look_safely()
+
+    def _look_safely(self) -> None:
+        try:
+            self.look()
+        except Exception as error:  # whatever it is, the models go on answering
+            log.error("ledger not followed", exc_info=error)
 
     def _newest(self) -> int:
         """The ledger's version, for the cost of one look at a file while it stays the same; -1 where there is none."""
