@@ -61,8 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def require_guarded(access: AccessSpec, host: str) -> None:
-    """Raise ConfigError where others than this machine would reach models without a key."""
-    if any(spec.models for spec in access.keys.values()) or is_loopback(host):
+    """Raise ConfigError where others than this machine would reach models without a key, or no key reaches any."""
+    if any(spec.models for spec in access.keys.values()):
+        return
+    if access.keys:
+        raise ConfigError("no key in access.yml has models, so nobody could ask: give one of them `models: [churn]`")
+    if is_loopback(host):
         return
     raise ConfigError(
         f"{host} is reached from elsewhere and no key in access.yml has models: give a key `models: [churn]`, "
