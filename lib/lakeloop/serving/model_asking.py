@@ -213,6 +213,8 @@ async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     length = headers.get(b"content-length")
     if length is None and b"transfer-encoding" not in headers:
         raise RefusedError(411, "a body comes with its Content-Length, or in chunks")
+    if length is not None and not length.isdigit():
+        raise RefusedError(400, "the Content-Length is no number")
     if length is not None and int(length) > MOST_BODY_BYTES:
         raise _too_large()
     try:

@@ -28,9 +28,10 @@ from lakeloop.serving.listening import address_of, is_loopback, listen
 
 log = logs.get(__name__)
 
+GRACE_SECONDS = 30  # for requests under way when the process is told to end
 AGAIN_SECONDS = 1.0  # before a worker that has ended is started again
 DELTA_MEMORY = ("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0")  # 30 MB less of free pages kept
-SWITCH_SECONDS = 0.0005  # how long another thread may keep an answer waiting
+SWITCH_SECONDS = 0.0001  # how long another thread may keep an answer waiting
 
 
 class WithoutPandas(MetaPathFinder):
@@ -116,8 +117,8 @@ def _serve(project: Project, access: AccessSpec, arguments: argparse.Namespace, 
     keys = load_keys(project, access) if access.keys else None
     app = build_app(service, keys, access.requests_per_minute_without_key)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, date_header=False, timeout_keep_alive=75,
-        limit_concurrency=None, backlog=1024,
+        app, log_config=None, access_log=False, server_header=False, date_header=False,
+        timeout_keep_alive=75, timeout_graceful_shutdown=GRACE_SECONDS, backlog=1024,
     )  # fmt: skip
 
     class Draining(uvicorn.Server):

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
+
+from pydantic_core import to_json
 
 from lakeloop.lake.champions import Role, Switch
 from lakeloop.scoring.release import Card
@@ -58,6 +61,11 @@ class Line:
     model: str
     timeline: Sequence[Roles] = ()
     problems: dict[Role, str] = field(default_factory=dict)
+
+    @cached_property
+    def quoted(self) -> str:
+        """Its name as JSON has it."""
+        return to_json(self.model).decode()
 
     def at(self, moment: float) -> Roles | None:
         """The roles at a moment; None before anybody held one."""

@@ -135,7 +135,7 @@ class ModelService:
         self._log(version, request, moment, key, label, share, row, began, caller)
         shadowed = () if roles.challenger is None else ((roles.challenger, request, key, row, caller),)
         return Answered(
-            f'{{"prediction":{label!r},"probability":{_said(share)},"model":"{line.model}","version":{version.number},'
+            f'{{"prediction":{label!r},"probability":{_said(share)},"model":{line.quoted},"version":{version.number},'
             f'"role":"{version.role}","at":"{iso(moment)}","request_id":"{request}"}}'.encode(),
             shadowed,
         )
@@ -168,7 +168,7 @@ class ModelService:
         shadowed = []
         if (challenger := roles.challenger) is not None:
             shadowed = [(challenger, name, key, row, caller) for name, key, row in zip(names, keys, rows, strict=True)]
-        head = f'{{"model":"{line.model}","at":"{iso(moment)}","request_id":"{request}","predictions":['
+        head = f'{{"model":{line.quoted},"at":"{iso(moment)}","request_id":"{request}","predictions":['
         return Answered(f"{head}{','.join(said)}]}}".encode(), shadowed)
 
     def reasons(self, line: Line, roles: Roles, row: Row, key: str | None, moment: float) -> bytes:
