@@ -27,7 +27,6 @@ from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.champions import Switch, append_switch, put_release
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.lake.tables import Commit, Lake
-from lakeloop.registry.models import Champion
 from lakeloop.registry.scoring import score_rows, score_rows_by_archive
 from lakeloop.scoring.compiling.compiler import compile_pipeline
 from lakeloop.scoring.release import ARCHIVE, write_release
@@ -89,12 +88,12 @@ def told(frame: DataFrame) -> list[tuple[Any, ...]]:
 def test_the_archive_says_what_spark_says_of_a_table_and_of_a_stream(
     spark: SparkSession, people: DataFrame, tmp_path: Path, task: str
 ) -> None:
-    spec, champion = declared(task), Champion("churn", 3, "mlflow-run", 0)
+    spec = declared(task)
     model = fitted(spec, people)
     model.save(str(tmp_path / "model"))
     archive = archived(compile_pipeline(tmp_path / "model", KINDS, spec.task), tmp_path / "release")
-    by_spark = score_rows(model, people, spec, champion, RUN)
-    by_archive = score_rows_by_archive(archive, people, spec, champion, RUN)
+    by_spark = score_rows(model, people, spec, 3, RUN)
+    by_archive = score_rows_by_archive(archive, people, spec, 3, RUN)
     assert by_archive.dtypes == by_spark.dtypes
     wanted = told(by_spark)
     assert told(by_archive) == wanted
@@ -102,7 +101,7 @@ def test_the_archive_says_what_spark_says_of_a_table_and_of_a_stream(
 
     people.write.format("delta").save(str(tmp_path / "table"))
     stream = spark.readStream.format("delta").load(str(tmp_path / "table"))
-    scores = score_rows_by_archive(archive, stream, spec, champion, RUN)
+    scores = score_rows_by_archive(archive, stream, spec, 3, RUN)
     query = (
         scores.writeStream.format("delta")
         .option("checkpointLocation", str(tmp_path / "checkpoint"))
@@ -125,7 +124,7 @@ def strict_scorer(weight: float = 1.0) -> Scorer:
 
 def test_a_row_without_an_answer_fails_the_scoring_of_a_table(people: DataFrame, tmp_path: Path) -> None:
     archive = archived(strict_scorer(), tmp_path)
-    scores = score_rows_by_archive(archive, people, declared("binary"), Champion("churn", 1, "run", 0), RUN)
+    scores = score_rows_by_archive(archive, people, declared("binary"), 1, RUN)
     with pytest.raises(PySparkException, match="column plan has a category that was not there in training"):
         scores.collect()
 

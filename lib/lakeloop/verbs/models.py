@@ -110,7 +110,7 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     plan = Plan(details, f"{spec.table} version {details['table_version']} by version {champion.version}")
     batch = ledger.plan(stream, plan, context, before)
     rows = lake.read(spec.table, details["table_version"])
-    scores = score_rows(registry.load(champion), rows, spec, champion, context)
+    scores = score_rows(registry.load(champion), rows, spec, champion.version, context)
     lake.write(spec.scores, scores, mode="overwrite", commit=batch.commit)
     counts = _all_good(lake.read(spec.scores).count())
     entry = RunEntry(stream, spec.scores, "succeeded", started_at, plan.summary, batch.batch_id, counts)
