@@ -1,4 +1,7 @@
-"""`make bench-training`: cross-validation of twelve candidates beside Spark's own, on 7,043 and on a million rows."""
+"""`make bench-training`: cross-validation of twelve candidates beside Spark's own, on 7,043 and on a million rows.
+
+And of one candidate on a hundred thousand to ten million rows, to see that time grows as they do and memory does not.
+"""
 
 import argparse
 import sys
@@ -15,16 +18,17 @@ from lakeloop.core.java import ensure_java
 
 LARGE, REPEATS, WARM_UP = 1_000_000, 3, 2_000
 TARGETS = {"churn": 5.0, "million": 3.0}
+SIZES = (100_000, 1_000_000, 10_000_000)
 CLOSE = 1e-5
 console = Console()
 
 
 def main() -> None:
-    """Run both sizes and write `results/training.json`; with fewer rows or repeats, `results/training_tried.json`."""
+    """Run all parts and write `results/training.json`; with fewer rows or repeats, `results/training_tried.json`."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--rows", type=int, default=LARGE)
     parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--only", choices=tuple(TARGETS))
+    parser.add_argument("--only", choices=(*TARGETS, "growth"))
     arguments = parser.parse_args()
     ensure_java()
     figures: dict[str, Any] = {"seed": SEED, "repeats": arguments.repeats}
@@ -32,12 +36,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lakeloop-bench-") as temporary:
         folder = Path(temporary)
         write_customers(folder / "small", WARM_UP)
-        large = write_customers(folder / "million", arguments.rows)
-        rows = {"churn": write_customers(folder / "churn"), "million": large}
-        for size in TARGETS if arguments.only is None else (arguments.only,):
-            found, of_size = bench_size(folder, size, arguments.repeats)
-            figures[size] = {"rows": rows[size], **found}
-            ratios |= of_size
+        for size, rows in (("churn", None), ("million", arguments.rows)):
+            if arguments.only in (None, size):
+                written = write_customers(folder / size, rows)
+                found, of_size = bench_size(folder, size, arguments.repeats)
+                figures[size] = {"rows": written, **found}
+                ratios |= of_size
+        if arguments.only in (None, "growth"):
+            figures["growth"], of_growth = bench_growth(folder)
+            ratios |= of_growth
     is_whole = (arguments.rows, arguments.repeats, arguments.only) == (LARGE, REPEATS, None)
     write_result("training" if is_whole else "training_tried", figures, ratios)
 
@@ -62,6 +69,31 @@ def bench_size(folder: Path, size: str, repeats: int) -> tuple[dict[str, Any], d
     return {"ways": ways, "best": ours[0]["best"]}, {
         f"{size}_times_faster": Ratio(share_of(theirs, ours, "seconds"), TARGETS[size], "at least"),
         f"{size}_metrics_apart": Ratio(apart, CLOSE),
+    }
+
+
+def bench_growth(folder: Path) -> tuple[dict[str, Any], dict[str, Ratio]]:
+    """One candidate on ever more rows, once each: seconds, and what the driver holds, of ten million beside one."""
+    found = {}
+    for rows in SIZES:
+        write_customers(folder / str(rows), rows)
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.training_run",
+            "ours",
+            str(folder / "small"),
+            str(folder / str(rows)),
+        ]
+        run = measured([*command, "one"])
+        found[f"{rows:,}"] = {name: run[name] for name in ("seconds", "cpu_seconds", "driver_mib", "heap_mib")}
+        console.print(f"{rows:,}", found[f"{rows:,}"])
+    _, middle, most = found.values()
+    return found, {
+        "growth_cpu_of_a_row_10m_over_1m": Ratio(most["cpu_seconds"] / middle["cpu_seconds"] / 10, 1.1),
+        "growth_seconds_10m_over_1m": Ratio(most["seconds"] / middle["seconds"] / 10, 1.1),
+        "growth_driver_memory_10m_over_1m": Ratio(most["driver_mib"] / middle["driver_mib"], 1.1),
+        "growth_heap_10m_over_1m": Ratio(most["heap_mib"] / middle["heap_mib"], 1.1),
     }
 
 

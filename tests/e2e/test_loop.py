@@ -19,6 +19,7 @@ from demo.truth import defect_rows
 from demo.world import World
 from jobs import run_pipeline, score_table, train_model
 from lakeloop.core.config import Project
+from lakeloop.lake.champions import switches
 from lakeloop.lake.tables import Lake
 from lakeloop.registry import ModelRegistry
 
@@ -126,7 +127,11 @@ def check_model(loop: Loop) -> None:
     assert (trained["outcome"], trained["counts"]["read"]) == ("succeeded", 7043)
     champion = ModelRegistry.of(loop.project).champion("churn")
     assert champion is not None
-    assert (champion.version, champion.table_version) == (1, loop.lake.version("gold.customer_features"))
+    (switch,) = switches(loop.lake.root, "churn")
+    assert (champion.version, switch.tables["gold.customer_features"]) == (
+        1,
+        loop.lake.version("gold.customer_features"),
+    )
     card = mlflow.artifacts.load_text(f"runs:/{champion.run_id}/model_card.md")
     assert card.startswith("# Model card: churn, version 1\n")
     for file in ("model_card.html", "report.html"):

@@ -167,6 +167,6 @@ def test_a_version_whose_scorer_differs_from_spark_is_no_champion(
     monkeypatch.setattr(portable, "check_parity", lambda *_: differs)
     trained = verbs.train_model(project, "third", RunContext("train", "local"))
     assert not trained.promoted
-    assert "not promoted: the scorer differs from Spark on 2 labels of 150" in trained.entry.message
+    assert "is not champion: parity: the scorer differs from Spark on 2 labels of 150" in trained.entry.message
     assert "{'age': 7.0}" in trained.entry.message
     assert ModelRegistry.of(project).champion("third") is None

@@ -10,11 +10,13 @@ from pyspark.sql import functions as F
 
 from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext
+from lakeloop.lake.champions import Switch, append_switch
 from lakeloop.registry import ModelRegistry
 from lakeloop.registry.provenance import Provenance
 from lakeloop.registry.scoring import score_rows
+from lakeloop.scoring.release import complaints, read_release
 from lakeloop.training.spec.model import ModelSpec
-from lakeloop.training.train import train
+from lakeloop.training.train import TrainingResult, train
 from tests.model_files import model_spec
 
 DECIDED = {"calibrate": "platt", "threshold": "best_f1"}
@@ -54,10 +56,10 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert version == 1
     assert str(portable).startswith("answers without Spark as with it, on ")
     assert registry.champion("churn") is None
-    registry.promote("churn", 1)
+    check_registered(registry, result, run, tmp_path)
     champion = registry.champion("churn")
     assert champion is not None
-    assert (champion.version, champion.table_version) == (1, 3)
+    assert (champion.version, champion.model) == (1, "churn")
     assert registry.trained(spec, 3) == 1
     assert registry.trained(spec, 4) is None
     assert registry.trained(declared(select_by="log_loss"), 3) is None
@@ -83,7 +85,7 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert (child.data.tags["lakeloop.stopped"], child.data.tags["lakeloop.folds"]) == ("false", "2")
     assert child.data.metrics["numbers"] == result.winner.numbers
 
-    scores = score_rows(registry.load(champion), people, spec, champion.version, run)
+    scores = score_rows(registry.load("churn", 1), people, spec, champion.version, run)
     mine = result.model.transform(people).select("id", "prediction")
     same = scores.join(mine, "id").where(F.col("is_positive") == (F.col("prediction") == 1)).count()
     rows = scores.agg(F.count("*"), F.min("probability"), F.max("probability"), F.max("model_version")).collect()
@@ -105,10 +107,25 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert mlflow.get_run(champion.run_id).data.tags["lakeloop.scorer"] == "agrees"
 
 
+def check_registered(registry: ModelRegistry, result: TrainingResult, run: RunContext, folder: Path) -> None:
+    """A version says how it was made, has a release, and becomes champion by the ledger, which the alias follows."""
+    registered = registry.registered("churn", 1)
+    assert registered.portable.parity is not None
+    assert registered.portable.parity.holds
+    assert registered.metrics["test_area_under_roc"] == result.test.figures()["area_under_roc"]
+    assert {part["column"] for part in registered.slices} == {"plan"}
+    with pytest.raises(ModelError, match="there is no version 7 of churn"):
+        registry.registered("churn", 7)
+    release = read_release(registry.release(registered.run_id, folder / "release"))
+    assert (release.card.table, release.card.key, complaints(release)) == ("gold.people", "id", [])
+    made = Switch("churn", "champion", "promoted", 1, "me", "first", run.run_id, training_run=registered.run_id)
+    assert registry.mirror(append_switch(str(folder), lambda _: made)) == ""
+
+
 def test_one_registry_is_not_the_setting_of_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     for folder in (tmp_path / "one", tmp_path / "two"):
-        assert ModelRegistry("", str(folder)).champion("churn") is None
+        assert ModelRegistry("", str(folder)).trained(declared(), 0) is None
         assert (folder / "mlflow.db").is_file()
         assert "MLFLOW_TRACKING_URI" not in os.environ
 
@@ -116,4 +133,4 @@ def test_one_registry_is_not_the_setting_of_the_next(tmp_path: Path, monkeypatch
 def test_a_registry_that_cannot_be_reached_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(ModelError, match=r"the registry at http://127\.0\.0\.1:1 does not answer"):
-        ModelRegistry("http://127.0.0.1:1", str(tmp_path)).champion("churn")
+        ModelRegistry("http://127.0.0.1:1", str(tmp_path)).trained(declared(), 0)

@@ -10,6 +10,7 @@ from lakeloop.cli import (
     alerts,
     backfilling,
     catalog,
+    champions,
     models,
     pipelines,
     profiling,
@@ -50,6 +51,7 @@ for command in (
 app.add_typer(access.serve, name="serve")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(champions.app, name="champion")
 app.add_typer(profiling.contract, name="contract")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(streams.app, name="stream")

@@ -80,6 +80,10 @@ class ModelError(LakeloopError, LookupError):
     """A model, version or alias is not in the registry."""
 
 
+class PromotionRefusedError(LakeloopError, ValueError):
+    """A version did not pass the gates; who answers is as before."""
+
+
 class DeliveryError(LakeloopError, OSError):
     """An alert did not reach its channel, or an event its catalog; trying again may help."""
 

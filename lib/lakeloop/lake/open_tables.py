@@ -7,6 +7,7 @@ from functools import cached_property
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.schema import PrimitiveType
 from pyarrow import fs
 
 from lakeloop.core.documents import propose
@@ -35,6 +36,20 @@ class OpenTable:
         """The columns that readers see: of a view without Lakeloop's own."""
         stored = pa.schema(self.delta.schema().to_arrow())
         return stored if self.view is None else pa.schema([stored.field(n) for n in self.view.shown(stored.names)])
+
+
+# Of primitive types, those that Delta's log calls otherwise than Spark does.
+SPARK_NAMES = {"byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint"}
+
+
+def column_types(table: OpenTable) -> dict[str, str]:
+    """The columns that readers see, with their types as Spark names them; a nested type is "nested"."""
+    stored = {column.name: column.type for column in table.delta.schema().fields}
+    found = {}
+    for name in table.schema.names:
+        kind = stored[name]
+        found[name] = SPARK_NAMES.get(kind.type, kind.type) if isinstance(kind, PrimitiveType) else "nested"
+    return found
 
 
 def table_names(root: str) -> list[str]:

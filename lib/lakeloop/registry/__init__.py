@@ -1,9 +1,9 @@
-"""Registry: the only room that speaks with MLflow. Runs, model versions and who is champion.
+"""Registry: the only room that speaks with MLflow. Runs, model versions, and the gates before a version may answer.
 
-Enters: a `TrainingResult`. Leaves: a tracked run, a registered version, the alias `champion`, a loaded model.
-May import `core`, `lake`, `ingestion` and `training`.
+Enters: a `TrainingResult`. Leaves: a tracked run, a registered version with its release, aliases, a loaded model.
+May import `core`, `lake`, `scoring`, `ingestion` and `training`.
 """
 
-from lakeloop.registry.models import Champion, ModelRegistry
+from lakeloop.registry.models import Champion, ModelRegistry, Registered
 
-__all__ = ["Champion", "ModelRegistry"]
+__all__ = ["Champion", "ModelRegistry", "Registered"]

@@ -1,7 +1,9 @@
-"""Model versions and the alias `champion`."""
+"""Model versions in MLflow, and who holds which role by the ledger, which the aliases of MLflow follow."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -12,24 +14,40 @@ from pyspark.ml import PipelineModel
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext
-from lakeloop.registry.portable import Portable
+from lakeloop.lake.champions import Switch, holder, switches
+from lakeloop.registry.portable import STATE, Portable, download_release, portable_of
 from lakeloop.registry.provenance import Provenance
 from lakeloop.registry.tracked_run import TrackedRun, tracked_run
 from lakeloop.registry.tracking import connect, definition_of, log_training, open_experiment
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
 
-ALIAS = "champion"
-
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that answers today and what it was trained on."""
+    """The version that answers, MLflow's run of its training, and its release in the lake, None where it has none."""
 
     model: str
     version: int
     run_id: str
-    table_version: int
+    release: str | None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered version, as its training left it.
+
+    `portable` says what came of its scorer. `slices` are those of `test_slices.json`: column, value, rows, figures.
+    """
+
+    model: str
+    version: int
+    run_id: str
+    tables: Mapping[str, int]
+    rules: Mapping[str, str]
+    metrics: Mapping[str, float]
+    portable: Portable
+    slices: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -45,20 +63,20 @@ class ModelRegistry:
         return cls(project.platform.mlflow.tracking_uri, project.lake_root)
 
     def champion(self, model: str) -> Champion | None:
-        """The champion of a model, or None before the first promotion."""
-        try:
-            connect(self.tracking_uri, self.lake_root)
-            version = mlflow.MlflowClient().get_model_version_by_alias(model, ALIAS)
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise ModelError(f"the registry at {mlflow.get_tracking_uri()} does not answer: {error.message}") from error
-        return Champion(model, int(version.version), str(version.run_id), int(version.tags["lakeloop.table_version"]))
+        """The champion of a model by the ledger, or None before the first promotion."""
+        held = holder(switches(self.lake_root, model), model, "champion")
+        if held is None or held.version is None or held.training_run is None:
+            return None
+        return Champion(model, held.version, held.training_run, held.release)
 
     def trained(self, spec: ModelSpec, table_version: int) -> int | None:
         """The version that was trained from this declaration on this version of its table, if there is one."""
         wanted = {"lakeloop.table_version": str(table_version), "lakeloop.definition": definition_of(spec)}
-        versions: list[ModelVersion] = list(mlflow.MlflowClient().search_model_versions(f"name = '{spec.model}'"))
+        try:
+            connect(self.tracking_uri, self.lake_root)
+            versions: list[ModelVersion] = list(mlflow.MlflowClient().search_model_versions(f"name = '{spec.model}'"))
+        except MlflowException as error:
+            raise _unreached(error) from error
         same = [int(v.version) for v in versions if wanted.items() <= v.tags.items()]
         return max(same, default=None)
 
@@ -104,12 +122,60 @@ class ModelRegistry:
         for name, text in documents.items():
             client.log_text(run_id, text, name)
 
-    def promote(self, model: str, version: int) -> None:
-        """Make a version the champion."""
-        mlflow.MlflowClient().set_registered_model_alias(model, ALIAS, str(version))
-
-    def load(self, champion: Champion) -> PipelineModel:
-        """The fitted pipeline of a champion."""
+    def registered(self, model: str, version: int) -> Registered:
+        """What is known of a version. Raises ModelError where there is none."""
         connect(self.tracking_uri, self.lake_root)
-        model: PipelineModel = mlflow.spark.load_model(f"models:/{champion.model}/{champion.version}")
-        return model
+        try:
+            run_id = str(mlflow.MlflowClient().get_model_version(model, str(version)).run_id)
+            run = tracked_run(run_id)
+            data = mlflow.get_run(run_id).data
+            state = data.tags.get(STATE, "none: it was registered without one")
+            found = {artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run_id)}
+            slices = _slices(run_id) if "test_slices.json" in found else ()
+            portable = Portable(None, state.removeprefix("none: ")) if state.startswith("none") else portable_of(run_id)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise _unreached(error) from error
+            raise ModelError(f"there is no version {version} of {model}; `lakeloop train` registers one") from error
+        metrics = {name: value for name, value in data.metrics.items() if name.startswith("test_")}
+        made_of = run.provenance
+        return Registered(model, version, run_id, made_of.tables, made_of.rules, metrics, portable, slices)
+
+    def release(self, run_id: str, into: Path) -> Path:
+        """The release of a training, downloaded. Raises ModelError where it is missing."""
+        connect(self.tracking_uri, self.lake_root)
+        try:
+            return download_release(run_id, into)
+        except (MlflowException, OSError) as error:
+            raise ModelError(
+                f"run {run_id} has no whole release under scorer/: {error}; train the model again"
+            ) from error
+
+    def mirror(self, switch: Switch) -> str:
+        """Make MLflow's alias of a role that of the ledger. Says what kept it from doing so, or nothing."""
+        try:
+            connect(self.tracking_uri, self.lake_root)
+            client = mlflow.MlflowClient()
+            if switch.version is None:
+                client.delete_registered_model_alias(switch.model, switch.role)
+            else:
+                client.set_registered_model_alias(switch.model, switch.role, str(switch.version))
+        except MlflowException as error:
+            return f"MLflow's alias {switch.role} stays as it was until the next switch: {error.message}"
+        return ""
+
+    def load(self, model: str, version: int) -> PipelineModel:
+        """The fitted pipeline of a version."""
+        connect(self.tracking_uri, self.lake_root)
+        loaded: PipelineModel = mlflow.spark.load_model(f"models:/{model}/{version}")
+        return loaded
+
+
+def _unreached(error: MlflowException) -> ModelError:
+    return ModelError(f"the registry at {mlflow.get_tracking_uri()} does not answer: {error.message}")
+
+
+def _slices(run_id: str) -> Sequence[Mapping[str, Any]]:
+    read: dict[str, Any] = json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/test_slices.json"))
+    slices: list[dict[str, Any]] = read["slices"]
+    return slices

@@ -1,7 +1,8 @@
 """The model that answers without Spark, logged beside the one that Spark saved, and how the two agree."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,11 +17,15 @@ from pyspark.sql.types import StructType
 
 from lakeloop.core.errors import ScorerError
 from lakeloop.registry.parity import Parity, check_parity
-from lakeloop.scoring.archive import read_archive, write_archive
 from lakeloop.scoring.compiling.compiler import compile_pipeline
-from lakeloop.scoring.scorer import Task
+from lakeloop.scoring.corpus import corpus
+from lakeloop.scoring.reasons import DRAWS
+from lakeloop.scoring.release import read_release, write_release
+from lakeloop.training.spec.model import ModelSpec
 
-FILE, FOLDER, PARITY = "scorer.zip", "scorer", "parity.json"
+FOLDER, PARITY = "scorer", "parity.json"
+RELEASE = "release"
+STATE = "lakeloop.scorer"
 
 
 @dataclass(frozen=True)
@@ -49,38 +54,54 @@ class Portable:
 
 def log_portable(
     run_id: str,
+    spec: ModelSpec,
     model: PipelineModel,
     schema: StructType,
-    task: Task,
     inputs: Schema,
     sample: Sequence[Mapping[str, Any]],
     example: pd.DataFrame,
 ) -> Portable:
     """Compile what the active run has logged under `model/`, compare it with Spark, and log both scorer and finding.
 
-    `schema` is that of the features as read, `sample` some of their rows, `example` a few, typed. The archive is a
-    pyfunc model under `scorer/`, which needs neither Spark nor Java.
+    `schema` is that of the features as read, `sample` some of their held-out rows, of which explanations start from the
+    first, `example` a few, typed. What is logged under `scorer/` is a pyfunc model that needs neither Spark nor Java;
+    inside of it is the release from which serving processes answer.
     """
     folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="model/sparkml"))
     kinds = {field.name: field.dataType.simpleString() for field in schema}
     try:
-        scorer = compile_pipeline(folder, kinds, task)
+        scorer = compile_pipeline(folder, kinds, spec.task)
     except ScorerError as error:
-        mlflow.set_tag("lakeloop.scorer", f"none: {error}"[:5_000])
+        mlflow.set_tag(STATE, f"none: {error}"[:5_000])
         return Portable(None, str(error))
     with TemporaryDirectory(prefix="lakeloop-scorer-") as temporary:
-        file = Path(temporary) / FILE
-        write_archive(scorer, file)
-        parity = check_parity(model, read_archive(file), schema, sample)
-        outputs = ["prediction"] if task == "regression" else ["prediction", "probability"]
+        release = Path(temporary) / RELEASE
+        release.mkdir()
+        about = {"model": spec.model, "table": spec.table, "key": spec.key}
+        write_release(release, scorer, **about, background=sample[:DRAWS], probes=corpus(scorer, sample))
+        parity = check_parity(model, read_release(release).scorer, schema, sample)
+        outputs = ["prediction"] if spec.task == "regression" else ["prediction", "probability"]
         mlflow.pyfunc.log_model(
             artifact_path=FOLDER,
             loader_module="lakeloop.scoring.pyfunc",
-            data_path=str(file),
+            data_path=str(release),
             signature=ModelSignature(inputs, Schema([ColSpec(DataType.double, name) for name in outputs])),
             input_example=example,
             pip_requirements=[f"{name}=={version(name)}" for name in ("lakeloop", "numpy", "pandas", "pyarrow")],
         )
     mlflow.log_dict({**asdict(parity), "holds": parity.holds}, PARITY)
-    mlflow.set_tag("lakeloop.scorer", "agrees" if parity.holds else "differs")
+    mlflow.set_tag(STATE, "agrees" if parity.holds else "differs")
     return Portable(parity)
+
+
+def portable_of(run_id: str) -> Portable:
+    """What `log_portable` has logged of a scorer. Raises MlflowException where it logged none."""
+    kept = json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/{PARITY}"))
+    parity = {field.name: kept[field.name] for field in fields(Parity)}
+    return Portable(Parity(**{**parity, "examples": tuple(parity["examples"])}))
+
+
+def download_release(run_id: str, into: Path) -> Path:
+    """The release of a training's model, as a local folder. Raises MlflowException where it is not there."""
+    path = f"{FOLDER}/data/{RELEASE}"
+    return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=str(into)))

@@ -81,8 +81,8 @@ def open_experiment(name: str, tracking_uri: str, lake_root: str) -> None:
 
 
 def definition_of(spec: ModelSpec) -> str:
-    """Twelve hexadecimal digits that change whenever the declaration of a model does."""
-    return hashlib.sha256(spec.model_dump_json().encode()).hexdigest()[:12]
+    """Twelve hexadecimal digits that change whenever the declaration of a model does, its gates apart."""
+    return hashlib.sha256(spec.model_dump_json(exclude={"gates"}).encode()).hexdigest()[:12]
 
 
 def figures_of(result: TrainingResult) -> dict[str, float]:
@@ -105,7 +105,7 @@ def log_training(
 ) -> tuple[str, int, Portable]:
     """Log a training as one run with a child per candidate, and below it one per fold, and register its pipeline.
 
-    `sample` are some rows of the features as read, a few of which stay beside the model.
+    `sample` are some held-out rows of the features as read, a few of which stay beside the model.
 
     Returns MLflow's run id, the new model version, and what came of the scorer without Spark.
     """
@@ -173,7 +173,7 @@ def log_training(
             input_example=example,
             pip_requirements=_requirements(result),
         )
-        portable = log_portable(tracked.info.run_id, result.model, result.schema, spec.task, inputs, sample, example)
+        portable = log_portable(tracked.info.run_id, spec, result.model, result.schema, inputs, sample, example)
     client = mlflow.MlflowClient()
     if not client.search_registered_models(f"name = '{spec.model}'"):
         client.create_registered_model(spec.model, description=spec.description)

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakeloop.scoring.archive import read_archive
+from lakeloop.scoring.release import ARCHIVE
 from lakeloop.scoring.scorer import Scorer
 
 
@@ -27,5 +28,5 @@ class ServedScorer:
 
 
 def _load_pyfunc(path: str) -> ServedScorer:
-    """What MLflow calls with the archive of a logged model."""
-    return ServedScorer(read_archive(Path(path)))
+    """What MLflow calls with the release of a logged model."""
+    return ServedScorer(read_archive(Path(path) / ARCHIVE))

@@ -68,10 +68,11 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a search over some rows came to; `model` decides by `decision`, if one is declared."""
+    """What a search over some rows came to: `fitted` on all of them; `model` decides by `decision`, if declared."""
 
     ranked: tuple[CandidateScore, ...]
     winner: CandidateScore
+    fitted: PipelineModel
     decision: DecisionRule | None
     model: PipelineModel
 
@@ -100,7 +101,7 @@ def train(spec: ModelSpec, frame: DataFrame, progress: Progress, parallelism: in
         check_folds(spec, rows)
         found = _searched(spec, rows, tell, parallelism)
         nested = _nested(spec, rows, census.rows, tell, parallelism) if spec.folds.nested else None
-        importance = feature_importance(spec, found.model, rows)
+        importance = feature_importance(spec, found.fitted, rows)
         warnings = find_leaks(spec, rows)
         rows_train = rows.count()
     except IllegalArgumentException as error:
@@ -168,11 +169,11 @@ def _searched(spec: ModelSpec, rows: DataFrame, tell: Callable[[str], None], par
     """Search over the folds of `rows`, and fit what is chosen on all of them."""
     ranked = best_first(search(spec, rows, lambda _, __, text: tell(text), parallelism), spec.select_by)
     winner = selected(spec, ranked)
-    model, rule = for_serving(_pipeline(spec, winner.point, rows.schema).fit(rows)), None
-    if spec.decision is not None:
-        rule = find_rule(rows.sparkSession, spec, winner.point.algorithm, winner.tables)
-        model = decided(model, rule, rows.sparkSession)
-    return _Found(ranked, winner, rule, model)
+    fitted = for_serving(_pipeline(spec, winner.point, rows.schema).fit(rows))
+    if spec.decision is None:
+        return _Found(ranked, winner, fitted, None, fitted)
+    rule = find_rule(rows.sparkSession, spec, winner.point.algorithm, winner.tables)
+    return _Found(ranked, winner, fitted, rule, decided(fitted, rule, rows.sparkSession))
 
 
 def _nested(spec: ModelSpec, rows: DataFrame, of: int, tell: Callable[[str], None], parallelism: int) -> NestedEstimate:

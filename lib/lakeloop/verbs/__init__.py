@@ -10,6 +10,14 @@ from lakeloop.serving.policies import pii_warnings
 from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
 from lakeloop.verbs.backfilling import backfill
+from lakeloop.verbs.champions import (
+    Switched,
+    champion_history,
+    champions_at,
+    promote_model,
+    roll_back,
+    withdraw_model,
+)
 from lakeloop.verbs.contracts import export_contract, import_contract
 from lakeloop.verbs.explaining import Explained, explain_model
 from lakeloop.verbs.json_schemas import json_schemas, write_json_schemas
@@ -58,8 +66,11 @@ __all__ = [
     "SourceState",
     "Sources",
     "Stream",
+    "Switched",
     "Trained",
     "backfill",
+    "champion_history",
+    "champions_at",
     "columns_of_rows",
     "discard",
     "explain_model",
@@ -80,6 +91,7 @@ __all__ = [
     "pause_stream",
     "pii_warnings",
     "profile",
+    "promote_model",
     "quality",
     "quarantined_rows",
     "query",
@@ -91,6 +103,7 @@ __all__ = [
     "reset_stream",
     "resume_stream",
     "retain",
+    "roll_back",
     "run",
     "schema_history",
     "score_table",
@@ -100,5 +113,6 @@ __all__ = [
     "train_model",
     "validate",
     "watch",
+    "withdraw_model",
     "write_json_schemas",
 ]

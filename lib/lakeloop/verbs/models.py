@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lakeloop.core.config import Project
-from lakeloop.core.errors import LakeloopError, ModelError
+from lakeloop.core.errors import LakeloopError, ModelError, PromotionRefusedError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
+from lakeloop.verbs.champions import put_in_place
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 from lakeloop.verbs.origins import origins_of
+from lakeloop.verbs.restoring import keep_rules
 
 if TYPE_CHECKING:  # Spark's machine learning and MLflow take four seconds, which no other command should wait for
     from lakeloop.training.metrics.measuring import Metrics
-    from lakeloop.training.metrics.names import Metric
     from lakeloop.training.train import TrainingResult
 
 SAMPLE_ROWS = 200
@@ -34,15 +35,17 @@ class Trained:
 
 
 def train_model(project: Project, name: str, context: RunContext, progress: Progress = silent) -> Trained:
-    """Train a model, register the version, and make it champion unless the champion does better on the same test rows.
+    """Train a model, register the version, and make it champion if it passes the gates.
 
     Nothing is trained when a version from this declaration and this version of the table exists. An older champion may
-    have learned from rows that are test rows today, so a tie goes to the new version.
+    have learned from rows that are test rows today, which is to its advantage.
     """
     from lakeloop.registry import ModelRegistry
     from lakeloop.registry.provenance import Provenance
+    from lakeloop.training.comparison.beside import gain_over
+    from lakeloop.training.interpretation.what_if import RANK, sample_of
     from lakeloop.training.spec.model import ModelSpec
-    from lakeloop.training.train import evaluate, test_rows, train
+    from lakeloop.training.train import evaluate, labelled_test_rows, test_rows, train
 
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
@@ -58,29 +61,34 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
     frame = lake.read(spec.table, table_version)
     try:
         result = train(spec, frame, lambda done, total, text: progress(f"{name}: fit {done} of {total}, {text}"))
-        previous = None
+        held_out, previous, gain = labelled_test_rows(spec, frame), None, None
         if champion is not None:
             progress(f"{name}: comparing with version {champion.version}")
-            previous = evaluate(registry.load(champion), test_rows(spec, frame), spec)
+            before = registry.load(spec.model, champion.version)
+            previous = evaluate(before, test_rows(spec, frame), spec)
+            gain = gain_over(spec, result.model, before, held_out)
         progress(f"{name}: registering")
         made_of = Provenance.now(*origins_of(project, spec.table, table_version))
-        sample = [row.asDict() for row in frame.select(*spec.features.columns).limit(SAMPLE_ROWS).collect()]
+        keep_rules(project, made_of.rules)
+        some = sample_of(spec, held_out, SAMPLE_ROWS, seed=0).orderBy(RANK).select(*spec.features.columns)
+        sample = [row.asDict() for row in some.collect()]
         version, portable = registry.register(result, context, table_version, made_of, sample)
         registry.attach(spec.model, version, _documents(name, result, previous, version, table_version, context))
+        registered = registry.registered(spec.model, version)
+        refused = ""
+        try:
+            put_in_place(project, spec, registry, registered, context, gain, why="trained")
+        except PromotionRefusedError as error:
+            refused = f", {error}"
     except LakeloopError as error:
         ledger.record(context, RunEntry(name, spec.table, "failed", started_at, str(error)))
         raise
-    is_better = previous is None or _is_as_good(result.test, previous, spec.select_by)
-    promoted = is_better and not portable.is_wrong
-    if promoted:
-        registry.promote(spec.model, version)
-    standing = "" if promoted else f", not promoted: {portable if is_better else 'the champion does better'}"
-    message = f"version {version} of {spec.model}, {result.winner.point}{standing}"
+    message = f"version {version} of {spec.model}, {result.winner.point}{refused}"
     entry = RunEntry(
         name, spec.table, "succeeded", started_at, message, counts=_all_good(result.rows_train + result.rows_test)
     )
     ledger.record(context, entry)
-    return Trained(entry, version, promoted, result, previous, str(portable))
+    return Trained(entry, version, not refused, result, previous, str(portable))
 
 
 def score_table(project: Project, name: str, context: RunContext, progress: Progress = silent) -> RunEntry:
@@ -110,7 +118,7 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     plan = Plan(details, f"{spec.table} version {details['table_version']} by version {champion.version}")
     batch = ledger.plan(stream, plan, context, before)
     rows = lake.read(spec.table, details["table_version"])
-    scores = score_rows(registry.load(champion), rows, spec, champion.version, context)
+    scores = score_rows(registry.load(spec.model, champion.version), rows, spec, champion.version, context)
     lake.write(spec.scores, scores, mode="overwrite", commit=batch.commit)
     counts = _all_good(lake.read(spec.scores).count())
     entry = RunEntry(stream, spec.scores, "succeeded", started_at, plan.summary, batch.batch_id, counts)
@@ -132,13 +140,6 @@ def _documents(
     )
     report = model_report(result, previous, f"Model {spec.model}, version {version}")
     return {"model_card.md": card.markdown, "model_card.html": card.html, "report.html": report}
-
-
-def _is_as_good(new: "Metrics", old: "Metrics", metric: "Metric") -> bool:
-    from lakeloop.training.metrics.names import LOWER_IS_BETTER
-
-    gain = new.figures()[metric] - old.figures()[metric]
-    return gain <= 0 if metric in LOWER_IS_BETTER else gain >= 0
 
 
 def _all_good(rows: int) -> RowCounts:

@@ -11,6 +11,7 @@ from lakeloop.training.metrics.yardstick import Costs, Yardstick
 from lakeloop.training.spec.candidates import Candidate
 from lakeloop.training.spec.decision import Decision, MetricTerms
 from lakeloop.training.spec.features import Features
+from lakeloop.training.spec.gates import Gates
 from lakeloop.training.spec.label import Label
 from lakeloop.training.spec.names import ColumnName, TableName
 from lakeloop.training.spec.search import Search, Selection
@@ -49,6 +50,7 @@ class ModelSpec(Declaration):
     slices: tuple[ColumnName, ...] = Field(
         (), description="Columns of few values: metrics are shown for each value, NULL being one, as well"
     )
+    gates: Gates = Field(Gates.model_validate({}), description="What a version must show before it may answer")
     scores: TableName = Field(description="Table that scoring writes: schema.table")
 
     @model_validator(mode="after")
@@ -133,6 +135,17 @@ class ModelSpec(Declaration):
                 if repeated
                 else f"slices: {self.label.column} is the label, so each slice would have one class; take it out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_slices_for_its_gate(self) -> Self:
+        gate = self.gates.slices
+        if gate is not None and not self.slices:
+            raise ValueError(
+                "gates.slices compares slices, and none are declared; say slices: [a column of few values]"
+            )
+        if gate is not None and gate.metric not in METRICS[self.task]:
+            raise ValueError(f"gates.slices: metric {gate.metric} is not for task {self.task}")
         return self
 
     def stratifies(self, dealt: Split | Folds) -> bool:

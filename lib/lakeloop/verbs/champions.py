@@ -1,0 +1,270 @@
+"""Who answers for a model: put a version in a role through the gates, take it back, and look at who it was when."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, get_args
+
+from lakeloop.core.config import Project
+from lakeloop.core.errors import ModelError, PromotionRefusedError
+from lakeloop.core.run_record import RunContext
+from lakeloop.lake.champions import (
+    Gate,
+    Role,
+    Switch,
+    append_switch,
+    fetch_release,
+    holder,
+    put_release,
+    switches,
+)
+from lakeloop.lake.open_tables import column_types, open_table
+from lakeloop.monitoring.incidents import open_incidents
+from lakeloop.scoring.release import digest_of
+from lakeloop.verbs.gates import champion_gate, incidents_gate, parity_gate, release_gates, slices_gate
+from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.restoring import Restored, restore_rules, restore_table
+
+if TYPE_CHECKING:
+    from lakeloop.registry import ModelRegistry, Registered
+    from lakeloop.training.comparison.beside import Gain
+    from lakeloop.training.spec.gates import Gates
+    from lakeloop.training.spec.model import ModelSpec
+
+
+@dataclass(frozen=True)
+class Switched:
+    """A switch as the ledger has it.
+
+    `trouble` says why MLflow's alias did not follow, `restored` what else came back.
+    """
+
+    switch: Switch
+    trouble: str = ""
+    restored: Restored | None = None
+
+
+def promote_model(
+    project: Project,
+    name: str,
+    version: int,
+    context: RunContext,
+    progress: Progress = silent,
+    *,
+    role: Role = "champion",
+    percent: float | None = None,
+    why: str = "",
+) -> Switched:
+    """Put a registered version in a role, if it passes the gates.
+
+    A champion is compared with the present one on the held-out rows, which needs Spark; a canary, which answers for
+    `percent` of the keys, and a challenger, which answers nobody, are not. Raises PromotionRefusedError with what the
+    gates found, which the ledger keeps, ModelError where there is no such version.
+    """
+    from lakeloop.registry import ModelRegistry
+    from lakeloop.training.spec.model import ModelSpec
+
+    if (role == "canary") != (percent is not None):
+        raise ModelError("a canary answers for a share of the keys, and nobody else does: give --percent to canaries")
+    spec = project.document("models", name).parse(ModelSpec)
+    registry = ModelRegistry.of(project)
+    progress(f"{name}: reading version {version}")
+    registered = registry.registered(spec.model, version)
+    gain, champion = None, registry.champion(spec.model)
+    if role == "champion" and champion is not None:
+        if champion.version == version:
+            raise ModelError(f"version {version} of {spec.model} is champion already")
+        progress(f"{name}: comparing with version {champion.version}")
+        gain = _gain(project, spec, registry, version, champion.version)
+    return put_in_place(project, spec, registry, registered, context, gain, role=role, percent=percent, why=why)
+
+
+def put_in_place(
+    project: Project,
+    spec: "ModelSpec",
+    registry: "ModelRegistry",
+    registered: "Registered",
+    context: RunContext,
+    gain: "Gain | None",
+    *,
+    role: Role = "champion",
+    percent: float | None = None,
+    why: str = "",
+) -> Switched:
+    """Ask the gates and switch; `gain` is that over the present champion. Raises PromotionRefusedError."""
+    root, before = project.lake_root, registry.champion(spec.model)
+    gates = [parity_gate(registered)]
+    if role == "champion":
+        gates.append(champion_gate(spec.gates, gain, before.version if before else None))
+    if spec.gates.incidents:
+        gates.append(incidents_gate(list(registered.rules), _open_errors(root, list(registered.rules))))
+    if spec.gates.slices is not None:
+        gates.append(slices_gate(spec.gates.slices, registered.slices))
+    release = None
+    if registered.portable.parity is not None and not registered.portable.is_wrong:
+        with TemporaryDirectory(prefix="lakeloop-release-") as temporary:
+            try:
+                folder = registry.release(registered.run_id, Path(temporary))
+                gates += release_checks(root, spec.model, spec.table, folder, spec.gates)
+                if all(gate.holds for gate in gates):
+                    release = put_release(root, f"{spec.model}/{digest_of(folder)}", folder)
+            except ModelError as error:
+                gates.append(Gate("release", False, str(error), "both files of the release are there"))
+    made = Switch(
+        model=spec.model,
+        role=role,
+        action="promoted" if all(gate.holds for gate in gates) else "refused",
+        version=registered.version,
+        who=context.user,
+        why=why,
+        run_id=context.run_id,
+        training_run=registered.run_id,
+        release=release,
+        percent=percent,
+        tables=registered.tables,
+        rules=registered.rules,
+        metrics=registered.metrics,
+        gates=tuple(gates),
+    )
+    switch = append_switch(root, lambda ledger: replace(made, previous=_version(holder(ledger, spec.model, role))))
+    if switch.action == "refused":
+        raise PromotionRefusedError(
+            f"version {registered.version} of {spec.model} is not {role}: {said_against(switch.gates)}"
+        )
+    return Switched(switch, registry.mirror(switch))
+
+
+def roll_back(
+    project: Project,
+    name: str,
+    context: RunContext,
+    *,
+    to: int | None = None,
+    why: str = "",
+    tables: bool = False,
+    rules: bool = False,
+) -> Switched:
+    """Make the champion the one that was before the present one, or `to`, which has been champion; starts no Spark.
+
+    Its release is verified before the switch. `tables` also restores the table of features to the version that it
+    learned from, by a new version of the table; `rules` the rule sets of the pipelines that made it, in the overlay
+    of the environment. Both are tried before the switch. Raises ModelError where nobody was champion before,
+    PromotionRefusedError where the release does not pass.
+    """
+    from lakeloop.registry import ModelRegistry
+    from lakeloop.training.spec.model import ModelSpec
+
+    root, spec = project.lake_root, project.document("models", name).parse(ModelSpec)
+    ledger = switches(root, spec.model)
+    wanted = _earlier(spec.model, ledger, to)
+    gates: list[Gate] = []
+    if wanted.release is not None:
+        with TemporaryDirectory(prefix="lakeloop-release-") as temporary:
+            folder = fetch_release(root, wanted.release, Path(temporary))
+            version = wanted.tables.get(spec.table) if tables else None
+            gates += release_checks(root, spec.model, spec.table, folder, spec.gates, version)
+    made = replace(
+        wanted,
+        action="rolled_back" if all(gate.holds for gate in gates) else "refused",
+        who=context.user,
+        why=why,
+        run_id=context.run_id,
+        gates=tuple(gates),
+    )
+    restored = None
+    if made.action != "refused" and (rules or tables):
+        files = restore_rules(project, wanted.rules) if rules else ()
+        restored = Restored(restore_table(root, spec.table, wanted.tables) if tables else "", files)
+    switch = append_switch(root, lambda now: replace(made, previous=_version(holder(now, spec.model, "champion"))))
+    if switch.action == "refused":
+        raise PromotionRefusedError(
+            f"version {switch.version} of {spec.model} does not come back: {said_against(switch.gates)}"
+        )
+    return Switched(switch, ModelRegistry.of(project).mirror(switch), restored)
+
+
+def withdraw_model(project: Project, name: str, role: Role, context: RunContext, why: str = "") -> Switched:
+    """Take the holder of a role out of it; of a champion nobody answers then. Raises ModelError where nobody has it."""
+    from lakeloop.registry import ModelRegistry
+    from lakeloop.training.spec.model import ModelSpec
+
+    spec = project.document("models", name).parse(ModelSpec)
+
+    def made(ledger: Sequence[Switch]) -> Switch:
+        if (held := holder(ledger, spec.model, role)) is None:
+            raise ModelError(f"{spec.model} has no {role} to withdraw")
+        return Switch(spec.model, role, "withdrawn", None, context.user, why, context.run_id, previous=held.version)
+
+    switch = append_switch(project.lake_root, made)
+    return Switched(switch, ModelRegistry.of(project).mirror(switch))
+
+
+def champion_history(project: Project, name: str | None = None) -> list[Switch]:
+    """The ledger, of one model by its file's name or of all; starts no Spark."""
+    return switches(project.lake_root, _model(project, name) if name is not None else None)
+
+
+def champions_at(project: Project, name: str, at: dt.datetime) -> list[Switch]:
+    """Who held the roles of a model at a time, the champion first."""
+    ledger = switches(project.lake_root, model := _model(project, name))
+    return [held for role in get_args(Role) if (held := holder(ledger, model, role, at)) is not None]
+
+
+def release_checks(
+    root: str, model: str, table: str, folder: Path, gates: "Gates", version: int | None = None
+) -> list[Gate]:
+    """What a release in a local folder shows, beside the columns that its table has now or had at a version."""
+    return list(release_gates(folder, model, column_types(open_table(root, table, version)), gates))
+
+
+def said_against(gates: Sequence[Gate]) -> str:
+    """What the gates that do not hold found, for people."""
+    return "; ".join(f"{gate.name}: {gate.found}, wanted: {gate.wanted}" for gate in gates if not gate.holds)
+
+
+def _gain(project: Project, spec: "ModelSpec", registry: "ModelRegistry", new: int, old: int) -> "Gain":
+    from lakeloop.training.comparison.beside import gain_over
+    from lakeloop.training.train import labelled_test_rows
+
+    lake = open_lake(project, spark_nlp=spec.features.needs_spark_nlp)
+    rows = labelled_test_rows(spec, lake.read(spec.table))
+    return gain_over(spec, registry.load(spec.model, new), registry.load(spec.model, old), rows)
+
+
+def _earlier(model: str, ledger: Sequence[Switch], to: int | None) -> Switch:
+    """The switch by which the version that comes back was promoted."""
+    promoted = {
+        switch.version: switch for switch in ledger if switch.action == "promoted" and switch.role == "champion"
+    }
+    present = holder(ledger, model, "champion")
+    if to is None:
+        came = promoted.get(present.version) if present is not None else None
+        to = came.previous if came is not None else next(reversed(promoted), None)
+        if to is None:
+            raise ModelError(f"{model} has had no champion before the present one; there is nothing to roll back to")
+    elif present is not None and present.version == to:
+        raise ModelError(f"version {to} of {model} is champion already")
+    if to not in promoted:
+        known = ", ".join(str(version) for version in promoted) or "none"
+        raise ModelError(f"version {to} of {model} was never champion; those that were: {known}")
+    return promoted[to]
+
+
+def _open_errors(root: str, pipelines: Sequence[str]) -> list[str]:
+    return [
+        f"{incident.last.pipeline}: {incident.last.message}"
+        for incident in open_incidents(root)
+        if incident.last.severity == "error" and incident.last.pipeline in pipelines
+    ]
+
+
+def _model(project: Project, name: str) -> str:
+    from lakeloop.training.spec.model import ModelSpec
+
+    return project.document("models", name).parse(ModelSpec).model
+
+
+def _version(switch: Switch | None) -> int | None:
+    return switch.version if switch is not None else None
