@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +11,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, StructField, StructType
 
 from lakeloop.core.errors import ScoringError
+from lakeloop.lake.champions import fetch_release
 from lakeloop.scoring.archive import read_archive
+from lakeloop.scoring.release import ARCHIVE
 from lakeloop.scoring.scorer import Scorer
 
 PREDICTION, PROBABILITY = "_prediction", "_probability"
@@ -33,6 +37,12 @@ def with_answers(rows: DataFrame, archive: bytes, *, may_lack: bool = False) -> 
             yield pa.RecordBatch.from_arrays([*batch.columns, *answers], names=schema.names)
 
     return rows.mapInArrow(answer, schema)
+
+
+def archive_in(lake_root: str, release: str) -> bytes:
+    """The archive of a release in the lake. Raises StorageError where the release cannot be read."""
+    with TemporaryDirectory(prefix="lakeloop-release-") as folder:
+        return (fetch_release(lake_root, release, Path(folder)) / ARCHIVE).read_bytes()
 
 
 @lru_cache(maxsize=4)
