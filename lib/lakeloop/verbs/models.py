@@ -69,7 +69,7 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
         held_out, previous, gain = labelled_test_rows(spec, frame), None, None
         if champion is not None:
             progress(f"{name}: comparing with version {champion.version}")
-            before = registry.load(spec.model, champion.version)
+            before = registry.load(champion)
             previous = evaluate(before, test_rows(spec, frame), spec)
             gain = gain_over(spec, result.model, before, held_out)
         progress(f"{name}: registering")
@@ -115,6 +115,10 @@ def score_table(
     ledger, champion = Ledger(lake.root), registry.champion(spec.model)
     if champion is None:
         raise ModelError(f"{spec.model} has no champion; run `lakeloop train {name}` first")
+    if by == "archive" and champion.release is None:
+        raise ModelError(
+            f"version {champion.version} of {spec.model} has no archive; run `lakeloop score {name} --by spark`"
+        )
     details = {"table_version": lake.version(spec.table), "model_version": champion.version}
     stream = f"score_{name}"
     before = ledger.history(stream)
@@ -126,7 +130,7 @@ def score_table(
     plan = Plan(details, f"{spec.table} version {details['table_version']} by version {champion.version}")
     batch = ledger.plan(stream, plan, context, before)
     rows = lake.read(spec.table, details["table_version"])
-    scores = _scored(registry, champion, rows, spec, context, by or ("archive" if champion.release else "spark"))
+    scores = _scored(registry, champion, rows, spec, context, by or "archive")
     lake.write(spec.scores, scores, mode="overwrite", commit=batch.commit)
     counts = _all_good(lake.read(spec.scores).count())
     entry = RunEntry(stream, spec.scores, "succeeded", started_at, plan.summary, batch.batch_id, counts)
@@ -140,10 +144,8 @@ def _scored(
     from lakeloop.ingestion.enrichment.arrow_scoring import archive_in
     from lakeloop.registry.scoring import score_rows, score_rows_by_archive
 
-    if by == "spark":
-        return score_rows(registry.load(spec.model, champion.version), rows, spec, champion.version, context)
-    if champion.release is None:
-        raise ModelError(f"version {champion.version} of {spec.model} has no archive; score it by spark")
+    if by == "spark" or champion.release is None:
+        return score_rows(registry.load(champion), rows, spec, champion.version, context)
     archive = archive_in(registry.lake_root, champion.release)
     return score_rows_by_archive(archive, rows, spec, champion.version, context)
 
