@@ -141,7 +141,7 @@ def score_table(
 def _scored(
     registry: "ModelRegistry", champion: "Champion", rows: "DataFrame", spec: "ModelSpec", context: RunContext, by: By
 ) -> "DataFrame":
-    from lakeloop.ingestion.enrichment.arrow_scoring import archive_in
+    from lakeloop.ingestion.enrichment.model_answers import archive_in
     from lakeloop.registry.scoring import score_rows, score_rows_by_archive
 
     if by == "spark" or champion.release is None:

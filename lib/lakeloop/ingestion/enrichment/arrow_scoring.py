@@ -1,9 +1,10 @@
-"""Spark's rows answered by the archive of a scorer, in Python workers, without the pipeline that Spark fitted."""
+"""Spark's rows answered by the archive of a scorer, in Python workers, without the pipeline that Spark fitted.
+
+Workers import this module, so it imports nothing that they need not have.
+"""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, StructField, StructType
 
 from lakeloop.core.errors import ScoringError
-from lakeloop.lake.champions import fetch_release
 from lakeloop.scoring.archive import read_archive
-from lakeloop.scoring.release import ARCHIVE
 from lakeloop.scoring.scorer import Scorer
 
 PREDICTION, PROBABILITY = "_prediction", "_probability"
@@ -37,12 +36,6 @@ def with_answers(rows: DataFrame, archive: bytes, *, may_lack: bool = False) -> 
             yield pa.RecordBatch.from_arrays([*batch.columns, *answers], names=schema.names)
 
     return rows.mapInArrow(answer, schema)
-
-
-def archive_in(lake_root: str, release: str) -> bytes:
-    """The archive of a release in the lake. Raises StorageError where the release cannot be read."""
-    with TemporaryDirectory(prefix="lakeloop-release-") as folder:
-        return (fetch_release(lake_root, release, Path(folder)) / ARCHIVE).read_bytes()
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,8 @@
 """Scores as columns of a batch: the champion of a model answers each row by its archive, without Spark's pipeline."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -9,15 +11,16 @@ from pyspark.sql.types import DataType, NumericType
 from lakeloop.core import logs
 from lakeloop.core.errors import ModelError, TableError
 from lakeloop.core.run_record import now
-from lakeloop.ingestion.enrichment.arrow_scoring import PREDICTION, PROBABILITY, archive_in, with_answers
+from lakeloop.ingestion.enrichment.arrow_scoring import PREDICTION, PROBABILITY, with_answers
 from lakeloop.ingestion.enrichment.outcomes import MATCHED, MISSING, asks, outcome_column, require_new
 from lakeloop.ingestion.enrichment.score_spec import ModelScore
 from lakeloop.ingestion.transforms import Conformed
-from lakeloop.lake.champions import Switch, holder, switches
+from lakeloop.lake.champions import Switch, fetch_release, holder, switches
 from lakeloop.lake.tables import Lake
 from lakeloop.quality import Finding
 from lakeloop.scoring.archive import read_archive
 from lakeloop.scoring.kinds import WHOLE
+from lakeloop.scoring.release import ARCHIVE
 from lakeloop.scoring.scorer import Scorer
 
 log = logs.get(__name__)
@@ -99,6 +102,12 @@ def prepare_model(name: str, spec: ModelScore, lake: Lake) -> PreparedModel:
     log.info("model", enrichment=name, model=spec.model, version=champion.version)
     archive = archive_in(lake.root, champion.release)
     return PreparedModel(name, spec, champion, archive, read_archive(archive))
+
+
+def archive_in(lake_root: str, release: str) -> bytes:
+    """The archive of a release in the lake. Raises StorageError where the release cannot be read."""
+    with TemporaryDirectory(prefix="lakeloop-release-") as folder:
+        return (fetch_release(lake_root, release, Path(folder)) / ARCHIVE).read_bytes()
 
 
 def _fits(found: DataType, kind: str) -> bool:
