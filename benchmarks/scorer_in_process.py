@@ -36,8 +36,8 @@ CANDIDATES: dict[str, dict[str, Any]] = {
 }
 COLUMNS = {
     "ours_row_us": "row, µs", "onnx_float_row_us": "onnxruntime", "ours_rows_ms": f"{ROWS:,} rows, ms",
-    "onnx_float_rows_ms": "onnxruntime", "onnx_one_thread_rows_ms": "one thread", "onnx_double_rows_ms": "64 bits", "spark_rows_ms": "Spark",
-    "onnx_float_apart": "32 bits apart", "onnx_double_apart": "64 bits apart",
+    "onnx_float_rows_ms": "onnxruntime", "onnx_one_thread_rows_ms": "one thread", "onnx_double_rows_ms": "64 bits",
+    "spark_rows_ms": "Spark", "onnx_float_apart": "32 bits apart", "onnx_double_apart": "64 bits apart",
 }  # fmt: skip
 
 
