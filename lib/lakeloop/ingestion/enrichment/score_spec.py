@@ -17,6 +17,7 @@ class ModelScore(Matching):
 
     model: str = Field(pattern=r"^\w+$", description="Name in the registry")
     columns: dict[FieldName, Answer] = Field(
+        default_factory=dict,
         min_length=1,
         description="New column: what of the answer; by default prediction, probability, version and training_run, "
         "each as <model>_<answer>",
