@@ -59,7 +59,11 @@ class Connection:
 def request_text(method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> str:
     """A request of HTTP/1.1, whole."""
     sent = "" if body is None else json.dumps(body)
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", *(f"{name}: {text}" for name, text in (headers or {}).items())]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        f"Host: {HOST}",
+        *(f"{name}: {text}" for name, text in (headers or {}).items()),
+    ]
     if body is not None:
         lines += ["Content-Type: application/json", f"Content-Length: {len(sent.encode())}"]
     return "\r\n".join([*lines, "", sent])

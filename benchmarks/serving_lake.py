@@ -69,7 +69,7 @@ def train(folder: Path, *models: str) -> None:
 
 
 def rows_to_ask(number: int) -> list[dict[str, Any]]:
-    """Customers that the models did not see, all of whose columns are known: MLflow takes no NULL for a whole number."""
+    """Customers that the models did not see, with all columns known: MLflow takes no NULL for a whole number."""
     whole = customers(3 * number, SEED + 1).dropna().head(number)
     kinds: Mapping[str, type] = {"int": int, "bigint": int, "double": float, "string": str}
     return [{name: kinds[kind](row[name]) for name, kind in KINDS.items()} for row in whole.to_dict("records")]

@@ -13,17 +13,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from deltalake import DeltaTable
 
 from benchmarks.serving_client import Connection, request_text
 from benchmarks.serving_lake import rows_to_ask
 from drills.runs import Tell, console, wait_until
-from drills.serving_load import Answer, asked_for, asking, p99_ms
+from drills.serving_load import Answer, all_answered, asked_for, asking, not_due, p99_ms
 from drills.serving_stage import HASTY_PER_SECOND, MODEL, Service, Stage, key_of, staged
 from drills.serving_versions import Change, add_version, answering_nan, slow, without_column, without_document
 from lakeloop.core.errors import PromotionRefusedError
-from lakeloop.lake.champions import holder, switches
+from lakeloop.lake.champions import switches
 
 STEADY = key_of("steady")
 PER_SECOND = 50.0
@@ -52,7 +53,9 @@ FULL, SMALL = Scale(20, 3, 30, 60, 30, 4), Scale(4, 1, 5, 10, 12, 2)
 def swaps(stage: Stage, scale: Scale, tell: Tell) -> None:
     """Versions take turns, and some come back, while callers ask; each answer is by the version that was due."""
     with Service(stage.folder, 2) as service:
-        quiet = asked_for(scale.quiet_seconds, stage.answers_file(), service.port, MODEL, key=STEADY, per_second=PER_SECOND)
+        quiet = asked_for(
+            scale.quiet_seconds, stage.answers_file(), service.port, MODEL, key=STEADY, per_second=PER_SECOND
+        )
         with asking(stage.answers_file(), service.port, MODEL, key=STEADY, per_second=PER_SECOND) as load:
             for number in range(scale.swaps):
                 wait_for(stage.promote(stage.sound[(number + 1) % 2]).effective_at)
@@ -62,14 +65,13 @@ def swaps(stage: Stage, scale: Scale, tell: Tell) -> None:
                 hold(done.returncode == 0, f"a rollback failed: {done.stdout[-800:]}{done.stderr[-800:]}")
                 time.sleep(2.5)
             answers = load.end()
-        busy = p99_ms(answers) / p99_ms(quiet)
         said = all_answered(answers)
-        wrong = not_due(stage, answers)
-        changes = sum(a.version != b.version for a, b in zip(answers, answers[1:], strict=False))
+        wrong = not_due(switches(stage.root), MODEL, answers)
+        changes = sum(a.version != b.version for a, b in pairwise(answers))
         tell(
             f"{scale.swaps} swaps and {scale.rollbacks} rollbacks: {said}, by version "
             f"{dict(sorted(Counter(answer.version for answer in answers).items()))}, {len(wrong)} by a version that "
-            f"was not due, {changes} changes seen; p99 {p99_ms(answers):.1f} ms, quiet {p99_ms(quiet):.1f}: {busy:.2f} ×"
+            f"was not due, {changes} changes seen; {beside(answers, quiet)}"
         )
         hold(not wrong, f"{len(wrong)} answers by a version that was not due, such as {wrong[:2]}")
 
@@ -122,7 +124,9 @@ def mlflow_away(stage: Stage, scale: Scale, tell: Tell) -> None:
     """MLflow's server dies and comes back: every request is answered, and a rollback does without it."""
     wait_for(stage.promote(next(version for version in stage.sound if version != stage.champion())).effective_at)
     with Service(stage.folder, 2) as service:
-        quiet = asked_for(scale.quiet_seconds, stage.answers_file(), service.port, MODEL, key=STEADY, per_second=PER_SECOND)
+        quiet = asked_for(
+            scale.quiet_seconds, stage.answers_file(), service.port, MODEL, key=STEADY, per_second=PER_SECOND
+        )
         newer = stage.champion()
         with asking(stage.answers_file(), service.port, MODEL, key=STEADY, per_second=PER_SECOND) as load:
             stage.tracking.stop()
@@ -133,12 +137,11 @@ def mlflow_away(stage: Stage, scale: Scale, tell: Tell) -> None:
             answers = load.end()
         stage.tracking.start()
         said = all_answered(answers)
-        ratio = p99_ms(answers) / p99_ms(quiet)
-        tell(f"MLflow away for {away:.0f} s: {said}; p99 {p99_ms(answers):.1f} ms, quiet {p99_ms(quiet):.1f}: {ratio:.2f} ×")
+        tell(f"MLflow away for {away:.0f} s: {said}; {beside(answers, quiet)}")
         words = " ".join(done.stdout.split())
         tell(f"a rollback meanwhile: exit code {done.returncode} after {took:.1f} s: {words[:400]}")
         hold(done.returncode == 0 and answers[-1].version != newer, f"it did not roll back: {done.stderr[-800:]}")
-        hold(not not_due(stage, answers), "an answer was by a version that was not due")
+        hold(not not_due(switches(stage.root), MODEL, answers), "an answer was by a version that was not due")
     with Service(stage.folder, 1) as alone, Connection(alone.port) as connection:
         hold(connection.ask(_one_request())[0] == 200, "a service that starts does not answer")
 
@@ -156,10 +159,9 @@ def overload(stage: Stage, scale: Scale, tell: Tell) -> None:
         refused = [answer for answer in rushed if answer.status == 429]
         hold(bool(refused) and set(counted) <= {200, 429}, f"the hasty caller was told {dict(counted)}")
         hold(all(answer.retry_after for answer in refused), "a 429 does not say when to come back")
-        ratio = p99_ms(other) / p99_ms(quiet)
         tell(
             f"ten times its limit: {counted[200]} × 200, {counted[429]} × 429 with Retry-After; the other caller: "
-            f"{all_answered(other)}, p99 {p99_ms(other):.1f} ms, quiet {p99_ms(quiet):.1f}: {ratio:.2f} ×"
+            f"{all_answered(other)}, {beside(other, quiet)}"
         )
 
 
@@ -172,8 +174,10 @@ def signals(stage: Stage, scale: Scale, tell: Tell) -> None:
                 for _ in range(scale.signals):
                     before = service.worker_pids()
                     hold(len(before) == 2, f"there are {len(before)} workers")
-                    os.kill(sorted(before)[0], sent)
-                    back = wait_until(lambda old=before: len(service.worker_pids() - old) >= 1, 20, "no worker came back")
+                    os.kill(min(before), sent)
+                    back = wait_until(
+                        lambda old=before: len(service.worker_pids() - old) >= 1, 20, "no worker came back"
+                    )
                     tell(f"{sent.name} of a worker: another one after {back:.1f} s")
                     time.sleep(2)
                 answers = load.end()
@@ -183,7 +187,8 @@ def signals(stage: Stage, scale: Scale, tell: Tell) -> None:
         lost = given - logged(stage)
         tell(
             f"{scale.signals} × {sent.name}: {len(given):,} answers, {len(lost)} of them not in the log; "
-            f"{len(failed)} requests without an answer {dict(Counter(a.trouble[:60] for a in failed))}; exit code {code}"
+            f"{len(failed)} requests without an answer {dict(Counter(a.trouble[:60] for a in failed))}; "
+            f"exit code {code}"
         )
         hold(sent != signal.SIGTERM or not lost, f"{len(lost)} answers are not in the log after SIGTERM")
 
@@ -203,28 +208,16 @@ def hold(holds: bool, otherwise: str) -> None:
         raise SystemExit(otherwise)
 
 
-def all_answered(answers: Sequence[Answer]) -> str:
-    """How many there are, where all of them are answers."""
-    failed = [answer for answer in answers if answer.status != 200]
-    hold(not failed, f"{len(failed)} of {len(answers)} requests failed, such as {failed[:3]}")
-    return f"{len(answers):,} answers, 0 failed"
-
-
-def not_due(stage: Stage, answers: Sequence[Answer]) -> list[Answer]:
-    """Answers by another version than the ledger has for the time that the answer says."""
-    ledger, wrong = switches(stage.root, MODEL), []
-    for answer in answers:
-        if answer.at is not None:
-            held = holder(ledger, MODEL, "champion", dt.datetime.fromisoformat(answer.at))
-            if held is None or held.version != answer.version:
-                wrong.append(answer)
-    return wrong
+def beside(answers: Sequence[Answer], quiet: Sequence[Answer]) -> str:
+    """The p99 of answers, and how often it is that of a quiet time."""
+    busy, calm = p99_ms(answers), p99_ms(quiet)
+    return f"p99 {busy:.1f} ms, quiet {calm:.1f}: {busy / calm:.2f} ×"
 
 
 def logged(stage: Stage) -> set[str]:
     """The names of all answers in the log."""
-    table = DeltaTable(f"{stage.root}/ops/predictions").to_pyarrow_table(columns=["prediction_id"])
-    return set(table.column("prediction_id").to_pylist())
+    table = DeltaTable(f"{stage.root}/ops/predictions").to_pyarrow_table(columns=["request_id"])
+    return set(table.column("request_id").to_pylist())
 
 
 def _one_request() -> bytes:

@@ -1,16 +1,17 @@
 """Callers who ask a service one after the other at a rate, and write down every answer: a process of its own.
 
 `python -m drills.serving_load OUT PORT MODEL CALLERS PER_SECOND [KEY]` goes on until SIGTERM. A line of JSON for each
-request: when it was sent, how long it took, the status (0: no answer), and of an answer who gave it, when, by what name.
+request: when it was sent, how long it took, the status (0: none), and of an answer the version, the time and the id.
 """
 
+import datetime as dt
 import json
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, TextIO
 from benchmarks.serving_client import Connection, percentiles, request_text
 from benchmarks.serving_lake import environment, rows_to_ask
 from drills.runs import ROOT
+from lakeloop.lake.champions import Switch, holder
 
 ROWS = 50
 SECONDS = 30
@@ -86,6 +88,24 @@ def p99_ms(answers: Sequence[Answer]) -> float:
     return percentiles([answer.seconds for answer in answers[20:] if answer.status == 200])["p99_ms"]
 
 
+def all_answered(answers: Sequence[Answer]) -> str:
+    """How many there are, where all of them are answers; raises SystemExit where one is not."""
+    if failed := [answer for answer in answers if answer.status != 200]:
+        raise SystemExit(f"{len(failed)} of {len(answers)} requests failed, such as {failed[:3]}")
+    return f"{len(answers):,} answers, 0 failed"
+
+
+def not_due(ledger: Iterable[Switch], model: str, answers: Sequence[Answer]) -> list[Answer]:
+    """Answers by another version than the ledger has for the time that the answer says."""
+    listed, wrong = list(ledger), []
+    for answer in answers:
+        if answer.at is not None:
+            held = holder(listed, model, "champion", dt.datetime.fromisoformat(answer.at))
+            if held is None or held.version != answer.version:
+                wrong.append(answer)
+    return wrong
+
+
 def main(file: Path, port: int, model: str, callers: int, per_second: float, key: str = "") -> None:
     """Ask until SIGTERM."""
     ended = threading.Event()
@@ -96,10 +116,11 @@ def main(file: Path, port: int, model: str, callers: int, per_second: float, key
     ]
     with file.open("a") as out:
         lock = threading.Lock()
+        pause = callers / per_second
         threads = [
-            threading.Thread(target=_call, args=(port, requests[number:] + requests[:number], callers / per_second, ended, out, lock))
-            for number in range(callers)
-        ]  # fmt: skip
+            threading.Thread(target=_call, args=(port, requests[at:] + requests[:at], pause, ended, out, lock))
+            for at in range(callers)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -134,11 +155,13 @@ def _closed(connection: Connection | None) -> None:
 
 def _read(sent: float, seconds: float, status: int, head: bytes, body: bytes) -> Answer:
     said: dict[str, Any] = json.loads(body)
-    retry = next((line.split(b":", 1)[1].strip() for line in head.split(b"\r\n") if line.startswith(b"retry-after:")), None)
+    retry = next(
+        (line.split(b":", 1)[1].strip() for line in head.split(b"\r\n") if line.startswith(b"retry-after:")), None
+    )
     after = retry.decode() if retry is not None else None
     if status != 200:
         return Answer(sent, seconds, status, retry_after=after, trouble=str(said)[:300])
-    return Answer(sent, seconds, status, said["version"], said["at"], said["prediction_id"])
+    return Answer(sent, seconds, status, said["version"], said["at"], said["request_id"])
 
 
 if __name__ == "__main__":

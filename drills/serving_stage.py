@@ -55,14 +55,15 @@ class Tracking:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self.folder.mkdir(exist_ok=True)
+        mlflow = str(Path(sys.executable).with_name("mlflow"))
         words = (
-            "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--artifacts-destination", f"{self.folder}/artifacts",
-            "--host", HOST, "--port", str(self.port), "--workers", "1",
+            mlflow, "server", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db", "--artifacts-destination",
+            f"{self.folder}/artifacts", "--host", HOST, "--port", str(self.port), "--workers", "1",
         )  # fmt: skip
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("mlflow")), "server", *words], cwd=self.folder, stdout=log, stderr=log,
-                env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}, start_new_session=True,
+                words, cwd=self.folder, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}, stdout=log,
+                stderr=log, start_new_session=True,
             )  # fmt: skip
         wait_until(lambda: is_ready(self.port, "/health"), START_SECONDS, "MLflow's server is not there")
 
@@ -154,8 +155,8 @@ class Stage:
         """Run the command; the seconds that it took, and what it said."""
         began = time.monotonic()
         done = subprocess.run(
-            command(*words, "--conf-dir", f"{self.folder}/conf"), cwd=self.folder, env=environment(), capture_output=True,
-            text=True, check=False,
+            command(*words, "--conf-dir", f"{self.folder}/conf"), cwd=self.folder, env=environment(),
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         return time.monotonic() - began, done
 

@@ -52,7 +52,9 @@ def add_version(project: Project, model: str, of: int, change: Change) -> int:
 
 def shifted(by: float) -> Change:
     """Sound: a linear model whose intercept is another."""
-    return _rewritten(lambda scorer: _with_model(scorer, replace(_model(scorer), intercept=_model(scorer).intercept + by)))
+    return _rewritten(
+        lambda scorer: _with_model(scorer, replace(_model(scorer), intercept=_model(scorer).intercept + by))
+    )
 
 
 def without_document(release: Path) -> None:
@@ -105,7 +107,7 @@ def _forest(linear: Any) -> ForestClassifier:
     values = np.where((nodes % 3 == 1)[:, np.newaxis], [0.3, 0.7], [0.7, 0.3])
     trees = Trees(
         slots=np.where(is_root, 0, -1), thresholds=np.zeros(len(nodes)), lefts=np.where(is_root, nodes + 1, nodes),
-        rights=np.where(is_root, nodes + 2, nodes), sets=np.full(len(nodes), -1), categories=np.zeros((0, 0), dtype=bool),
-        values=values, roots=roots, weights=np.ones(STUMPS),
+        rights=np.where(is_root, nodes + 2, nodes), sets=np.full(len(nodes), -1),
+        categories=np.zeros((0, 0), dtype=bool), values=values, roots=roots, weights=np.ones(STUMPS),
     )  # fmt: skip
     return ForestClassifier(linear.features, linear.raw, linear.probability, linear.prediction, trees)

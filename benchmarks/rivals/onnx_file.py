@@ -1,4 +1,4 @@
-"""Writes the graph of an archive, and the columns that it takes: ARCHIVE FOLDER NAME. In the environment of the rival."""
+"""Writes the graph of an archive, and the columns that it takes: ARCHIVE FOLDER NAME. Runs where onnx is installed."""
 
 import json
 import sys
