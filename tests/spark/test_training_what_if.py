@@ -1,17 +1,22 @@
 """Shapley values, partial dependence, permutation importance and coefficients of models that are known by hand."""
 
+from pathlib import Path
+
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakeloop.core.errors import TrainingError
+from lakeloop.scoring.compiling.compiler import compile_pipeline
+from lakeloop.scoring.reasons import explained
 from lakeloop.training.algorithms import LABEL_COL
 from lakeloop.training.features.stages import feature_stages
 from lakeloop.training.interpretation.coefficients import coefficients
 from lakeloop.training.interpretation.partial_dependence import partial_dependence
 from lakeloop.training.interpretation.permutation import permutation_importance
 from lakeloop.training.interpretation.shapley import shapley_values
+from lakeloop.training.interpretation.what_if import sample_of
 from lakeloop.training.spec.model import ModelSpec
 from tests.model_files import model_spec
 
@@ -82,6 +87,31 @@ def test_columns_that_work_together_share_what_they_add(spark: SparkSession) -> 
     assert found["b"]["contribution"] == pytest.approx(0.5)
     assert found["kind"]["contribution"] == pytest.approx(0.0)
     assert found["a"]["error"] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    "candidate", [{"linear_regression": {}}, {"gradient_boosted_trees": {"maxIter": [4], "maxDepth": [3]}}]
+)
+def test_reasons_without_spark_are_those_with_it(
+    rows: DataFrame, tmp_path: Path, candidate: dict[str, dict[str, list[int]]]
+) -> None:
+    spec = declared(candidates=[candidate])
+    model = fitted(spec, rows)
+    model.save(str(tmp_path / "model"))
+    kinds = {name: rows.schema[name].dataType.simpleString() for name in spec.features.columns}
+    scorer = compile_pipeline(tmp_path / "model", kinds, "regression")
+    background = [row.asDict() for row in sample_of(spec, rows, 16, 3).orderBy("_rank").collect()]
+    wanted = shapley_values(spec, model, rows.where("id IN (3, 5)"), rows, draws=16, seed=3).collect()
+    for row in rows.where("id IN (3, 5)").collect():
+        found = explained(scorer, row.asDict(), background, draws=16, seed=3)
+        of_row = {each["column"]: each for each in wanted if each["id"] == row["id"]}
+        assert set(of_row) == {reason.column for reason in found.reasons}
+        for reason in found.reasons:
+            by_spark = of_row[reason.column]
+            assert by_spark["value"] == (None if reason.value is None else str(reason.value))
+            figures = [by_spark[name] for name in ("contribution", "error", "score", "mean_score")]
+            said = [reason.contribution, reason.error, found.score, found.mean_score]
+            assert said == pytest.approx(figures, abs=1e-9)
 
 
 def test_the_answer_follows_one_column_while_the_others_stay(model: PipelineModel, rows: DataFrame) -> None:

@@ -93,6 +93,24 @@ def data(
         verbs.serve_data(project, host, port, lambda address: console.print(f"Data API: {address}", soft_wrap=True))
 
 
+@serve.command("models")
+def models(
+    names: Names = None,
+    host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8091,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer")] = 1,
+    drain_seconds: Annotated[
+        float, typer.Option(min=0, help="Seconds between being told to end, when /readyz says so, and ending")
+    ] = 0.0,
+    conf_dir: ConfDir = Path("conf"),
+    env: Env = "local",
+) -> None:
+    """The champions of models, and who else holds a role, for callers with a key of access.yml; starts no Spark."""
+    with explained():
+        project = Project(conf_dir, env)
+        verbs.serve_models(project, names or [], host, port, workers=workers, drain_seconds=drain_seconds)
+
+
 @serve.callback()
 def serving() -> None:
     """Serve over HTTP, until Ctrl-C."""

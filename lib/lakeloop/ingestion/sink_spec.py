@@ -9,8 +9,7 @@ from lakeloop.core.documents import Declaration, propose
 from lakeloop.ingestion.event_spec import Events
 from lakeloop.ingestion.field_names import FieldNames
 from lakeloop.ingestion.table_spec import TableReference
-from lakeloop.lake.tables import REFERENCE
-from lakeloop.lake.views import View
+from lakeloop.lake.views import REFERENCE, View
 from lakeloop.quality.sql_conditions import Condition, columns_of
 
 NO_ROUTE = "no_route"  # the reason of a row that no route takes

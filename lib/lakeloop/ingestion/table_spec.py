@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from lakeloop.core.documents import Declaration
 from lakeloop.lake.masks import Mask
-from lakeloop.lake.tables import REFERENCE
+from lakeloop.lake.views import REFERENCE
 
 PII = "pii"
 

@@ -14,8 +14,7 @@ from lakeloop.core.documents import propose
 from lakeloop.core.errors import TableError
 from lakeloop.lake.storage import filesystem
 from lakeloop.lake.storage_failures import storage_explained
-from lakeloop.lake.tables import REFERENCE
-from lakeloop.lake.views import FILE, View, find_view
+from lakeloop.lake.views import FILE, REFERENCE, View, find_view
 
 
 @dataclass(frozen=True)

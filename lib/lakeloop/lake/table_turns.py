@@ -7,6 +7,7 @@ process of Lakeloop at a time. An object store refuses the second commit by itse
 
 import fcntl
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,25 +15,11 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote
 
-from delta.exceptions import (
-    ConcurrentAppendException,
-    ConcurrentDeleteDeleteException,
-    ConcurrentDeleteReadException,
-    ConcurrentWriteException,
-    DeltaConcurrentModificationException,
-    MetadataChangedException,
-    ProtocolChangedException,
-)
 from deltalake.exceptions import CommitFailedError
 
 from lakeloop.core.errors import ConcurrentRunError
 
 TRIES = 5
-# Nothing was committed then. A repeated transaction (ConcurrentTransactionException) is none of them.
-CONFLICTS = (
-    CommitFailedError, ConcurrentAppendException, ConcurrentDeleteDeleteException, ConcurrentDeleteReadException,
-    ConcurrentWriteException, DeltaConcurrentModificationException, MetadataChangedException, ProtocolChangedException,
-)  # fmt: skip
 Result = TypeVar("Result")
 _mine: ContextVar[frozenset[str]] = ContextVar("tables that this thread writes", default=frozenset())
 
@@ -46,11 +33,11 @@ def in_turn(uri: str, write: Callable[[], Result]) -> Result:
         for _ in range(TRIES - 1):
             try:
                 return write()
-            except CONFLICTS:
+            except _conflicts():
                 continue
         try:
             return write()
-        except CONFLICTS as error:
+        except _conflicts() as error:
             raise ConcurrentRunError(
                 f"{uri}: other writers changed the table {TRIES} times while it was written; nothing of this write was "
                 "committed: let them end, then run again"
@@ -86,3 +73,16 @@ def local_folder(uri: str) -> Path | None:
     if not separator:
         return Path(uri)
     return Path(unquote(path)) if scheme == "file" else None
+
+
+def _conflicts() -> tuple[type[Exception], ...]:
+    """What says that nothing was committed. A repeated transaction (ConcurrentTransactionException) is none of them."""
+    if "delta" not in sys.modules:  # nothing of Spark is raised where it is not imported, which takes half a second
+        return (CommitFailedError,)
+    from delta import exceptions as spark
+
+    return (
+        CommitFailedError, spark.ConcurrentAppendException, spark.ConcurrentDeleteDeleteException,
+        spark.ConcurrentDeleteReadException, spark.ConcurrentWriteException, spark.DeltaConcurrentModificationException,
+        spark.MetadataChangedException, spark.ProtocolChangedException,
+    )  # fmt: skip

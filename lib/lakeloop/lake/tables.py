@@ -15,11 +15,10 @@ from pyspark.sql.types import StructType
 from lakeloop.core.errors import TableError
 from lakeloop.core.spark_failures import SPARK_FAILURES
 from lakeloop.lake.table_turns import alone, in_turn
-from lakeloop.lake.views import View, find_view, write_view
+from lakeloop.lake.views import REFERENCE, View, find_view, write_view
 
 NEWEST = 20  # commits that are looked at before the whole history is
 WRITER = re.compile(r'\{"writer": "(.+?)-[0-9a-f]{12}[-"]')  # as Commit.metadata has it
-REFERENCE = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
 
 
 @dataclass(frozen=True)

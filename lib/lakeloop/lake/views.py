@@ -5,6 +5,7 @@ several tables of one record which rows and columns are its own.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -14,6 +15,7 @@ from lakeloop.core.errors import DamageError
 from lakeloop.lake.storage import filesystem
 from lakeloop.lake.storage_failures import storage_explained
 
+REFERENCE = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")  # of a table or a view
 FILE = "_view.json"
 ROUTE = "_route"  # string, in a record of several tables: the one that a row goes to, NULL where none takes it
 

@@ -5,9 +5,10 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from lakeloop.core.config import Project
 from lakeloop.core.documents import Declaration
@@ -15,22 +16,34 @@ from lakeloop.core.errors import ConfigError
 from lakeloop.core.secrets import SecretReference, resolve
 
 TablePattern = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.(\*|[a-z][a-z0-9_]*)$")]
+ModelPattern = Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_.-]*\*?)$")]
 KeyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 SHORTEST_KEY = 16
 
 
 class KeySpec(Declaration):
-    """One reader of the data API."""
+    """One caller of the data API, of the models API, or of both."""
 
     key: SecretReference
-    tables: tuple[TablePattern, ...] = Field(min_length=1, description="Tables, or all of a schema as silver.*")
+    tables: tuple[TablePattern, ...] = Field(default=(), description="Tables, or all of a schema as silver.*")
+    models: tuple[ModelPattern, ...] = Field(default=(), description="Models, or all that begin so as churn*")
     pii: bool = Field(default=False, description="Whether personal data are shown as they are")
     query: bool = Field(default=False, description="Whether SELECTs are answered")
     requests_per_minute: int = Field(default=600, ge=1)
 
+    @model_validator(mode="after")
+    def _reaches_something(self) -> Self:
+        if not self.tables and not self.models:
+            raise PydanticCustomError("key", "a key reaches something: give it tables, models, or both")
+        return self
+
     def reaches(self, table: str) -> bool:
         """Whether the key may read a table."""
         return any(fnmatchcase(table, pattern) for pattern in self.tables)
+
+    def asks(self, model: str) -> bool:
+        """Whether the key may ask a model."""
+        return any(fnmatchcase(model, pattern) for pattern in self.models)
 
 
 class AccessSpec(Declaration):
@@ -38,6 +51,9 @@ class AccessSpec(Declaration):
 
     keys: dict[KeyName, KeySpec] = Field(default_factory=dict)
     masking_key: SecretReference | None = Field(default=None, description="What mask: hash is keyed with")
+    requests_per_minute_without_key: int = Field(
+        default=600_000, ge=1, description="What models answer an address where no key is declared"
+    )
     people_with_pii: tuple[str, ...] = Field(default=(), description="Users who may give --pii to `lakeloop query`")
 
 

@@ -1,24 +1,18 @@
 """The data API over HTTP. Every answer is JSON; a refusal is `{"error": "…"}` in one sentence."""
 
-import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
 from lakeloop import __version__
-from lakeloop.core import logs
-from lakeloop.serving.answers import RefusedError
 from lakeloop.serving.data_service import DataService
-
-log = logs.get(__name__)
+from lakeloop.serving.refusals import add_refusals, refusal
 
 MOST_BODY_BYTES = 64 << 10
 
@@ -63,7 +57,7 @@ def build_app(service: DataService) -> FastAPI:
 
     app = FastAPI(title="Lakeloop data", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     measures = Measures()
-    _add_refusals(app)
+    add_refusals(app, "GET /tables")
 
     @app.middleware("http")
     async def measured(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -130,33 +124,5 @@ def _too_large(request: Request) -> JSONResponse | None:
         return None
     length = request.headers.get("content-length", "")
     if not length.isdecimal():
-        return _refusal(411, "a body comes with its Content-Length")
-    return _refusal(413, f"a body has {MOST_BODY_BYTES:,} bytes at most") if int(length) > MOST_BODY_BYTES else None
-
-
-def _refusal(status: int, sentence: str) -> JSONResponse:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse({"error": sentence}, status, headers)
-
-
-def _add_refusals(app: FastAPI) -> None:
-    @app.exception_handler(RefusedError)
-    async def refused(_: Request, error: RefusedError) -> JSONResponse:
-        return _refusal(error.status, error.sentence)
-
-    @app.exception_handler(RequestValidationError)
-    async def not_valid(_: Request, error: RequestValidationError) -> JSONResponse:
-        problems = (f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors())
-        return _refusal(400, "; ".join(problems))
-
-    @app.exception_handler(HTTPException)
-    async def not_routed(_: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code == 404:
-            return _refusal(404, "there is no such address; GET /tables lists what there is")
-        return _refusal(error.status_code, str(error.detail))
-
-    @app.exception_handler(Exception)
-    async def broken(request: Request, error: Exception) -> JSONResponse:
-        reference = secrets.token_hex(4)
-        log.error("request failed", reference=reference, path=request.url.path, exc_info=error)
-        return _refusal(500, f"the request met a defect of the server; its log has the reference {reference}")
+        return refusal(411, "a body comes with its Content-Length")
+    return refusal(413, f"a body has {MOST_BODY_BYTES:,} bytes at most") if int(length) > MOST_BODY_BYTES else None

@@ -43,6 +43,7 @@ from lakeloop.verbs.reporting import report_run
 from lakeloop.verbs.reproducing import Reproduced, reproduce_model
 from lakeloop.verbs.retention import Retained, retain
 from lakeloop.verbs.schemas import SchemaHistory, schema_history
+from lakeloop.verbs.serving_models import serve_models
 from lakeloop.verbs.sources import Sources, SourceState, find_sources
 from lakeloop.verbs.streams import Stream, find_stream, pause_stream, reset_stream, resume_stream
 from lakeloop.verbs.validation import validate
@@ -109,6 +110,7 @@ __all__ = [
     "score_table",
     "send_test",
     "serve_data",
+    "serve_models",
     "settle_file",
     "train_model",
     "validate",

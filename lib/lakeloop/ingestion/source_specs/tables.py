@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lakeloop.core.documents import Declaration
 from lakeloop.ingestion.field_names import FieldName
-from lakeloop.lake.tables import REFERENCE
+from lakeloop.lake.views import REFERENCE
 
 TableName = Annotated[str, Field(pattern=r"^[^/\s:][^:]*$")]
 

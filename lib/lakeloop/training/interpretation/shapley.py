@@ -7,15 +7,13 @@ which lowers the error. Values of a row add up to its score less the mean score 
 columns work together they are exact themselves, else they have the standard error that is told.
 """
 
-import numpy as np
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakeloop.scoring.reasons import DRAWS, orders
 from lakeloop.training.interpretation.what_if import RANK, SCORE, mixed, sample_of, scored
 from lakeloop.training.spec.model import ModelSpec
-
-DRAWS = 32
 
 
 def shapley_values(
@@ -39,7 +37,7 @@ def shapley_values(
     per_draw = answers.groupBy(spec.key, "_draw").agg(
         F.expr(f"transform(array_sort(collect_list(struct(_given, {SCORE}))), x -> x.{SCORE})").alias("_scores")
     )
-    order = _orders(len(columns), draws, seed)
+    order = orders(len(columns), draws, seed)
     places = F.array(*(F.array(*(F.lit(int(place)) for place in one)) for one in order))
     place = F.element_at(F.element_at(places, F.col("_draw") + 1), F.col("_column") + 1)
     added = per_draw.select(
@@ -77,7 +75,7 @@ def shapley_values(
 def _questions(spec: ModelSpec, rows: DataFrame, averages: DataFrame, draws: int, seed: int) -> DataFrame:
     """Each row once per draw and number of columns that are given; `_draw` d and d + `draws` are a pair."""
     columns = spec.features.columns
-    order = _orders(len(columns), draws, seed)
+    order = orders(len(columns), draws, seed)
     total = averages.count()
     one = rows.select(
         spec.key,
@@ -92,10 +90,3 @@ def _questions(spec: ModelSpec, rows: DataFrame, averages: DataFrame, draws: int
     return paired.select(
         spec.key, "_draw", "_given", *mixed(columns, lambda name: places[name] < F.col("_given"), "one", "other")
     )
-
-
-def _orders(columns: int, draws: int, seed: int) -> np.ndarray:
-    """The place of each column in each order: shape (2 * draws, columns), the second half being the first reversed."""
-    draw = np.random.default_rng(seed)
-    places = np.array([draw.permutation(columns) for _ in range(draws)])
-    return np.concatenate([places, columns - 1 - places])
