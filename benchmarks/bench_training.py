@@ -20,6 +20,7 @@ LARGE, REPEATS, WARM_UP = 1_000_000, 3, 2_000
 TARGETS = {"churn": 5.0, "million": 3.0}
 SIZES = (100_000, 1_000_000, 10_000_000)
 CLOSE = 1e-5
+SHOWN = ("seconds", "cpu_seconds", "best", "failed", "parallelism")
 console = Console()
 
 
@@ -56,7 +57,7 @@ def bench_size(folder: Path, size: str, repeats: int) -> tuple[dict[str, Any], d
         for way, found in runs.items():
             command = [sys.executable, "-m", "benchmarks.training_run", way, str(folder / "small"), str(folder / size)]
             found.append(measured(command))
-            console.print(size, way, {name: found[-1][name] for name in ("seconds", "cpu_seconds", "best")})
+            console.print(size, way, {name: found[-1][name] for name in SHOWN})
     ours, theirs = runs["ours"], runs["spark"]
     if any(one["best"] != other["best"] for one, other in zip(ours, theirs, strict=True)):
         raise SystemExit(f"{size}: the two ways choose otherwise: {ours[0]} {theirs[0]}")
@@ -66,7 +67,8 @@ def bench_size(folder: Path, size: str, repeats: int) -> tuple[dict[str, Any], d
         for way, found in runs.items()
     }
     print_ways(size, ways)
-    return {"ways": ways, "best": ours[0]["best"]}, {
+    failed = {way: {name: [run[name] for run in found] for name in SHOWN[-2:]} for way, found in runs.items()}
+    return {"ways": ways, "best": ours[0]["best"], "tries": failed}, {
         f"{size}_times_faster": Ratio(share_of(theirs, ours, "seconds"), TARGETS[size], "at least"),
         f"{size}_metrics_apart": Ratio(apart, CLOSE),
     }

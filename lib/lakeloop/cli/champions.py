@@ -1,6 +1,7 @@
 """`lakeloop champion`: who answers for a model, who did when and why, and how that is changed."""
 
 import datetime as dt
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -111,11 +112,12 @@ def rollback(
     """Let the champion before the present one answer again, after a check that it can; starts no Spark."""
     with explained():
         project, context = Project(conf_dir, env), start("champion", conf_dir, env)
-        done = verbs.roll_back(project, name, context, to=to, why=why, tables=tables, rules=rules)
+        told = partial(_said, name)
+        done = verbs.roll_back(project, name, context, told, to=to, why=why, tables=tables, rules=rules)
         if done.restored is not None:
             for line in (done.restored.table, *(f"rules again: {file}" for file in done.restored.files)):
                 console.print(escape(line), soft_wrap=True)
-        _told(name, done)
+        _troubled(done)
 
 
 @app.command()
@@ -133,9 +135,16 @@ def withdraw(
 
 
 def _told(name: str, done: verbs.Switched) -> None:
+    _troubled(done)
+    _said(name, done.switch)
+
+
+def _troubled(done: verbs.Switched) -> None:
     if done.trouble:
         console.print(escape(done.trouble), style="yellow", soft_wrap=True)
-    switch = done.switch
+
+
+def _said(name: str, switch: Switch) -> None:
     said = f"{name}: {_what(switch)}, from {switch.effective_at:%H:%M:%S.%f} UTC on"
     console.print(f"{said} · next: lakeloop champion history {name}", soft_wrap=True)
 

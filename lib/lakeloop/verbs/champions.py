@@ -1,14 +1,14 @@
 """Who answers for a model: put a version in a role through the gates, take it back, and look at who it was when."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
 
 from lakeloop.core.config import Project
-from lakeloop.core.errors import ModelError, PromotionRefusedError
+from lakeloop.core.errors import ModelError, PromotionRefusedError, StorageError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.champions import (
     Gate,
@@ -30,7 +30,6 @@ from lakeloop.verbs.restoring import Restored, restore_rules, restore_table
 if TYPE_CHECKING:
     from lakeloop.registry import ModelRegistry, Registered
     from lakeloop.training.comparison.beside import Gain
-    from lakeloop.training.spec.gates import Gates
     from lakeloop.training.spec.model import ModelSpec
 
 
@@ -107,7 +106,7 @@ def put_in_place(
         with TemporaryDirectory(prefix="lakeloop-release-") as temporary:
             try:
                 folder = registry.release(registered.run_id, Path(temporary))
-                gates += release_checks(root, spec.model, spec.table, folder, spec.gates)
+                gates += release_checks(root, spec.model, spec.table, folder, spec.gates.microseconds_per_row)
                 if all(gate.holds for gate in gates):
                     release = put_release(root, f"{spec.model}/{digest_of(folder)}", folder)
             except ModelError as error:
@@ -140,6 +139,7 @@ def roll_back(
     project: Project,
     name: str,
     context: RunContext,
+    switched: Callable[[Switch], None] = lambda _: None,
     *,
     to: int | None = None,
     why: str = "",
@@ -150,21 +150,22 @@ def roll_back(
 
     Its release is verified before the switch. `tables` also restores the table of features to the version that it
     learned from, by a new version of the table; `rules` the rule sets of the pipelines that made it, in the overlay
-    of the environment. Both are tried before the switch. Raises ModelError where nobody was champion before,
-    PromotionRefusedError where the release does not pass.
+    of the environment. Both are tried before the switch. `switched` hears of it at once, seconds before MLflow does.
+    Raises ModelError where nobody was champion before, PromotionRefusedError where the release does not pass.
     """
-    from lakeloop.registry import ModelRegistry
-    from lakeloop.training.spec.model import ModelSpec
-
-    root, spec = project.lake_root, project.document("models", name).parse(ModelSpec)
-    ledger = switches(root, spec.model)
-    wanted = _earlier(spec.model, ledger, to)
+    root, document = project.lake_root, project.document("models", name)
+    # Not all of the model file: to read that takes two seconds, and what is wrong in it must not be in the way.
+    model, table = str(document.values.get("model", name)), str(document.values.get("table", ""))
+    ledger = switches(root, model)
+    wanted = _earlier(model, ledger, to)
     gates: list[Gate] = []
     if wanted.release is not None:
         with TemporaryDirectory(prefix="lakeloop-release-") as temporary:
-            folder = fetch_release(root, wanted.release, Path(temporary))
-            version = wanted.tables.get(spec.table) if tables else None
-            gates += release_checks(root, spec.model, spec.table, folder, spec.gates, version)
+            try:
+                folder = fetch_release(root, wanted.release, Path(temporary))
+                gates += release_checks(root, model, table, folder, None, wanted.tables.get(table) if tables else None)
+            except StorageError as error:
+                gates.append(Gate("release", False, str(error), "both files of the release are there"))
     made = replace(
         wanted,
         action="rolled_back" if all(gate.holds for gate in gates) else "refused",
@@ -176,29 +177,27 @@ def roll_back(
     restored = None
     if made.action != "refused" and (rules or tables):
         files = restore_rules(project, wanted.rules) if rules else ()
-        restored = Restored(restore_table(root, spec.table, wanted.tables) if tables else "", files)
-    switch = append_switch(root, lambda now: replace(made, previous=_version(holder(now, spec.model, "champion"))))
+        restored = Restored(restore_table(root, table, wanted.tables) if tables else "", files)
+    switch = append_switch(root, lambda now: replace(made, previous=_version(holder(now, model, "champion"))))
     if switch.action == "refused":
         raise PromotionRefusedError(
-            f"version {switch.version} of {spec.model} does not come back: {said_against(switch.gates)}"
+            f"version {switch.version} of {model} does not come back: {said_against(switch.gates)}"
         )
-    return Switched(switch, ModelRegistry.of(project).mirror(switch), restored)
+    switched(switch)
+    return Switched(switch, _mirrored(project, switch), restored)
 
 
 def withdraw_model(project: Project, name: str, role: Role, context: RunContext, why: str = "") -> Switched:
     """Take the holder of a role out of it; of a champion nobody answers then. Raises ModelError where nobody has it."""
-    from lakeloop.registry import ModelRegistry
-    from lakeloop.training.spec.model import ModelSpec
-
-    spec = project.document("models", name).parse(ModelSpec)
+    model = _model(project, name)
 
     def made(ledger: Sequence[Switch]) -> Switch:
-        if (held := holder(ledger, spec.model, role)) is None:
-            raise ModelError(f"{spec.model} has no {role} to withdraw")
-        return Switch(spec.model, role, "withdrawn", None, context.user, why, context.run_id, previous=held.version)
+        if (held := holder(ledger, model, role)) is None:
+            raise ModelError(f"{model} has no {role} to withdraw")
+        return Switch(model, role, "withdrawn", None, context.user, why, context.run_id, previous=held.version)
 
     switch = append_switch(project.lake_root, made)
-    return Switched(switch, ModelRegistry.of(project).mirror(switch))
+    return Switched(switch, _mirrored(project, switch))
 
 
 def champion_history(project: Project, name: str | None = None) -> list[Switch]:
@@ -213,10 +212,13 @@ def champions_at(project: Project, name: str, at: dt.datetime) -> list[Switch]:
 
 
 def release_checks(
-    root: str, model: str, table: str, folder: Path, gates: "Gates", version: int | None = None
+    root: str, model: str, table: str, folder: Path, slowest: float | None, version: int | None = None
 ) -> list[Gate]:
-    """What a release in a local folder shows, beside the columns that its table has now or had at a version."""
-    return list(release_gates(folder, model, column_types(open_table(root, table, version)), gates))
+    """What a release in a local folder shows, beside the columns that its table has now or had at a version.
+
+    `slowest` are the microseconds that a row may take, None where that is not asked.
+    """
+    return list(release_gates(folder, model, column_types(open_table(root, table, version)), slowest))
 
 
 def said_against(gates: Sequence[Gate]) -> str:
@@ -260,10 +262,14 @@ def _open_errors(root: str, pipelines: Sequence[str]) -> list[str]:
     ]
 
 
-def _model(project: Project, name: str) -> str:
-    from lakeloop.training.spec.model import ModelSpec
+def _mirrored(project: Project, switch: Switch) -> str:
+    from lakeloop.registry import ModelRegistry
 
-    return project.document("models", name).parse(ModelSpec).model
+    return ModelRegistry.of(project).mirror(switch)
+
+
+def _model(project: Project, name: str) -> str:
+    return str(project.document("models", name).values.get("model", name))
 
 
 def _version(switch: Switch | None) -> int | None:
