@@ -110,13 +110,13 @@ def measure(bench: Bench) -> tuple[dict[str, Any], dict[str, Ratio]]:
 
 def started(bench: Bench) -> Figures:
     """Seconds until Lakeloop answers that it is ready, and its memory then."""
-    with running(ours(bench.conf), bench.folder) as server:
+    with running(ours(bench.folder / "conf"), bench.folder) as server:
         return {"seconds": server.seconds, **server.megabytes()}
 
 
 def in_turns(bench: Bench, model: str, graphs: Path) -> tuple[dict[str, list[Figures]], dict[str, Figures]]:
     """Each server in turn, all of them there all the time; after the last turn the memory of each."""
-    servers = {HELLO: FLOOR, OURS: ours(bench.conf), ONNX: by_onnxruntime(graphs),
+    servers = {HELLO: FLOOR, OURS: ours(bench.folder / "conf"), ONNX: by_onnxruntime(graphs),
                MLFLOW: bench.by_mlflow(MLFLOW, model, "scorer")}  # fmt: skip
     asked: dict[str, list[Figures]] = {name: [] for name in servers}
     with ExitStack() as ends:

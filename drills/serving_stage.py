@@ -102,13 +102,13 @@ class Service:
         return self._log.read_text(errors="replace")[-3000:]
 
     def worker_pids(self) -> set[int]:
-        """The processes that answer: those of `multiprocessing`, its tracker apart; alone the command itself."""
+        """The processes that answer: children that were given the socket; a single one is the command itself."""
         if self.workers == 1:
             return {self.process.pid}
         found = set()
         for child in psutil.Process(self.process.pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                if "spawn_main" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                if "--socket" in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
                     found.add(child.pid)
         return found
 

@@ -93,6 +93,8 @@ def _listening(host: str, port: int, inherited: int | None = None) -> socket.soc
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+    # asyncio does not do so for a socket made elsewhere, and headers and body would wait 40 ms for each other.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     address = f"[{host}]" if ":" in host else host
     sys.stdout.write(f"Models API: http://{address}:{listening.getsockname()[1]}/models\n")
     sys.stdout.flush()
