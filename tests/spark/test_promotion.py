@@ -97,6 +97,7 @@ def test_by_hand_the_same_gates_are_asked(project: Project) -> None:
     declared = project.folder / "base/models/churn.yml"
     declared.write_text(f"{MODEL}gates: {{champion: {{by: -0.01}}}}\n")
     assert verbs.promote_model(project, "churn", 3, RUN, why="newer rows").switch.version == 3
+    assert holder(switches(project.lake_root), "churn", "canary") is None  # it has become champion
     # Other gates are no other model: nothing is trained anew.
     assert verbs.train_model(project, "churn", RUN).entry.outcome == "nothing_new"
     done = verbs.roll_back(project, "churn", RUN)

@@ -85,7 +85,7 @@ def test_versions_the_champion_and_its_scores(people: DataFrame, tmp_path: Path)
     assert (child.data.tags["lakeloop.stopped"], child.data.tags["lakeloop.folds"]) == ("false", "2")
     assert child.data.metrics["numbers"] == result.winner.numbers
 
-    scores = score_rows(registry.load("churn", 1), people, spec, champion.version, run)
+    scores = score_rows(registry.load(champion), people, spec, champion.version, run)
     mine = result.model.transform(people).select("id", "prediction")
     same = scores.join(mine, "id").where(F.col("is_positive") == (F.col("prediction") == 1)).count()
     rows = scores.agg(F.count("*"), F.min("probability"), F.max("probability"), F.max("model_version")).collect()

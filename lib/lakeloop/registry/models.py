@@ -25,11 +25,15 @@ from lakeloop.training.train import TrainingResult
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that answers, MLflow's run of its training, and its release in the lake, None where it has none."""
+    """The version that answers, MLflow's run of its training, and the versions of the tables that it was made of.
+
+    `release` is where it lies in the lake for processes without Spark, None where it has no such form.
+    """
 
     model: str
     version: int
     run_id: str
+    tables: Mapping[str, int]
     release: str | None
 
 
@@ -67,7 +71,7 @@ class ModelRegistry:
         held = holder(switches(self.lake_root, model), model, "champion")
         if held is None or held.version is None or held.training_run is None:
             return None
-        return Champion(model, held.version, held.training_run, held.release)
+        return Champion(model, held.version, held.training_run, held.tables, held.release)
 
     def trained(self, spec: ModelSpec, table_version: int) -> int | None:
         """The version that was trained from this declaration on this version of its table, if there is one."""
@@ -164,10 +168,10 @@ class ModelRegistry:
             return f"MLflow's alias {switch.role} stays as it was until the next switch: {error.message}"
         return ""
 
-    def load(self, model: str, version: int) -> PipelineModel:
+    def load(self, version: Champion | Registered) -> PipelineModel:
         """The fitted pipeline of a version."""
         connect(self.tracking_uri, self.lake_root)
-        loaded: PipelineModel = mlflow.spark.load_model(f"models:/{model}/{version}")
+        loaded: PipelineModel = mlflow.spark.load_model(f"models:/{version.model}/{version.version}")
         return loaded
 
 

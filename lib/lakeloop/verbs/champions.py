@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_args
@@ -28,7 +29,7 @@ from lakeloop.verbs.lakes import Progress, open_lake, silent
 from lakeloop.verbs.restoring import Restored, restore_rules, restore_table
 
 if TYPE_CHECKING:
-    from lakeloop.registry import ModelRegistry, Registered
+    from lakeloop.registry import Champion, ModelRegistry, Registered
     from lakeloop.training.comparison.beside import Gain
     from lakeloop.training.spec.model import ModelSpec
 
@@ -76,7 +77,7 @@ def promote_model(
         if champion.version == version:
             raise ModelError(f"version {version} of {spec.model} is champion already")
         progress(f"{name}: comparing with version {champion.version}")
-        gain = _gain(project, spec, registry, version, champion.version)
+        gain = _gain(project, spec, registry, registered, champion)
     return put_in_place(project, spec, registry, registered, context, gain, role=role, percent=percent, why=why)
 
 
@@ -111,6 +112,8 @@ def put_in_place(
                     release = put_release(root, f"{spec.model}/{digest_of(folder)}", folder)
             except ModelError as error:
                 gates.append(Gate("release", False, str(error), "both files of the release are there"))
+    elif role != "champion":
+        gates.append(Gate("release", False, str(registered.portable), f"a {role} answers without Spark"))
     made = Switch(
         model=spec.model,
         role=role,
@@ -132,7 +135,22 @@ def put_in_place(
         raise PromotionRefusedError(
             f"version {registered.version} of {spec.model} is not {role}: {said_against(switch.gates)}"
         )
+    if role == "champion":
+        _leave_for(spec.model, switch, root, context)
     return Switched(switch, registry.mirror(switch))
+
+
+def _leave_for(model: str, champion: Switch, root: str, context: RunContext) -> None:
+    """A canary or challenger that has become champion is neither any more."""
+    ledger = switches(root, model)
+    for role in get_args(Role)[1:]:
+        if _version(held := holder(ledger, model, role)) == champion.version and held is not None:
+            left = Switch(model, role, "withdrawn", None, context.user, "is champion", context.run_id, held.version)
+            append_switch(root, partial(_as_it_is, left))
+
+
+def _as_it_is(switch: Switch, _: Sequence[Switch]) -> Switch:
+    return switch
 
 
 def roll_back(
@@ -226,24 +244,24 @@ def said_against(gates: Sequence[Gate]) -> str:
     return "; ".join(f"{gate.name}: {gate.found}, wanted: {gate.wanted}" for gate in gates if not gate.holds)
 
 
-def _gain(project: Project, spec: "ModelSpec", registry: "ModelRegistry", new: int, old: int) -> "Gain":
+def _gain(project: Project, spec: "ModelSpec", registry: "ModelRegistry", new: "Registered", old: "Champion") -> "Gain":
     from lakeloop.training.comparison.beside import gain_over
     from lakeloop.training.train import labelled_test_rows
 
     lake = open_lake(project, spark_nlp=spec.features.needs_spark_nlp)
     rows = labelled_test_rows(spec, lake.read(spec.table))
-    return gain_over(spec, registry.load(spec.model, new), registry.load(spec.model, old), rows)
+    return gain_over(spec, registry.load(new), registry.load(old), rows)
 
 
 def _earlier(model: str, ledger: Sequence[Switch], to: int | None) -> Switch:
     """The switch by which the version that comes back was promoted."""
-    promoted = {
-        switch.version: switch for switch in ledger if switch.action == "promoted" and switch.role == "champion"
-    }
-    present = holder(ledger, model, "champion")
+    turns = [switch for switch in ledger if switch.role == "champion" and switch.action != "refused"]
+    promoted = {switch.version: switch for switch in turns if switch.action == "promoted"}
+    present = holder(turns, model, "champion")
     if to is None:
-        came = promoted.get(present.version) if present is not None else None
-        to = came.previous if came is not None else next(reversed(promoted), None)
+        # Where nobody answers any more, whoever did last comes back.
+        came = promoted[present.version] if present is not None else next(reversed(turns), None)
+        to = came.previous if came is not None else None
         if to is None:
             raise ModelError(f"{model} has had no champion before the present one; there is nothing to roll back to")
     elif present is not None and present.version == to:

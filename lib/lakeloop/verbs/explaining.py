@@ -52,7 +52,7 @@ def explain_model(
         raise ModelError(f"{spec.model} has no champion; run `lakeloop train {name}` first")
     stream, table = f"explain_{name}", f"{spec.scores}_reasons"
     ledger, version = Ledger(lake.root), lake.version(spec.table)
-    model, frame = registry.load(spec.model, champion.version), lake.read(spec.table, version)
+    model, frame = registry.load(champion), lake.read(spec.table, version)
     try:
         found = explain(
             spec, model, frame, labelled_test_rows(spec, frame), lambda text: progress(f"{name}: {text}"), rows=rows

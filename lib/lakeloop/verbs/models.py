@@ -64,7 +64,7 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
         held_out, previous, gain = labelled_test_rows(spec, frame), None, None
         if champion is not None:
             progress(f"{name}: comparing with version {champion.version}")
-            before = registry.load(spec.model, champion.version)
+            before = registry.load(champion)
             previous = evaluate(before, test_rows(spec, frame), spec)
             gain = gain_over(spec, result.model, before, held_out)
         progress(f"{name}: registering")
@@ -118,7 +118,7 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     plan = Plan(details, f"{spec.table} version {details['table_version']} by version {champion.version}")
     batch = ledger.plan(stream, plan, context, before)
     rows = lake.read(spec.table, details["table_version"])
-    scores = score_rows(registry.load(spec.model, champion.version), rows, spec, champion.version, context)
+    scores = score_rows(registry.load(champion), rows, spec, champion.version, context)
     lake.write(spec.scores, scores, mode="overwrite", commit=batch.commit)
     counts = _all_good(lake.read(spec.scores).count())
     entry = RunEntry(stream, spec.scores, "succeeded", started_at, plan.summary, batch.batch_id, counts)
