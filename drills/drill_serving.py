@@ -20,7 +20,8 @@ from deltalake import DeltaTable
 from benchmarks.serving_client import Connection, request_text
 from benchmarks.serving_lake import rows_to_ask
 from drills.runs import Tell, console, wait_until
-from drills.serving_load import Answer, all_answered, asked_for, asking, not_due, p99_ms
+from drills.serving_callers import Answer
+from drills.serving_load import all_answered, asked_for, asking, not_due, p99_ms
 from drills.serving_stage import HASTY_PER_SECOND, MODEL, Service, Stage, key_of, staged
 from drills.serving_versions import Change, add_version, answering_nan, slow, without_column, without_document
 from lakeloop.core.errors import PromotionRefusedError

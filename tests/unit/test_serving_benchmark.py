@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from benchmarks.serving_client import HOST, Connection, percentiles, request_text
-from drills.serving_load import Answer, not_due
+from drills.serving_callers import Answer
+from drills.serving_load import not_due
 from lakeloop.lake.champions import Switch
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)

@@ -6,7 +6,6 @@ socket and starts as many that answer from it; they end with it, and one that en
 
 import argparse
 import gc
-import ipaddress
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,21 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, LakeloopError
 from lakeloop.core.run_record import RunContext
 from lakeloop.serving.access_spec import AccessSpec, load_access, load_keys
+from lakeloop.serving.listening import address_of, is_loopback, listen
 
 log = logs.get(__name__)
 
 AGAIN_SECONDS = 1.0  # before a worker that has ended is started again
 SWITCH_SECONDS = 0.0005  # how long another thread may keep an answer waiting
+
+
+class WithoutPandas(MetaPathFinder):
+    """Keeps Arrow from importing pandas as soon as it finds it: a second and 60 MB that answers have no use for."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:  # noqa: ARG002 - the import system's
+        """Say that there is no pandas, and nothing of others."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("pandas is left out of this process", name=fullname)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_guarded(access, arguments.host)
         if arguments.workers > 1:
             return _supervise(_listening(arguments.host, arguments.port), arguments)
-        listening = _listening(arguments.host, arguments.port, arguments.socket)
+        inherited = arguments.socket
+        listening = _listening(arguments.host, arguments.port) if inherited is None else socket.socket(fileno=inherited)
         _serve(project, access, arguments, listening)
     except LakeloopError as error:
         sys.stderr.write(f"{error}\n")
@@ -57,14 +68,6 @@ def require_guarded(access: AccessSpec, host: str) -> None:
         f"{host} is reached from elsewhere and no key in access.yml has models: give a key `models: [churn]`, "
         "or leave --host out to serve this machine alone"
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -86,17 +89,9 @@ def _configure_logs(project: Project, env: str) -> None:
     logs.configure(None if "://" in root else Path(root) / "_logs" / f"{context.run_id}.jsonl")
 
 
-def _listening(host: str, port: int, inherited: int | None = None) -> socket.socket:
-    if inherited is not None:
-        return socket.socket(fileno=inherited)
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
-    # asyncio does not do so for a socket made elsewhere, and headers and body would wait 40 ms for each other.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    address = f"[{host}]" if ":" in host else host
-    sys.stdout.write(f"Models API: http://{address}:{listening.getsockname()[1]}/models\n")
+def _listening(host: str, port: int) -> socket.socket:
+    listening = listen(host, port)
+    sys.stdout.write(f"Models API: {address_of(listening, host)}/models\n")
     sys.stdout.flush()
     return listening
 
@@ -185,4 +180,5 @@ def _supervise(listening: socket.socket, arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    sys.meta_path.insert(0, WithoutPandas())
     sys.exit(main())

@@ -1,6 +1,5 @@
 """Query tables without Spark, serve them over HTTP, and remove what need not be kept."""
 
-import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from lakeloop.lake.select import Reach, Selected, mentioned, select
 from lakeloop.serving.access_spec import AccessSpec, load_access, load_keys, masking_secret
 from lakeloop.serving.audit_writer import AuditWriter
 from lakeloop.serving.data_service import DataService
+from lakeloop.serving.listening import address_of, listen
 from lakeloop.serving.policies import load_policies, may_lack, reach
 from lakeloop.serving.query_process import QueryProcesses
 from lakeloop.verbs.lakes import Progress, silent
@@ -80,11 +80,8 @@ def serve_data(project: Project, host: str, port: int, progress: Progress = sile
             f"serving needs the extra: pip install 'lakeloop[serving]' ({error.name} is missing)"
         ) from error
     service = data_service(project)
-    try:
-        listening = socket.create_server((host, port))
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
-    progress(f"http://{host}:{listening.getsockname()[1]}/tables")
+    listening = listen(host, port)
+    progress(f"{address_of(listening, host)}/tables")
     server = uvicorn.Server(uvicorn.Config(build_app(service), log_config=None, access_log=False, server_header=False))
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
