@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lakeloop.lake.audit import AuditEntry, append_audit, audit_entries
-from lakeloop.serving import audit_writer
+from lakeloop.serving import writer as writing
 from lakeloop.serving.answers import RefusedError
 from lakeloop.serving.audit_writer import AuditWriter
 
@@ -32,7 +32,7 @@ def test_the_end_of_a_writer_writes_what_waits(tmp_path: Path) -> None:
 
 
 def test_a_writer_without_room_refuses_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_writer, "MOST_WAITING", 2)
+    monkeypatch.setattr(writing, "MOST_WAITING", 2)
     writer = AuditWriter(str(tmp_path))
     for number in range(2):
         writer.require_room()

@@ -3,7 +3,7 @@
 `root` is the lake's folder or URI; an object store's credentials come from the environment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -96,15 +96,21 @@ def append_against(table: DeltaTable, rows: Sequence[tuple[Any, ...]], schema: p
     return True
 
 
-def created(root: str, table: str, schema: pa.Schema, partition_by: Sequence[str] = ()) -> str:
-    """Where a table is, which exists from now on; `partition_by` counts where it did not exist before."""
+def created(
+    root: str,
+    table: str,
+    schema: pa.Schema,
+    partition_by: Sequence[str] = (),
+    settings: Mapping[str, str] = SETTINGS,
+) -> str:
+    """Where a table is, which exists from now on; division and settings count where it did not exist before."""
     uri = uri_of(root, table)
     if not has_table(root, table):
         if "://" not in uri:
             Path(uri).mkdir(parents=True, exist_ok=True)
         with suppress(CommitFailedError), storage_explained(uri):  # another run was first
             DeltaTable.create(
-                uri, schema, mode="ignore", configuration=SETTINGS, partition_by=list(partition_by) or None
+                uri, schema, mode="ignore", configuration=dict(settings), partition_by=list(partition_by) or None
             )
     return uri
 

@@ -20,7 +20,13 @@ from lakeloop.lake.storage_failures import storage_explained
 log = logs.get(__name__)
 
 PREDICTIONS = "ops.predictions"
-COMPACT_EVERY, COMPACT_BYTES = 60, 32 << 20  # commits; files of this size are left as they are
+COMPACT_EVERY, COMPACT_BYTES, VACUUM_EVERY = 60, 32 << 20, 1800  # commits; files of this size are left as they are
+# A commit a second: what was joined is forgotten after an hour, or each commit would read of a week of small files.
+SETTINGS = {
+    "delta.checkpointInterval": "60",
+    "delta.logRetentionDuration": "interval 1 hours",
+    "delta.deletedFileRetentionDuration": "interval 1 hours",
+}
 
 SCHEMA = pa.schema({
     "day": pa.date32(), "request_id": pa.string(), "at": TIME, "model": pa.string(), "version": pa.int64(),
@@ -61,12 +67,12 @@ def likelihood(prediction: float, probability: Any) -> float | None:
 
 def append_predictions(root: str, entries: Sequence[Prediction]) -> None:
     """Append answers, of which there is at least one, in one commit; other writers may do so at the same time."""
-    uri = created(root, PREDICTIONS, SCHEMA, ["day"])
+    uri = created(root, PREDICTIONS, SCHEMA, ["day"], SETTINGS)
     with storage_explained(uri):
         table = DeltaTable(uri)
         write_deltalake(table, predictions_table(entries), mode="append")
     if table.version() % COMPACT_EVERY == 0:
-        _compact(table)
+        _tidy(table)
 
 
 def predictions_table(entries: Sequence[Prediction]) -> pa.Table:
@@ -105,9 +111,12 @@ def predictions(
     return empty.select(list(columns)) if columns else empty
 
 
-def _compact(table: DeltaTable) -> None:
-    today = dt.datetime.now(dt.UTC).date().isoformat()
+def _tidy(table: DeltaTable) -> None:
+    """Join the small files of the present day, and now and then delete those that were joined an hour ago."""
+    version, today = table.version(), dt.datetime.now(dt.UTC).date().isoformat()
     try:
         table.optimize.compact(partition_filters=[("day", "=", today)], target_size=COMPACT_BYTES)
+        if version % VACUUM_EVERY == 0:
+            table.vacuum(retention_hours=1, dry_run=False, enforce_retention_duration=False)
     except (DeltaError, OSError) as error:  # the rows are safe, and the next time will do
         log.warning("not compacted", table=PREDICTIONS, error=str(error))

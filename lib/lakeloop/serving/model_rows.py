@@ -73,7 +73,9 @@ class Fields:
             said = f"found a text of {len(value):,} characters, of {LONGEST_TEXT:,} at most"
         elif isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 1000:
             said = f"found a number of {value.bit_length():,} bits, which is out of the range of {kind}"
-        elif isinstance(value, float) and not math.isfinite(value):
+        elif isinstance(value, float) and (
+            not math.isfinite(value) or (kind == "float" and abs(value) > LARGEST_FLOAT)
+        ):
             said = f"found a number that is out of the range of {kind}"
         else:
             said = _complaint(kind, value)

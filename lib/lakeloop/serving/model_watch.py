@@ -58,7 +58,8 @@ class Watch:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to look, in a thread."""
+        """Load what is there, then go on looking in a thread."""
+        self._look_safely()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
@@ -82,9 +83,11 @@ class Watch:
     def look(self) -> None:
         """Follow the ledger where it has changed, and try again what could not be loaded."""
         try:
-            changed = self._has_changed()
+            version = self._newest()
+            changed = version != self._version
             if changed:
                 self._ledger = switches(self.root)
+            self._version = version
             self.looked_at = self.clock()
         except (LakeloopError, DeltaError, OSError) as error:
             log.error("ledger not read", error=str(error))
@@ -94,26 +97,24 @@ class Watch:
             self._follow()
 
     def _run(self) -> None:
-        while True:
-            try:
-                self.look()
-            except Exception as error:  # whatever it is, the models go on answering
-                log.error("ledger not followed", exc_info=error)
-            if self._ended.wait(POLL_SECONDS):
-                return
+        while not self._ended.wait(POLL_SECONDS):
+            self._look_safely()
 
-    def _has_changed(self) -> bool:
+    def _look_safely(self) -> None:
+        try:
+            self.look()
+        except Exception as error:  # whatever it is, the models go on answering
+            log.error("ledger not followed", exc_info=error)
+
+    def _newest(self) -> int:
+        """The ledger's version, for the cost of one look at a file while it stays the same; -1 where there is none."""
         self._polls += 1
         uri = uri_of(self.root, CHAMPIONS)
         if self._version < 0 or self._polls % LOOK_ANYWAY == 0:
-            version = DeltaTable(uri).version() if has_table(self.root, CHAMPIONS) else -1
-        else:
-            system, path = filesystem(f"{uri}/_delta_log/{self._version + 1:020d}.json")
-            there = system.get_file_info(path).type is fs.FileType.File
-            version = DeltaTable(uri).version() if there else self._version
-        changed = version != self._version
-        self._version = version
-        return changed
+            return DeltaTable(uri).version() if has_table(self.root, CHAMPIONS) else -1
+        system, path = filesystem(f"{uri}/_delta_log/{self._version + 1:020d}.json")
+        there = system.get_file_info(path).type is fs.FileType.File
+        return DeltaTable(uri).version() if there else self._version
 
     def _follow(self) -> None:
         now = self.clock()
