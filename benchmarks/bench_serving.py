@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -74,12 +75,13 @@ def main() -> None:
         if not (folder / "conf").exists():
             write_project(folder, ROWS)
             train(folder, *MODELS)
-        bench = Bench(folder, arguments.requests, arguments.turns)
+        bench, load = Bench(folder, arguments.requests, arguments.turns), os.getloadavg()
         figures, ratios = measure(bench)
-    figures = {"seed": SEED, "rows": ROWS, "requests": bench.requests, "turns": bench.turns, **figures}
+    figures = {"seed": SEED, "rows": ROWS, "requests": bench.requests, "turns": bench.turns,
+               "load_average_before": load[0], "load_average_after": os.getloadavg()[0], **figures}  # fmt: skip
     if not arguments.http_only:
         figures["in_process"] = measured_in_process()
-    is_whole = (bench.requests, bench.turns, arguments.http_only) == (REQUESTS, TURNS, False)
+    is_whole = (bench.requests, bench.turns) == (REQUESTS, TURNS)
     write_result("serving" if is_whole else "serving_tried", figures, ratios)
 
 
