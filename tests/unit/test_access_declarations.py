@@ -14,7 +14,8 @@ from lakeloop.ingestion.sources.query import QueryReader
 from lakeloop.ingestion.sources.replay import WithReplays
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.tables import Lake
-from lakeloop.serving.access_spec import Keys, KeySpec, load_access, load_keys
+from lakeloop.serving.access_spec import AccessSpec, Keys, KeySpec, load_access, load_keys
+from lakeloop.serving.model_process import require_guarded
 from lakeloop.serving.policies import load_policies, pii_warnings, reach
 from lakeloop.serving.rate import Buckets
 from tests.small_lake import SECRETS, write_lake
@@ -203,3 +204,45 @@ def test_what_is_said_of_a_derived_table_does_not_let_it_be_written_again(projec
         assert isinstance(reader.usual, QueryReader)
         definitions.append(reader.usual.definition)
     assert definitions[0] == definitions[1] != definitions[2]
+
+
+def test_a_key_reaches_tables_models_or_both() -> None:
+    with pytest.raises(ValidationError, match="a key reaches something: give it tables, models, or both"):
+        KeySpec.model_validate({"key": "${secret:k}"})
+    spec = KeySpec.model_validate({"key": "${secret:k}", "models": ["churn", "price*"]})
+    assert [spec.asks(model) for model in ("churn", "churned", "price", "prices", "x")] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert not spec.reaches("silver.people")
+    for pattern in ("", "../x", "a b", "*x"):
+        with pytest.raises(ValidationError):
+            KeySpec.model_validate({"key": "${secret:k}", "models": [pattern]})
+
+
+@pytest.mark.parametrize(
+    ("models", "host", "said"),
+    [
+        (None, "0.0.0.0", "0.0.0.0 is reached from elsewhere and no key in access.yml has models"),
+        (None, "example.com", "is reached from elsewhere"),
+        (None, "::", "is reached from elsewhere"),
+        ((), "127.0.0.1", "no key in access.yml has models, so nobody could ask"),
+        (None, "127.0.0.1", ""), (None, "::1", ""), (None, "localhost", ""), (("churn",), "0.0.0.0", ""),
+    ],
+)  # fmt: skip
+def test_models_are_not_open_to_others_without_a_key(models: tuple[str, ...] | None, host: str, said: str) -> None:
+    key = {"key": "${secret:k}", "tables": ["silver.*"]}
+    keys = {} if models is None else {"k": key | {"models": models}}
+    access = AccessSpec.model_validate({"keys": keys})
+    if not said:
+        require_guarded(access, host)
+        return
+    with pytest.raises(ConfigError, match=said):
+        require_guarded(access, host)
+
+
+def test_where_columns_are_masked_the_log_of_predictions_is_too(project: Project) -> None:
+    assert load_policies(project)["ops.predictions"].masks == {"key": "redact", "features": "redact"}

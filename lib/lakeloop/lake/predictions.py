@@ -20,6 +20,7 @@ from lakeloop.lake.storage_failures import storage_explained
 log = logs.get(__name__)
 
 PREDICTIONS = "ops.predictions"
+PERSONAL = ("key", "features")  # columns that may quote what is masked elsewhere
 COMPACT_EVERY, COMPACT_BYTES, VACUUM_EVERY = 60, 32 << 20, 1800  # commits; files of this size are left as they are
 # A commit a second: what was joined is forgotten after an hour, or each commit would read of a week of small files.
 SETTINGS = {

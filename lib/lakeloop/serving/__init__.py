@@ -1,5 +1,6 @@
-"""Serving: who may see which tables, and the data API that shows them over HTTP.
+"""Serving: who may see which tables and ask which models, and the APIs that answer over HTTP.
 
-Enters: requests with a key. Leaves: rows, masked where they must be, and an entry in `ops.audit` for each access. May
-import `core`, `lake` and the declarations of `ingestion`; never starts Spark. FastAPI comes with the extra `serving`.
+Enters: requests with a key. Leaves: rows, masked where they must be, with an entry in `ops.audit` for each access, and
+predictions, with an entry in `ops.predictions` for each. May import `core`, `lake`, `scoring` and the declarations of
+`ingestion`; never starts Spark. FastAPI comes with the extra `serving`.
 """

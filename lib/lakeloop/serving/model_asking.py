@@ -123,7 +123,9 @@ class Asking:
         line = service.line(model, asker.reaches)
         service.writer.require_room()
         body = read_body(await _body(headers, receive))
-        moment = time.time()  # the version is chosen here, once
+        moment = (
+            time.time_ns() // 1000 / 1e6
+        )  # the version is chosen here, once; whole microseconds, as the log has them
         roles = service.roles(line, moment)
         champion = roles.champion
         assert champion is not None  # `roles` has seen to it

@@ -29,6 +29,7 @@ from lakeloop.serving.listening import address_of, is_loopback, listen
 log = logs.get(__name__)
 
 AGAIN_SECONDS = 1.0  # before a worker that has ended is started again
+DELTA_MEMORY = ("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0")  # 30 MB less of free pages kept
 SWITCH_SECONDS = 0.0005  # how long another thread may keep an answer waiting
 
 
@@ -61,8 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def require_guarded(access: AccessSpec, host: str) -> None:
-    """Raise ConfigError where others than this machine would reach models without a key."""
-    if any(spec.models for spec in access.keys.values()) or is_loopback(host):
+    """Raise ConfigError where others than this machine would reach models without a key, or no key reaches any."""
+    if any(spec.models for spec in access.keys.values()):
+        return
+    if access.keys:
+        raise ConfigError("no key in access.yml has models, so nobody could ask: give one of them `models: [churn]`")
+    if is_loopback(host):
         return
     raise ConfigError(
         f"{host} is reached from elsewhere and no key in access.yml has models: give a key `models: [churn]`, "
@@ -183,4 +188,5 @@ def _supervise(listening: socket.socket, arguments: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     sys.meta_path.insert(0, WithoutPandas())
+    os.environ.setdefault(*DELTA_MEMORY)  # read when delta-rs is loaded, which is later
     sys.exit(main())

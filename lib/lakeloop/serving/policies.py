@@ -10,6 +10,8 @@ from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.ingestion.table_spec import ColumnSpec
 from lakeloop.ingestion.transforms import CONFLICTS
 from lakeloop.lake.masks import Mask
+from lakeloop.lake.predictions import PERSONAL as PERSONAL_OF_PREDICTIONS
+from lakeloop.lake.predictions import PREDICTIONS
 from lakeloop.lake.quarantine_decisions import PERSONAL, QUARANTINE
 from lakeloop.lake.select import Masks
 from lakeloop.serving.access_spec import AccessSpec
@@ -55,6 +57,8 @@ def load_policies(project: Project) -> dict[str, Policy]:
         # One table has the decisions of all pipelines, and corrected cells quote their rows.
         said = "Decisions on quarantined rows: replayed, fixed or discarded, by whom and why"
         found[QUARANTINE] = Policy(said, masks=dict.fromkeys(PERSONAL, "redact"))
+        said = "What models answered: one row per prediction, with the features that it was made from"
+        found[PREDICTIONS] = Policy(said, masks=dict.fromkeys(PERSONAL_OF_PREDICTIONS, "redact"))
     return found
 
 
