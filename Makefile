@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo notebooks lint typecheck test test-all drill-files drill-sources dist clean lock cluster kafka \
-	bench bench-anomalies bench-demo bench-files bench-models bench-quality bench-sources bench-training
+.PHONY: help setup demo notebooks lint typecheck test test-all drill-files drill-serving drill-sources dist clean lock cluster kafka \
+	bench bench-anomalies bench-demo bench-files bench-models bench-quality bench-serving bench-sources bench-training
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -43,6 +43,9 @@ drill-files: $(READY) ## runs killed 35 times, tables damaged in 11 ways, full d
 	@$(BIN)/python -m drills.drill_damage
 	@$(BIN)/python -m drills.drill_disk
 
+drill-serving: $(READY) ## versions swapped, refused and rolled back under load; MLflow, workers and callers fail (PARTS="swaps signals")
+	@$(BIN)/python -m drills.drill_serving $(PARTS)
+
 drill-sources: $(READY) ## sources, servers, lines, writers and a cluster while all of them fail (PARTS="kafka jdbc" KILLS=3: less)
 	@$(BIN)/python -m drills.drill_sources $(PARTS) $(if $(KILLS),--kills $(KILLS))
 
@@ -63,6 +66,9 @@ bench-models: $(READY) ## the demo's models beside scikit-learn's, on the same f
 
 bench-quality: $(READY) ## 21 checks, reasons and quarantine, beside hand-written Spark and six other engines
 	@$(BIN)/python -m benchmarks.bench_quality
+
+bench-serving: $(READY) ## one row over HTTP, beside FastAPI's hello world, MLflow's servers and onnxruntime; half an hour
+	@$(BIN)/python -m benchmarks.bench_serving
 
 bench-sources: $(READY) ## Kafka, JDBC and changes of PostgreSQL, beside what one would write by hand
 	@$(BIN)/python -m benchmarks.bench_sources
