@@ -108,7 +108,7 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
     command = [
         sys.executable,
         "-m",
-        "lakeloop.serving.model_process",
+        "lakeloop.serving.models.process",
         "--port",
         "0",
         "--conf-dir",

@@ -16,8 +16,8 @@ import uvicorn
 from deltalake import DeltaTable
 
 from lakeloop.lake.audit import audit_entries
-from lakeloop.serving.data_api import build_app
-from lakeloop.serving.data_service import DataService
+from lakeloop.serving.data.api import build_app
+from lakeloop.serving.data.service import DataService
 from lakeloop.verbs.access import data_service
 from tests.small_lake import NEW, PERSON, SECRETS, accept_visits, add_visits, append, write_lake
 

@@ -21,7 +21,7 @@ from lakeloop.lake.open_tables import open_table, table_names
 from lakeloop.lake.plain_values import column_values
 from lakeloop.lake.select import Reach, select
 from lakeloop.lake.tables import Lake
-from lakeloop.serving.pages import Place, count_rows, read_page
+from lakeloop.serving.data.pages import Place, count_rows, read_page
 
 HISTORY = {"table": "silver.orders", "mode": "merge", "keys": ["id"], "sequence_by": "at", "history": "scd2"}
 LONG_AFTER = now() + dt.timedelta(days=1000)

@@ -15,8 +15,8 @@ from lakeloop.ingestion.sources.replay import WithReplays
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.tables import Lake
 from lakeloop.serving.access_spec import AccessSpec, Keys, KeySpec, load_access, load_keys
-from lakeloop.serving.model_process import require_guarded
-from lakeloop.serving.policies import load_policies, pii_warnings, reach
+from lakeloop.serving.data.policies import load_policies, pii_warnings, reach
+from lakeloop.serving.models.process import require_guarded
 from lakeloop.serving.rate import Buckets
 from tests.small_lake import SECRETS, write_lake
 

@@ -5,7 +5,7 @@ import pytest
 from lakeloop.lake.audit import AuditEntry, append_audit, audit_entries
 from lakeloop.serving import writer as writing
 from lakeloop.serving.answers import RefusedError
-from lakeloop.serving.audit_writer import AuditWriter
+from lakeloop.serving.data.audit_writer import AuditWriter
 
 
 def entry(number: int) -> AuditEntry:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lakeloop.serving import model_asking
 from lakeloop.serving.access_spec import AccessSpec, Keys
-from lakeloop.serving.model_api import build_app
-from lakeloop.serving.model_asking import Asking
-from lakeloop.serving.model_service import ModelService
+from lakeloop.serving.models import asking as model_asking
+from lakeloop.serving.models.api import build_app
+from lakeloop.serving.models.asking import Asking
+from lakeloop.serving.models.service import ModelService
 from tests.model_lake import COLUMNS, switch
 
 KEY = "shop-0123456789abcdef"

@@ -7,8 +7,8 @@ import pytest
 from lakeloop.lake.champions import Role, Switch
 from lakeloop.scoring.release import Card
 from lakeloop.scoring.scorer import Scorer
-from lakeloop.serving.model_measures import Counts
-from lakeloop.serving.model_roles import Line, Roles, Version, bucket
+from lakeloop.serving.models.measures import Counts
+from lakeloop.serving.models.roles import Line, Roles, Version, bucket
 from tests.model_lake import COLUMNS, scorer
 
 KEYS = [f"customer-{number}" for number in range(10_000)]

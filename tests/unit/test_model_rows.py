@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from lakeloop.serving.answers import RefusedError
-from lakeloop.serving.model_asked import asked_of
-from lakeloop.serving.model_rows import LONGEST_TEXT, Fields, read_body
+from lakeloop.serving.models.asked import asked_of
+from lakeloop.serving.models.rows import LONGEST_TEXT, Fields, read_body
 
 KINDS = {
     "age": "double", "plan": "string", "visits": "tinyint", "member": "boolean", "since": "date",

@@ -9,9 +9,9 @@ import pytest
 from lakeloop.lake import champions
 from lakeloop.lake.champions import Switch
 from lakeloop.scoring.release import digest_of
-from lakeloop.serving import model_watch
-from lakeloop.serving.model_measures import ModelMeasures
-from lakeloop.serving.model_watch import Watch
+from lakeloop.serving.models import watch as model_watch
+from lakeloop.serving.models.measures import ModelMeasures
+from lakeloop.serving.models.watch import Watch
 from tests.model_lake import publish, switch
 
 

@@ -18,8 +18,8 @@ from lakeloop.lake.masks import Mask, masked_array, masked_sql
 from lakeloop.lake.open_tables import open_table, table_names
 from lakeloop.lake.plain_values import column_values
 from lakeloop.lake.select import Reach, select
-from lakeloop.serving.pages import count_rows
-from lakeloop.serving.policies import load_policies, may_lack, reach
+from lakeloop.serving.data.pages import count_rows
+from lakeloop.serving.data.policies import load_policies, may_lack, reach
 from tests.small_lake import write_lake
 
 NAMES = ["bronze.people", "bronze.visits", "silver.people", "silver.visits"]

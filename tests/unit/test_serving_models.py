@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lakeloop.cli import app
-from lakeloop.serving import model_process
+from lakeloop.serving.models import process as model_process
 from lakeloop.verbs import serving_models
 from tests.model_lake import write_conf
 
@@ -27,7 +27,7 @@ def test_the_command_becomes_a_process_with_the_same_options(tmp_path: Path, bec
     result = CliRunner().invoke(app, ["serve", "models", "churn", *given])
     assert result.exit_code == 0, result.output
     executable, command, environment = became
-    assert (executable, command[1:3]) == (sys.executable, ["-m", "lakeloop.serving.model_process"])
+    assert (executable, command[1:3]) == (sys.executable, ["-m", "lakeloop.serving.models.process"])
     arguments = model_process._arguments(command[3:])
     assert (arguments.names, arguments.port, arguments.workers, arguments.drain_seconds) == (["churn"], 0, 2, 3.0)
     assert (arguments.host, arguments.conf_dir, arguments.env) == ("127.0.0.1", tmp_path / "conf", "local")

@@ -20,8 +20,8 @@ from lakeloop.lake.plain_values import column_values
 from lakeloop.lake.select import Reach, select
 from lakeloop.lake.views import View, find_view, write_view
 from lakeloop.quality.sql_conditions import columns_of
-from lakeloop.serving.pages import Place, count_rows, read_page
-from lakeloop.serving.policies import load_policies
+from lakeloop.serving.data.pages import Place, count_rows, read_page
+from lakeloop.serving.data.policies import load_policies
 from lakeloop.verbs.pipelines import dependencies
 from tests.small_lake import NEW, OLD, OWN, append, write_lake
 

@@ -13,7 +13,7 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import StreamError
 from lakeloop.core.run_record import RunContext
 from lakeloop.lake.ledger import Ledger, Plan
-from lakeloop.serving.policies import pii_warnings
+from lakeloop.serving.data.policies import pii_warnings
 from lakeloop.verbs.pipelines import dependencies, in_order
 from tests.small_lake import write_lake
 

@@ -6,7 +6,7 @@ room below; knows nothing of terminals.
 
 from lakeloop.catalog import load_catalog
 from lakeloop.ingestion.sources.backfill import Asked
-from lakeloop.serving.policies import pii_warnings
+from lakeloop.serving.data.policies import pii_warnings
 from lakeloop.verbs.access import Query, query, serve_data
 from lakeloop.verbs.alerting import incidents, send_test
 from lakeloop.verbs.backfilling import backfill

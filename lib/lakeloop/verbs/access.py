@@ -10,11 +10,11 @@ from lakeloop.lake.audit import AuditEntry, append_audit
 from lakeloop.lake.open_tables import table_names
 from lakeloop.lake.select import Reach, Selected, mentioned, select
 from lakeloop.serving.access_spec import AccessSpec, load_access, load_keys, masking_secret
-from lakeloop.serving.audit_writer import AuditWriter
-from lakeloop.serving.data_service import DataService
+from lakeloop.serving.data.audit_writer import AuditWriter
+from lakeloop.serving.data.policies import load_policies, may_lack, reach
+from lakeloop.serving.data.query_process import QueryProcesses
+from lakeloop.serving.data.service import DataService
 from lakeloop.serving.listening import address_of, listen
-from lakeloop.serving.policies import load_policies, may_lack, reach
-from lakeloop.serving.query_process import QueryProcesses
 from lakeloop.verbs.lakes import Progress, silent
 
 
@@ -74,7 +74,7 @@ def serve_data(project: Project, host: str, port: int, progress: Progress = sile
     try:
         import uvicorn
 
-        from lakeloop.serving.data_api import build_app
+        from lakeloop.serving.data.api import build_app
     except ImportError as error:
         raise ConfigError(
             f"serving needs the extra: pip install 'lakeloop[serving]' ({error.name} is missing)"

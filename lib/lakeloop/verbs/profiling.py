@@ -26,7 +26,7 @@ from lakeloop.quality.profiling import (
 from lakeloop.quality.row_rules.columns import quoted
 from lakeloop.reports.page import render_page, write_page
 from lakeloop.reports.profile_sections import profile_sections
-from lakeloop.serving.policies import load_policies
+from lakeloop.serving.data.policies import load_policies
 from lakeloop.verbs.lakes import Progress, open_lake, silent
 
 SEED = 7

@@ -18,7 +18,7 @@ from lakeloop.lake.quarantine import Chosen, Quarantine
 from lakeloop.lake.quarantine_decisions import PERSONAL, QUARANTINE
 from lakeloop.lake.quarantine_history import Decided, Event, latest_decisions, row_history
 from lakeloop.serving.access_spec import load_access
-from lakeloop.serving.policies import load_policies
+from lakeloop.serving.data.policies import load_policies
 from lakeloop.verbs.access import require_pii
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lakeloop.core.config import Project
 from lakeloop.serving.access_spec import load_access, load_keys
-from lakeloop.serving.model_process import require_guarded
+from lakeloop.serving.models.process import require_guarded
 
 
 def serve_models(
@@ -27,7 +27,7 @@ def serve_models(
     load_keys(project, access)
     given = ["--host", host, "--port", port, "--workers", workers, "--drain-seconds", drain_seconds]
     given += ["--conf-dir", project.folder, "--env", project.environment]
-    command = [sys.executable, "-m", "lakeloop.serving.model_process", *map(str, given), "--", *names]
+    command = [sys.executable, "-m", "lakeloop.serving.models.process", *map(str, given), "--", *names]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     sys.stdout.flush()
     os.execve(sys.executable, command, environment)

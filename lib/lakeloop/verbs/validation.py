@@ -17,7 +17,7 @@ from lakeloop.ingestion.join_rules import join_problems
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.serving.access_spec import load_access, load_keys, masking_secret
-from lakeloop.serving.policies import access_problems
+from lakeloop.serving.data.policies import access_problems
 from lakeloop.verbs.pipelines import in_order
 from lakeloop.verbs.rule_columns import rule_column_problems
 

@@ -1,6 +1,6 @@
 """The process that serves models: started light, without what trains and runs pipelines.
 
-`python -m lakeloop.serving.model_process churn --port 8091 --workers 2`. With several workers this process holds the
+`python -m lakeloop.serving.models.process churn --port 8091 --workers 2`. With several workers this process holds the
 socket and starts as many that answer from it; they end with it, and one that ends by itself is started again.
 """
 
@@ -108,8 +108,8 @@ def _serve(
     try:
         import uvicorn
 
-        from lakeloop.serving.model_api import build_app
-        from lakeloop.serving.model_service import ModelService
+        from lakeloop.serving.models.api import build_app
+        from lakeloop.serving.models.service import ModelService
     except ImportError as error:
         raise ConfigError(
             f"serving needs the extra: pip install 'lakeloop[serving]' ({error.name} is missing)"
@@ -162,7 +162,7 @@ def _supervise(listening: socket.socket, arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     command = [
-        sys.executable, "-m", "lakeloop.serving.model_process", *arguments.names, "--host", arguments.host,
+        sys.executable, "-m", "lakeloop.serving.models.process", *arguments.names, "--host", arguments.host,
         "--drain-seconds", str(arguments.drain_seconds), "--conf-dir", str(arguments.conf_dir), "--env", arguments.env,
         "--socket", str(listening.fileno()), "--alive", str(reading),
     ]  # fmt: skip

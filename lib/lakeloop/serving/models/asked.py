@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakeloop.serving.answers import RefusedError
-from lakeloop.serving.model_rows import MOST_ROWS, Fields, require_key
+from lakeloop.serving.models.rows import MOST_ROWS, Fields, require_key
 
 ONE, MANY = ("row", "id"), ("rows", "ids")
 GOES_WITH = {"key": ("row", "rows"), "keys": ("rows",), "as_of": ("id", "ids")}  # of an id it is the key itself

@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lakeloop.core import logs
 from lakeloop.serving.access_spec import Keys, KeySpec
 from lakeloop.serving.answers import RefusedError
-from lakeloop.serving.model_asked import asked_of
-from lakeloop.serving.model_rows import MOST_BODY_BYTES, read_body
-from lakeloop.serving.model_service import Answered, ModelService
+from lakeloop.serving.models.asked import asked_of
+from lakeloop.serving.models.rows import MOST_BODY_BYTES, read_body
+from lakeloop.serving.models.service import Answered, ModelService
 from lakeloop.serving.rate import Buckets
 
 log = logs.get(__name__)

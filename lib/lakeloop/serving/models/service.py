@@ -19,12 +19,12 @@ from lakeloop.lake.predictions import Prediction, append_predictions, likelihood
 from lakeloop.scoring.reasons import explained
 from lakeloop.scoring.release import Card
 from lakeloop.serving.answers import RefusedError
-from lakeloop.serving.model_asked import Asked
-from lakeloop.serving.model_features import Features
-from lakeloop.serving.model_measures import ModelMeasures
-from lakeloop.serving.model_roles import Line, Roles, Version
-from lakeloop.serving.model_shadow import Shadow, Shadowed
-from lakeloop.serving.model_watch import Watch
+from lakeloop.serving.models.asked import Asked
+from lakeloop.serving.models.features import Features
+from lakeloop.serving.models.measures import ModelMeasures
+from lakeloop.serving.models.roles import Line, Roles, Version
+from lakeloop.serving.models.shadow import Shadow, Shadowed
+from lakeloop.serving.models.watch import Watch
 from lakeloop.serving.writer import Writer
 
 Row = Mapping[str, Any]

@@ -13,11 +13,11 @@ from lakeloop.lake.open_tables import OpenTable, open_table, table_names
 from lakeloop.lake.select import Masks, Reach, mentioned, require_masked_columns
 from lakeloop.serving.access_spec import Caller, Keys
 from lakeloop.serving.answers import RefusedError
-from lakeloop.serving.audit_writer import AuditWriter
-from lakeloop.serving.filters import parse_filters, require_column
-from lakeloop.serving.pages import Place, count_rows, read_page, request_digest
-from lakeloop.serving.policies import Policy, may_lack, reach
-from lakeloop.serving.query_process import QueryProcesses
+from lakeloop.serving.data.audit_writer import AuditWriter
+from lakeloop.serving.data.filters import parse_filters, require_column
+from lakeloop.serving.data.pages import Place, count_rows, read_page, request_digest
+from lakeloop.serving.data.policies import Policy, may_lack, reach
+from lakeloop.serving.data.query_process import QueryProcesses
 from lakeloop.serving.rate import Buckets
 
 MOST_ROWS = 10_000

@@ -20,8 +20,8 @@ from lakeloop.lake.champions import CHAMPIONS, Role, Switch, fetch_release, swit
 from lakeloop.lake.ops_tables import has_table, uri_of
 from lakeloop.lake.storage import filesystem
 from lakeloop.scoring.release import Release, complaints, digest_of, read_release
-from lakeloop.serving.model_measures import ModelMeasures
-from lakeloop.serving.model_roles import Line, Roles, Version
+from lakeloop.serving.models.measures import ModelMeasures
+from lakeloop.serving.models.roles import Line, Roles, Version
 
 log = logs.get(__name__)
 

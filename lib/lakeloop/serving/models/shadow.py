@@ -9,8 +9,8 @@ from typing import Any
 from lakeloop.core import logs
 from lakeloop.core.errors import ScoringError
 from lakeloop.lake.predictions import Prediction, likelihood
-from lakeloop.serving.model_measures import ModelMeasures
-from lakeloop.serving.model_roles import Version
+from lakeloop.serving.models.measures import ModelMeasures
+from lakeloop.serving.models.roles import Version
 from lakeloop.serving.writer import Writer
 
 log = logs.get(__name__)

@@ -128,7 +128,7 @@ class TooLargeError(LakeloopError, ValueError):
 
 def _started() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "lakeloop.serving.query_process"],
+        [sys.executable, "-m", "lakeloop.serving.data.query_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,8 +11,8 @@ from pydantic_core import to_json
 from lakeloop.lake.champions import Role, Switch
 from lakeloop.scoring.release import Card
 from lakeloop.scoring.scorer import Scorer
-from lakeloop.serving.model_measures import Counts
-from lakeloop.serving.model_rows import Fields
+from lakeloop.serving.models.measures import Counts
+from lakeloop.serving.models.rows import Fields
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from pydantic import BaseModel, ConfigDict, Field
 
 from lakeloop import __version__
-from lakeloop.serving.data_service import DataService
+from lakeloop.serving.data.service import DataService
 from lakeloop.serving.refusals import add_refusals, refusal
 
 MOST_BODY_BYTES = 64 << 10

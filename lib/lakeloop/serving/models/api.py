@@ -10,9 +10,9 @@ from fastapi.responses import JSONResponse, Response
 
 from lakeloop import __version__
 from lakeloop.serving.access_spec import Keys
-from lakeloop.serving.model_asking import Asker, Asking
-from lakeloop.serving.model_roles import Line, Version
-from lakeloop.serving.model_service import ModelService, iso
+from lakeloop.serving.models.asking import Asker, Asking
+from lakeloop.serving.models.roles import Line, Version
+from lakeloop.serving.models.service import ModelService, iso
 from lakeloop.serving.refusals import add_refusals
 
 
