@@ -36,6 +36,7 @@ def main(folder: str, rounds: str) -> None:
         }
         many: dict[str, Callable[[], Any]] = {"ours_rows_ms": partial(scorer.score_many, table)}
         many |= {f"onnx_{kind}_rows_ms": partial(graph.run, None, arrays) for kind, graph in graphs.items()}
+        many["onnx_one_thread_rows_ms"] = partial(_on_one_thread(graph_of(scorer, "float")).run, None, arrays)
         single: dict[str, Callable[[Any], Any]] = {"ours_row_us": scorer.score}
         single |= {f"onnx_{kind}_row_us": partial(_asked, graph, scorer.columns) for kind, graph in graphs.items()}
         found[file.stem] = {**apart, **_in_turns(many, int(rounds)), **_row_by_row(single, rows)}
@@ -44,6 +45,12 @@ def main(folder: str, rounds: str) -> None:
 
 def _asked(graph: ort.InferenceSession, columns: Mapping[str, str], row: Mapping[str, Any]) -> Any:
     return graph.run(None, fed([row], columns))
+
+
+def _on_one_thread(graph: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(graph, options)
 
 
 def _in_turns(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:

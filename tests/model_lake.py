@@ -125,7 +125,7 @@ def serving(folder: Path, *options: str) -> Iterator[Served]:
         health = served.url.removesuffix("/models")
         for _ in range(600):
             try:
-                if requests.get(f"{health}/readyz", timeout=5).status_code == 200:
+                if requests.get(f"{health}/readyz", timeout=30).status_code == 200:
                     break
             except requests.ConnectionError:
                 pass

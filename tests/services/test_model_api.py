@@ -282,6 +282,22 @@ def test_what_was_answered_before_sigterm_is_in_the_log(tmp_path: Path) -> None:
     assert len(logged) <= len(answered) + len(loads)  # an answer may have been lost on its way
 
 
+def test_a_process_that_drains_says_so_and_still_answers(tmp_path: Path) -> None:
+    root = write_conf(tmp_path)
+    switch(root, 1, lead=0)
+    with serving(tmp_path, "--drain-seconds", "5") as api:
+        api.process.send_signal(signal.SIGTERM)
+        for _ in range(40):
+            ready = requests.get(api.url.replace("/models", "/readyz"), timeout=30)
+            if ready.status_code == 503:
+                break
+            time.sleep(0.1)
+        assert ready.json() == {"status": "not ready", "because": ["the process was told to end"]}
+        assert api.score(ANN).status_code == 200
+        assert api.process.wait(timeout=30) in (0, -signal.SIGTERM)
+    assert predictions(root).num_rows == 1
+
+
 def test_who_may_ask_which_models_and_how_often(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     for name, value in SECRETS.items():

@@ -146,6 +146,21 @@ def test_the_reasons_of_a_row_make_up_its_score(project: Project, spark: SparkSe
     assert "The mean answer is" in page
 
 
+def test_scores_are_the_same_by_spark_and_by_the_archive(project: Project, spark: SparkSession) -> None:
+    lake, told = Lake(spark, project.lake_root), []
+    for way in ("spark", "archive"):
+        write(project, spark, people(spark, leaves_from=150))  # a version of the table that has not been scored
+        said = CliRunner().invoke(app, ["score", "churn", "--by", way, "--conf-dir", str(project.folder)])
+        assert said.exit_code == 0, said.output
+        told.append({row["id"]: row for row in lake.read("gold.scores").collect()})
+    by_spark, by_archive = told
+    assert len(by_spark) == 200
+    for key, row in by_spark.items():
+        same = ("is_positive", "model", "model_version")
+        assert [row[name] for name in same] == [by_archive[key][name] for name in same]
+        assert by_archive[key]["probability"] == pytest.approx(row["probability"], abs=1e-9)
+
+
 def test_nothing_is_explained_before_the_first_champion(project: Project) -> None:
     (project.folder / "base/models/other.yml").write_text(MODEL.replace("model: churn", "model: other"))
     with pytest.raises(ModelError, match="other has no champion; run `lakeloop train other` first"):

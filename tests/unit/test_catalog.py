@@ -1,5 +1,6 @@
 """The catalog: data sets, words that find them, and what columns are made of; without a JVM."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from lakeloop.cli import app
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, TableError
 from lakeloop.lake.open_tables import open_table
+from tests.model_files import model_file
 from tests.small_lake import write_lake
 
 ENRICHED = """
@@ -174,6 +176,19 @@ def test_a_query_that_cannot_be_read_is_said_and_stops_nothing(project: Project)
     summary = load_catalog(project).data_set("gold.summary")
     assert summary.note.startswith("the query cannot be traced: ")
     assert summary.made_of == ("bronze.summary",)
+
+
+def test_scores_in_a_table_come_from_the_model_and_this_from_its_table(project: Project) -> None:
+    base = project.folder / "base"
+    (base / "models").mkdir()
+    (base / "models/churn.yml").write_text(json.dumps(model_file(table="silver.people", key="person_id")))
+    trips = base / "pipelines/trips.yml"
+    trips.write_text(ENRICHED.replace("rules:", "  - score: {model: churn, columns: {risk: probability}}\nrules:"))
+    catalog = load_catalog(project)
+    assert origins(catalog, "bronze.trips.risk") == {("model:churn.probability", ("enrich churn",), True)}
+    assert catalog.data_set("model:churn").kind == "model"
+    assert "bronze.trips" in catalog.data_set("model:churn").feeds
+    assert origins(catalog, "model:churn.age") == {("silver.people.age", ("feature",), True)}
 
 
 def test_words_find_names_columns_descriptions_owners_and_tags(catalog: Catalog) -> None:

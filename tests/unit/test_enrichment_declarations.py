@@ -1,6 +1,7 @@
 """Declared enrichments: what they come to, what is refused where, and in which order pipelines run for them."""
 
 import datetime as dt
+import json
 from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
@@ -15,7 +16,9 @@ from lakeloop.ingestion.enrichment.spec import Enrichment
 from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.rule_results import RuleResult
 from lakeloop.verbs import in_order, validate
+from tests.model_files import model_file
 
+SCORE = "score: {model: churn"
 HEAD = """\
 pipeline: {name}
 description: Something
@@ -65,6 +68,29 @@ def test_a_service_is_declared_in_a_line_too(tmp_path: Path) -> None:
     assert set(geo.severities) == {"geo_api_matches", "geo_api_stale", "geo_api_fell_back"}
 
 
+def test_a_model_that_scores_is_declared_in_a_line_too(tmp_path: Path) -> None:
+    known, listed = load(
+        tmp_path, SCORE + "}", SCORE + ", name: risk, columns: {risk: probability}, missing: warn}"
+    ).enrich
+    assert known.score is not None
+    assert known.score.columns == {
+        "churn_prediction": "prediction", "churn_probability": "probability", "churn_version": "version",
+        "churn_training_run": "training_run",
+    }  # fmt: skip
+    assert (known.name, known.severities) == ("churn", {"churn_matches": "counted"})
+    assert (listed.name, listed.severities) == ("risk", {"risk_matches": "warn"})
+    assert dict(listed.declared.columns) == {"risk": "probability"}
+
+
+def test_a_model_that_scores_must_be_declared(tmp_path: Path) -> None:
+    project = write(tmp_path, f"enrich: [{SCORE.replace('churn', 'chrn')}}}]\n")
+    (tmp_path / "base/models").mkdir()
+    (tmp_path / "base/models/churn.yml").write_text(json.dumps(model_file()))
+    [problem] = validate(project, secrets=False)
+    assert problem.startswith("pipeline p, enrich: no model 'chrn' is declared; did you mean 'churn'?")
+    assert validate(write(tmp_path, f"enrich: [{SCORE}}}]\n"), secrets=False) == []
+
+
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
@@ -94,6 +120,10 @@ def test_a_service_is_declared_in_a_line_too(tmp_path: Path) -> None:
             ["fallback: city is of type int, and 1.5 is not"],
         ),
         (HTTP + ", timeout_seconds: 0}", ["timeout_seconds", "greater than 0"]),
+        ("score: {columns: {a: probability}}", ["score.model", "required"]),
+        (SCORE + ", columns: {}}", ["score.columns", "at least 1"]),
+        (SCORE + ", columns: {a: probabilty}}", ["score.columns.a", "'probability'"]),
+        ("score: {model: churn 1}", ["score.model", "found 'churn 1'"]),
     ],
 )  # fmt: skip
 def test_a_wrong_declaration_is_refused_with_file_and_line(tmp_path: Path, entry: str, words: list[str]) -> None:

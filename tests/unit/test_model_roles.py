@@ -1,12 +1,14 @@
 """Who answers for a key: by role, by share, and by the clock."""
 
+from dataclasses import replace
+
 import pytest
 
 from lakeloop.lake.champions import Role, Switch
 from lakeloop.scoring.release import Card
+from lakeloop.scoring.scorer import Scorer
 from lakeloop.serving.model_measures import Counts
 from lakeloop.serving.model_roles import Line, Roles, Version, bucket
-from lakeloop.serving.model_rows import Fields
 from tests.model_lake import COLUMNS, scorer
 
 KEYS = [f"customer-{number}" for number in range(10_000)]
@@ -15,7 +17,7 @@ KEYS = [f"customer-{number}" for number in range(10_000)]
 def version(number: int, role: Role = "champion", percent: float | None = None) -> Version:
     switch = Switch("churn", role, "promoted", number, "ann", "why", "run", percent=percent)
     card = Card("churn", "gold.customers", "id", [], [])
-    return Version(switch, number, scorer(), card, None, Fields("churn", COLUMNS), Counts())
+    return Version(switch, number, scorer(), card, None, Counts())
 
 
 def keys_of_canary(percent: float) -> set[str]:
@@ -43,3 +45,8 @@ def test_roles_change_at_their_moment_and_not_before() -> None:
     found = [(at, roles.champion.number if (roles := line.at(at)) and roles.champion else None)
              for at in (99.9, 100.0, 199.999, 200.0, 1e12)]  # fmt: skip
     assert found == [(99.9, None), (100.0, 1), (199.999, 1), (200.0, 2), (1e12, 2)]
+
+
+def test_a_row_may_have_the_fields_of_all_who_may_answer() -> None:
+    other = replace(version(2, "canary", 50), scorer=Scorer({"age": "string", "region": "string"}, [], "binary"))
+    assert dict(Roles(0.0, version(1), other).fields.columns) == {**COLUMNS, "region": "string"}

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from lakeloop.core.errors import ScorerError
 from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.compiling.statements import made_columns
-from lakeloop.scoring.expressions import of_row, of_rows
+from lakeloop.scoring.expressions import columns_of, of_row, of_rows
 from lakeloop.scoring.kinds import arrow_type, java_text, reader_of, text_of
 from lakeloop.scoring.row_code import RowCode
 from lakeloop.scoring.row_functions import FUNCTIONS
+from lakeloop.scoring.stages.scalars import Expressions
 
 
 def time(*parts: int) -> dt.datetime:
@@ -141,3 +142,32 @@ def test_values_become_what_their_kind_is() -> None:
     assert reader_of("decimal(4,2)")(1.5) == Decimal("1.50")
     with pytest.raises(ValueError, match="no feature can be of type binary"):
         arrow_type("binary")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("s", ["x", None, "", "x", "y"]), ("n", [1, 1, None, -1]), ("y", [True, None, True]), ("s", []),
+     ("d", [date(2024, 2, 9)] * 2), ("a", [0.0, -0.0, nan, None, 0.0]), ("m", [Decimal("7.5"), None, Decimal("7.5")])],
+)  # fmt: skip
+def test_what_follows_from_one_column_is_that_of_its_values(name: str, values: list[Any]) -> None:
+    (tree,) = made_columns(f"SELECT *, coalesce(CAST({name} AS STRING), 'NULL') AS made FROM __THIS__").values()
+    columns = Columns(len(values), {name: pa.array(values, arrow_type(KINDS[name]))})
+    Expressions({"made": tree}).define(columns)
+    places, of_values = columns.categories("made")
+    assert [of_values[place].as_py() for place in places] == of_rows(tree, columns).to_pylist()
+    if name != "a":
+        assert len(of_values) == len(set(values))
+
+
+def test_a_column_that_is_defined_anew_no_longer_follows_from_another() -> None:
+    columns = Columns(2, {"s": pa.array(["x", "x"])})
+    Expressions({"made": ["cast", "string", ["column", "s"]]}).define(columns)
+    columns.define("made", lambda: pa.array(["other", "other"]))
+    places, of_values = columns.categories("made")
+    assert [of_values[place].as_py() for place in places] == ["other", "other"]
+
+
+def test_the_columns_that_an_expression_looks_at_are_told() -> None:
+    sql = "CASE WHEN a < 1 THEN b ELSE CAST(n AS DOUBLE) END AS x, coalesce(nullif(s, ''), 'NULL') AS y, 1.0 AS z"
+    made = made_columns(f"SELECT *, {sql} FROM __THIS__")
+    assert [columns_of(tree) for tree in made.values()] == [{"a", "b", "n"}, {"s"}, set()]

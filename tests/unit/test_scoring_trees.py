@@ -11,6 +11,7 @@ from lakeloop.scoring.blocks import Coded, Dense, Vectors
 from lakeloop.scoring.row_code import RowCode
 from lakeloop.scoring.row_functions import FUNCTIONS
 from lakeloop.scoring.slots import Slot
+from lakeloop.scoring.stages import tree_bits
 from lakeloop.scoring.stages import trees as of_trees
 from lakeloop.scoring.stages.trees import Trees, summed
 
@@ -153,6 +154,25 @@ def test_leaves_beyond_the_first_word_are_found() -> None:
     assert trees._bits is not None
     values = np.array([[0.0], [63.0], [64.0], [127.5], [199.0], [200.0]])
     assert trees.sums(dense(values))[:, 0].tolist() == [1, 127, 129, 257, 399, 400]
+
+
+@pytest.mark.parametrize("most_codes", [1, 12, 1024])
+@given(trees=forests(), rows=ROWS, table=ROWS, codes=st.lists(st.integers(0, 10), min_size=2, max_size=6))
+def test_slots_that_are_looked_up_together_are_as_those_alone(
+    most_codes: int, trees: Trees, rows: list[Any], table: list[Any], codes: list[int]
+) -> None:
+    """Two blocks of codes; with 12 they are joined where the first has up to three codes."""
+    of_first, of_second = np.array(table, dtype=np.float64)[:, :2], np.arange(float(CATEGORIES))[:, np.newaxis]
+    first, second = np.array(codes) % len(table), np.array(codes[::-1]) % CATEGORIES
+    vectors = Vectors((Coded(first, of_first), Coded(second, of_second)))
+    written = np.hstack([of_first[first], of_second[second]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree_bits, "MOST_CODES", most_codes)
+        for _ in range(2):
+            assert trees.sums(vectors).tolist() == [by_hand(trees, row) for row in written]
+        assert trees.sums(dense(np.array(rows, dtype=np.float64))).tolist() == [
+            by_hand(trees, row) for row in np.array(rows, dtype=np.float64)
+        ]
 
 
 @given(forests(), ROWS, st.lists(st.integers(0, 10), min_size=1, max_size=6))

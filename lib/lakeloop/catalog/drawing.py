@@ -18,6 +18,7 @@ from lakeloop.lake.open_tables import open_table, table_names
 if TYPE_CHECKING:
     from lakeloop.training.spec.model import ModelSpec
 
+MODEL = "model:"
 RESULT = ""  # stands for what a query, a join or a union gives, between its tables and its columns
 
 
@@ -76,7 +77,7 @@ class _Drawing:
     def models(self, specs: "Sequence[ModelSpec]") -> Iterator[DataSet]:
         """The models with the columns that they learn from, and the tables of their scores."""
         for spec in specs:
-            name, label = f"model:{spec.model}", spec.label.column
+            name, label = f"{MODEL}{spec.model}", spec.label.column
             self._columns_of(spec.table)
             columns = (*spec.features.columns, label)
             yield DataSet(
@@ -96,6 +97,8 @@ class _Drawing:
         read = grouped((flow.source.data_set, flow.source.column) for flow in self.flows)
         readers = grouped((name, spec) for spec in self.specs.values() for name in _inputs(spec) if ":" in name)
         for name, specs in readers.items():
+            if name.startswith(MODEL):
+                continue
             said = specs[0].columns if len(specs) == 1 else {}
             first = specs[0].source
             declared = () if isinstance(first, LakeSource) or first.data_set != name else first.arriving
@@ -166,8 +169,9 @@ def _inputs(spec: PipelineSpec) -> tuple[str, ...]:
     """The data sets that a pipeline makes rows of."""
     tables = {each.lookup.table for each in spec.enrich if each.lookup}
     services = {f"rest:{each.http.rest}{each.http.path}" for each in spec.enrich if each.http}
+    models = {f"{MODEL}{each.score.model}" for each in spec.enrich if each.score}
     read = spec.source.data_sets if isinstance(spec.source, LakeSource) else (spec.source.data_set,)
-    return tuple(sorted(tables | services | set(read)))
+    return tuple(sorted(tables | services | models | set(read)))
 
 
 def _description(spec: PipelineSpec, target: Target) -> str:

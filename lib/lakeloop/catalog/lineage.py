@@ -64,6 +64,10 @@ def flows_into(spec: PipelineSpec, source: str, columns: Sequence[str]) -> list[
         if each.lookup:
             flows.append(Flow(Field(each.lookup.table, each.lookup.columns[column]), target, (step,)))
             keys: Sequence[str] = list(each.lookup.on)
+        elif each.score:
+            # Which columns it takes is known of the model, which the catalog draws, too.
+            flows.append(Flow(Field(f"model:{each.score.model}", each.score.columns[column]), target, (step,)))
+            keys = ()
         else:
             assert each.http is not None
             flows.append(

@@ -10,6 +10,7 @@ from rich.table import Table
 from lakeloop import verbs
 from lakeloop.cli.terminal import ConfDir, Env, console, entries_table, explained, progress_bar, start
 from lakeloop.core.config import Project
+from lakeloop.verbs.models import By
 
 SHOWN = 20
 
@@ -30,12 +31,19 @@ def train(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> No
         console.print(f"{name}: {said} · next: lakeloop score {name}")
 
 
-def score(name: str, conf_dir: ConfDir = Path("conf"), env: Env = "local") -> None:
+def score(
+    name: str,
+    by: Annotated[
+        By | None, typer.Option(help="Who works it out; by default the archive, where the champion has one")
+    ] = None,
+    conf_dir: ConfDir = Path("conf"),
+    env: Env = "local",
+) -> None:
     """Let the champion score every row of its table."""
     with explained():
         project, context = Project(conf_dir, env), start("score", conf_dir, env)
         with progress_bar() as progress:
-            entry = verbs.score_table(project, name, context, progress)
+            entry = verbs.score_table(project, name, context, progress, by)
         console.print(entries_table([entry]))
         console.print(f"Scores: {entry.table} in {project.lake_root} · next: lakeloop runs", soft_wrap=True)
 

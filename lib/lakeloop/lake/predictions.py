@@ -5,6 +5,7 @@ present day alone, whatever the table has grown to.
 """
 
 import datetime as dt
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ log = logs.get(__name__)
 PREDICTIONS = "ops.predictions"
 PERSONAL = ("key", "features")  # columns that may quote what is masked elsewhere
 COMPACT_EVERY, COMPACT_BYTES, VACUUM_EVERY = 60, 32 << 20, 1800  # commits; files of this size are left as they are
+AT_A_TIME, PAUSE_SECONDS = 100, 0.0005  # rows that are converted before other threads have their turn
 # A commit a second: what was joined is forgotten after an hour, or each commit would read of a week of small files.
 SETTINGS = {
     "delta.checkpointInterval": "60",
@@ -77,7 +79,18 @@ def append_predictions(root: str, entries: Sequence[Prediction]) -> None:
 
 
 def predictions_table(entries: Sequence[Prediction]) -> pa.Table:
-    """Answers as an Arrow table of `SCHEMA`."""
+    """Answers as an Arrow table of `SCHEMA`.
+
+    They are converted by few at a time, and in between other threads have their turn: they answer requests meanwhile.
+    """
+    batches = []
+    for first in range(0, len(entries), AT_A_TIME):
+        batches.append(_batch(entries[first : first + AT_A_TIME]))
+        time.sleep(PAUSE_SECONDS)
+    return pa.Table.from_batches(batches, SCHEMA)
+
+
+def _batch(entries: Sequence[Prediction]) -> pa.RecordBatch:
     columns = dict(zip(Prediction._fields, zip(*entries, strict=True), strict=True))
     at = pa.array(columns["at"], pa.int64()).cast(TIME)
     made = {
@@ -88,7 +101,7 @@ def predictions_table(entries: Sequence[Prediction]) -> pa.Table:
     # Rows of a table may hold NaN, which is no JSON.
     made["features"] = pa.array([to_json(row, inf_nan_mode="strings") for row in columns["features"]]).cast(pa.string())
     made |= {"at": at, "day": at.cast(pa.timestamp("us")).cast(pa.date32(), safe=False)}
-    return pa.table([made[name] for name in SCHEMA.names], schema=SCHEMA)
+    return pa.record_batch([made[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
 def predictions(

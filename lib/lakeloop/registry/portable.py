@@ -19,8 +19,8 @@ from lakeloop.core.errors import ScorerError
 from lakeloop.registry.parity import Parity, check_parity
 from lakeloop.scoring.compiling.compiler import compile_pipeline
 from lakeloop.scoring.corpus import corpus
+from lakeloop.scoring.reasons import DRAWS
 from lakeloop.scoring.release import read_release, write_release
-from lakeloop.training.interpretation.shapley import DRAWS
 from lakeloop.training.spec.model import ModelSpec
 
 FOLDER, PARITY = "scorer", "parity.json"

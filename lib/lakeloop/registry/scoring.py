@@ -1,11 +1,14 @@
-"""Batch scores: the champion's answer for every row of its table."""
+"""The champion's answer for every row of a frame: by the pipeline that Spark fitted, or by the archive of it."""
+
+from collections.abc import Sequence
 
 from pyspark.ml import PipelineModel
 from pyspark.ml.functions import vector_to_array
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakeloop.core.run_record import RunContext, now
+from lakeloop.ingestion.enrichment.arrow_scoring import PREDICTION, PROBABILITY, with_answers
 from lakeloop.training.spec.model import ModelSpec
 
 
@@ -17,10 +20,27 @@ def score_rows(model: PipelineModel, rows: DataFrame, spec: ModelSpec, version: 
     """
     answered = model.transform(rows.select(spec.key, *spec.features.columns))
     if spec.task == "regression":
-        said = [F.col("prediction")]
-    else:
-        probability = vector_to_array(F.col("probability"))[1].alias("probability")
-        said = [probability, (F.col("prediction") == 1).alias("is_positive")]
+        return _told(answered, [F.col("prediction")], spec, version, run)
+    probability = vector_to_array(F.col("probability"))[1]
+    return _told(answered, _of_classes(probability, F.col("prediction")), spec, version, run)
+
+
+def score_rows_by_archive(archive: bytes, rows: DataFrame, spec: ModelSpec, version: int, run: RunContext) -> DataFrame:
+    """The same columns and answers as `score_rows`, from the archive of the version; `rows` may be a stream.
+
+    The key passes through, NULL or not, and so does every duplicate.
+    """
+    answered = with_answers(rows.select(spec.key, *spec.features.columns), archive)
+    if spec.task == "regression":
+        return _told(answered, [F.col(PREDICTION).alias("prediction")], spec, version, run)
+    return _told(answered, _of_classes(F.col(PROBABILITY), F.col(PREDICTION)), spec, version, run)
+
+
+def _of_classes(probability: Column, prediction: Column) -> list[Column]:
+    return [probability.alias("probability"), (prediction == 1).alias("is_positive")]
+
+
+def _told(answered: DataFrame, said: Sequence[Column], spec: ModelSpec, version: int, run: RunContext) -> DataFrame:
     return answered.select(
         spec.key,
         *said,

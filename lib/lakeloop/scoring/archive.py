@@ -50,20 +50,22 @@ def write_archive(scorer: Scorer, file: Path) -> None:
             _add(archive, name, content.getvalue())
 
 
-def read_archive(file: Path) -> Scorer:
-    """The scorer in a file. Raises ScorerError where it is none, is damaged, or is of a later format."""
+def read_archive(file: Path | bytes) -> Scorer:
+    """The scorer in a file, or in what one holds. Raises ScorerError for none, a damaged one, or a later format."""
+    content = io.BytesIO(file) if isinstance(file, bytes) else file
+    said = "the content" if isinstance(file, bytes) else str(file)
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(content) as archive:
             if (damaged := archive.testzip()) is not None:
-                raise ScorerError(f"{file}: {damaged} in it is damaged; write the archive again")
+                raise ScorerError(f"{said}: {damaged} in it is damaged; write the archive again")
             document = json.loads(archive.read(DOCUMENT))
             if document["format"] != FORMAT:
-                raise ScorerError(f"{file} is of format {document['format']}, this version reads {FORMAT}; update it")
+                raise ScorerError(f"{said} is of format {document['format']}, this version reads {FORMAT}; update it")
             stages = [_built(stage, archive) for stage in document["stages"]]
     except FileNotFoundError as error:
-        raise ScorerError(f"there is no archive {file}") from error
+        raise ScorerError(f"there is no archive {said}") from error
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError) as error:
-        raise ScorerError(f"{file} is no archive of a scorer: {error}") from error
+        raise ScorerError(f"{said} is no archive of a scorer: {error}") from error
     return Scorer(
         document["columns"], stages, document["task"], document["probability_col"], document["prediction_col"]
     )

@@ -17,6 +17,10 @@ class Coded:
     codes: Codes
     table: Floats
 
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.codes)
+
     @property
     def width(self) -> int:
         """How many slots there are."""
@@ -45,6 +49,10 @@ class Dense:
     """Slots as they are, shape (rows, slots)."""
 
     slots: Floats
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.slots)
 
     @property
     def width(self) -> int:

@@ -118,6 +118,17 @@ def of_rows(tree: Tree, columns: Columns) -> Any:
     return SKIPPING[name](*arrays) if name in SKIPPING else FUNCTIONS[name].of_arrays(*_numbers(name, arrays))
 
 
+def columns_of(tree: Tree) -> set[str]:
+    """The columns that an expression looks at."""
+    what, *rest = tree
+    if what in ("column", "literal"):
+        return {rest[0]} if what == "column" else set()
+    if what == "case":
+        pairs, otherwise = rest
+        return columns_of(otherwise).union(*(columns_of(each) for pair in pairs for each in pair))
+    return set[str]().union(*(columns_of(each) for each in rest[1:]))
+
+
 def of_row(tree: Tree, code: RowCode) -> Scalar:
     """The variable that holds the expression for one row."""
     what, *rest = tree

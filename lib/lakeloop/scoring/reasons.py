@@ -61,8 +61,8 @@ def explained(
     if scorer.task == "multiclass":
         raise ScoringError("reasons are told of a number or of two classes, and this model has several classes")
     scorer.check(row)
-    scores = _path_scores(scorer, pa.concat_tables([others, scorer.table([row])]), draws, seed)
     places = orders(len(scorer.columns), draws, seed)
+    scores = _path_scores(scorer, pa.concat_tables([others, scorer.table([row])]), places)
     # What a column adds in an order: the score once it is given, less the one before.
     added = np.take_along_axis(np.diff(scores, axis=1), places, axis=1)
     per_pair = (added[:draws] + added[draws:]) / 2
@@ -84,21 +84,22 @@ def orders(columns: int, draws: int, seed: int) -> NDArray[np.int64]:
     return np.concatenate([places, columns - 1 - places])
 
 
-def _path_scores(scorer: Scorer, rows: pa.Table, draws: int, seed: int) -> Floats:
-    """The scores of each order, none of the columns given first and all of them last: shape (2 * draws, columns + 1).
+def _path_scores(scorer: Scorer, rows: pa.Table, places: NDArray[np.int64]) -> Floats:
+    """The scores of each order, none of the columns given first and all of them last: shape (orders, columns + 1).
 
-    The last of `rows` is the one that is explained.
+    The last of `rows` is the one that is explained; an order and its reverse start from the same one of the others.
     """
-    columns, one = len(scorer.columns), rows.num_rows - 1
-    other = np.arange(2 * draws) % draws % one
+    count, columns = places.shape
+    one = rows.num_rows - 1
+    other = np.arange(count) % (count // 2) % one
     given = np.arange(1, columns)
-    places = orders(columns, draws, seed)
+    # The rows themselves, which are where all orders begin and end, are asked once.
+    ends = np.arange(one + 1)
     asked = {}
     for at, name in enumerate(scorer.columns):
         of_row = np.where(places[:, at, np.newaxis] < given, one, other[:, np.newaxis])
-        # The rows themselves, which are where all orders begin and end, are asked once.
-        asked[name] = rows.column(name).combine_chunks().take(pa.array(np.append(np.arange(one + 1), of_row)))
+        asked[name] = rows.column(name).combine_chunks().take(pa.array(np.concatenate([ends, of_row.ravel()])))
     answers = scorer.score_many(pa.table(asked))
     found = answers.predictions if answers.probabilities is None else answers.probabilities[:, 1]
-    between = found[one + 1 :].reshape(2 * draws, columns - 1)
-    return np.column_stack([found[other], between, np.full(2 * draws, found[one])])
+    between = found[one + 1 :].reshape(count, columns - 1)
+    return np.column_stack([found[other], between, np.full(count, found[one])])

@@ -14,8 +14,7 @@ from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.kinds import arrow_type, reader_of
 from lakeloop.scoring.row_code import RowCode, Scalar
 from lakeloop.scoring.row_functions import FUNCTIONS
-from lakeloop.scoring.stages.stage import Stage
-from lakeloop.scoring.stages.text import CountTerms
+from lakeloop.scoring.stages.stage import Stage, Wide
 
 Task = Literal["binary", "multiclass", "regression"]
 ROWS_AT_A_TIME, NUMBERS_AT_A_TIME = 16_384, 1 << 22
@@ -66,8 +65,7 @@ class Scorer:
         """The answers for a table or for dictionaries, in their order."""
         table = rows if isinstance(rows, pa.Table) else self.table(rows)
         given = self._conformed(table)
-        terms = sum(len(stage.vocabulary) for stage in self.stages if isinstance(stage, CountTerms))
-        step = min(ROWS_AT_A_TIME, max(NUMBERS_AT_A_TIME // max(terms, 1), 1))
+        step = self._rows_at_a_time
         parts = [
             self._answers({name: column.slice(at, step) for name, column in given.items()})
             for at in range(0, max(table.num_rows, 1), step)
@@ -114,6 +112,11 @@ class Scorer:
                 columns.numbers(self.prediction_col),
                 columns.vectors(self.probability_col).array() if has_shares else None,
             )
+
+    @cached_property
+    def _rows_at_a_time(self) -> int:
+        width = sum(stage.width for stage in self.stages if isinstance(stage, Wide))
+        return min(ROWS_AT_A_TIME, max(NUMBERS_AT_A_TIME // max(width, 1), 1))
 
     @cached_property
     def _readers(self) -> dict[str, Callable[[Any], Any]]:

@@ -123,16 +123,14 @@ class Asking:
         line = service.line(model, asker.reaches)
         service.writer.require_room()
         body = read_body(await _body(headers, receive))
-        moment = (
-            time.time_ns() // 1000 / 1e6
-        )  # the version is chosen here, once; whole microseconds, as the log has them
+        moment = time.time_ns() // 1000 / 1e6  # chooses the version, once; in whole microseconds, as the log has it
         roles = service.roles(line, moment)
         champion = roles.champion
         assert champion is not None  # `roles` has seen to it
-        asked = asked_of(body, champion.fields, many=route == "score")
-        rows = service.found_at_once(asked, champion)
+        asked = asked_of(body, roles.fields, many=route == "score")
+        rows = service.found_at_once(asked, champion.card)
         if rows is None:
-            rows = await self._in_thread(service.found, asked, champion)
+            rows = await self._in_thread(service.found, asked, champion.card, list(roles.fields.columns))
         if route == "explain":
             return Answered(await self._in_thread(service.reasons, line, roles, rows[0], asked.keys[0], moment), ())
         if not asked.is_many:
@@ -213,6 +211,8 @@ async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     length = headers.get(b"content-length")
     if length is None and b"transfer-encoding" not in headers:
         raise RefusedError(411, "a body comes with its Content-Length, or in chunks")
+    if length is not None and not length.isdigit():
+        raise RefusedError(400, "the Content-Length is no number")
     if length is not None and int(length) > MOST_BODY_BYTES:
         raise _too_large()
     try:

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.abc import MetaPathFinder
@@ -23,14 +22,15 @@ from lakeloop.core import logs
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError, LakeloopError
 from lakeloop.core.run_record import RunContext
-from lakeloop.serving.access_spec import AccessSpec, load_access, load_keys
+from lakeloop.serving.access_spec import AccessSpec, Keys, load_access, load_keys
 from lakeloop.serving.listening import address_of, is_loopback, listen
 
 log = logs.get(__name__)
 
+GRACE_SECONDS = 30  # for requests under way when the process is told to end
 AGAIN_SECONDS = 1.0  # before a worker that has ended is started again
 DELTA_MEMORY = ("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0")  # 30 MB less of free pages kept
-SWITCH_SECONDS = 0.0005  # how long another thread may keep an answer waiting
+SWITCH_SECONDS = 0.0001  # how long another thread may keep an answer waiting
 
 
 class WithoutPandas(MetaPathFinder):
@@ -50,11 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _configure_logs(project, arguments.env)
         access = load_access(project)
         require_guarded(access, arguments.host)
+        keys = load_keys(project, access) if access.keys else None
         if arguments.workers > 1:
             return _supervise(_listening(arguments.host, arguments.port), arguments)
         inherited = arguments.socket
         listening = _listening(arguments.host, arguments.port) if inherited is None else socket.socket(fileno=inherited)
-        _serve(project, access, arguments, listening)
+        _serve(project, access, keys, arguments, listening)
     except LakeloopError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -101,7 +102,9 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _serve(project: Project, access: AccessSpec, arguments: argparse.Namespace, listening: socket.socket) -> None:
+def _serve(
+    project: Project, access: AccessSpec, keys: Keys | None, arguments: argparse.Namespace, listening: socket.socket
+) -> None:
     try:
         import uvicorn
 
@@ -113,15 +116,19 @@ def _serve(project: Project, access: AccessSpec, arguments: argparse.Namespace, 
         ) from error
     sys.setswitchinterval(SWITCH_SECONDS)
     service = ModelService.of(project.lake_root, arguments.names)
-    keys = load_keys(project, access) if access.keys else None
     app = build_app(service, keys, access.requests_per_minute_without_key)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, date_header=False, timeout_keep_alive=75,
-        limit_concurrency=None, backlog=1024,
+        app, log_config=None, access_log=False, server_header=False, date_header=False,
+        timeout_keep_alive=75, timeout_graceful_shutdown=GRACE_SECONDS, backlog=1024,
     )  # fmt: skip
 
     class Draining(uvicorn.Server):
         """Says that it is not ready as soon as it is told to end, and ends a while later."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            gc.collect()
+            gc.freeze()  # what is loaded is not walked through again and again
 
         def handle_exit(self, sig: int, frame: Any) -> None:
             if service.is_ending or not arguments.drain_seconds:
@@ -136,17 +143,8 @@ def _serve(project: Project, access: AccessSpec, arguments: argparse.Namespace, 
     server = Draining(config)
     if arguments.alive is not None:
         threading.Thread(target=_end_with, args=(arguments.alive,), name="parent", daemon=True).start()
-    threading.Thread(target=_freeze, args=(service,), name="freeze", daemon=True).start()
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
-
-
-def _freeze(service: Any) -> None:
-    """Once all is loaded, keep the collector from walking through it again and again."""
-    while service.missing() and not service.is_ending:
-        time.sleep(0.05)
-    gc.collect()
-    gc.freeze()
 
 
 def _end_with(pipe: int) -> None:

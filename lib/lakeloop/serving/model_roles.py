@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
+
+from pydantic_core import to_json
 
 from lakeloop.lake.champions import Role, Switch
 from lakeloop.scoring.release import Card
@@ -21,7 +24,6 @@ class Version:
     scorer: Scorer
     card: Card
     background: Any  # an Arrow table of rows that explanations start from, None where there are none
-    fields: Fields
     counts: Counts
 
     @property
@@ -38,6 +40,14 @@ class Roles:
     champion: Version | None = None
     canary: Version | None = None
     challenger: Version | None = None
+
+    @cached_property
+    def fields(self) -> Fields:
+        """What a row may have: the fields of all who may answer, of the kind that the champion takes."""
+        assert self.champion is not None
+        holders = (self.challenger, self.canary, self.champion)
+        columns = {name: kind for held in holders if held for name, kind in held.scorer.columns.items()}
+        return Fields(self.champion.switch.model, columns)
 
     def chosen(self, model: str, key: str) -> Version:
         """Who answers for a key: the canary for its share of the keys, the champion, who must be, for the others."""
@@ -58,6 +68,11 @@ class Line:
     model: str
     timeline: Sequence[Roles] = ()
     problems: dict[Role, str] = field(default_factory=dict)
+
+    @cached_property
+    def quoted(self) -> str:
+        """Its name as JSON has it."""
+        return to_json(self.model).decode()
 
     def at(self, moment: float) -> Roles | None:
         """The roles at a moment; None before anybody held one."""

@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from lakeloop.core.errors import ScoringError
 from lakeloop.lake.predictions import Prediction, append_predictions, likelihood
 from lakeloop.scoring.reasons import explained
+from lakeloop.scoring.release import Card
 from lakeloop.serving.answers import RefusedError
 from lakeloop.serving.model_asked import Asked
 from lakeloop.serving.model_features import Features
@@ -110,20 +111,19 @@ class ModelService:
             raise RefusedError(503, f"no version of '{line.model}' answers as champion{why}", 5)
         return roles
 
-    def found_at_once(self, asked: Asked, version: Version) -> Sequence[Row] | None:
+    def found_at_once(self, asked: Asked, card: Card) -> Sequence[Row] | None:
         """The rows that are asked about, where no file has to be read for them."""
         if asked.ids is None:
             return asked.rows
         if asked.as_of is not None:
             return None
-        rows = [self.features.remembered(version.card.table, key) for key in asked.ids]
+        rows = [self.features.remembered(card.table, key) for key in asked.ids]
         return None if None in rows else rows  # type: ignore[return-value]
 
-    def found(self, asked: Asked, version: Version) -> Sequence[Row]:
+    def found(self, asked: Asked, card: Card, columns: Sequence[str]) -> Sequence[Row]:
         """The rows that are asked about, read from the model's table."""
         assert asked.ids is not None
-        columns = list(version.fields.columns)
-        return self.features.rows(version.card.table, version.card.key, columns, asked.ids, asked.as_of)
+        return self.features.rows(card.table, card.key, columns, asked.ids, asked.as_of)
 
     def one(
         self, line: Line, roles: Roles, row: Row, key: str | None, moment: float, began: float, caller: str
@@ -135,7 +135,7 @@ class ModelService:
         self._log(version, request, moment, key, label, share, row, began, caller)
         shadowed = () if roles.challenger is None else ((roles.challenger, request, key, row, caller),)
         return Answered(
-            f'{{"prediction":{label!r},"probability":{_said(share)},"model":"{line.model}","version":{version.number},'
+            f'{{"prediction":{label!r},"probability":{_said(share)},"model":{line.quoted},"version":{version.number},'
             f'"role":"{version.role}","at":"{iso(moment)}","request_id":"{request}"}}'.encode(),
             shadowed,
         )
@@ -168,7 +168,7 @@ class ModelService:
         shadowed = []
         if (challenger := roles.challenger) is not None:
             shadowed = [(challenger, name, key, row, caller) for name, key, row in zip(names, keys, rows, strict=True)]
-        head = f'{{"model":"{line.model}","at":"{iso(moment)}","request_id":"{request}","predictions":['
+        head = f'{{"model":{line.quoted},"at":"{iso(moment)}","request_id":"{request}","predictions":['
         return Answered(f"{head}{','.join(said)}]}}".encode(), shadowed)
 
     def reasons(self, line: Line, roles: Roles, row: Row, key: str | None, moment: float) -> bytes:

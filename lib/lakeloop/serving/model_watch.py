@@ -22,7 +22,6 @@ from lakeloop.lake.storage import filesystem
 from lakeloop.scoring.release import Release, complaints, digest_of, read_release
 from lakeloop.serving.model_measures import ModelMeasures
 from lakeloop.serving.model_roles import Line, Roles, Version
-from lakeloop.serving.model_rows import Fields
 
 log = logs.get(__name__)
 
@@ -168,7 +167,7 @@ class Watch:
         scorer, card = release.scorer, release.card
         background = scorer.table(card.background) if card.background else None
         counts = self.measures.counts(switch.model, number, switch.role)
-        version = Version(switch, number, scorer, card, background, Fields(switch.model, scorer.columns), counts)
+        version = Version(switch, number, scorer, card, background, counts)
         self._made[switch.number] = version
         log.info("version loaded", model=switch.model, version=number, role=switch.role)
         return version

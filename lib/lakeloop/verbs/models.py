@@ -1,7 +1,7 @@
 """Train a model on a table, and score the table by its champion."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError, ModelError, PromotionRefusedError
@@ -13,9 +13,14 @@ from lakeloop.verbs.origins import origins_of
 from lakeloop.verbs.restoring import keep_rules
 
 if TYPE_CHECKING:  # Spark's machine learning and MLflow take four seconds, which no other command should wait for
+    from pyspark.sql import DataFrame
+
+    from lakeloop.registry import Champion, ModelRegistry
     from lakeloop.training.metrics.measuring import Metrics
+    from lakeloop.training.spec.model import ModelSpec
     from lakeloop.training.train import TrainingResult
 
+By = Literal["spark", "archive"]
 SAMPLE_ROWS = 200
 
 
@@ -91,13 +96,16 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
     return Trained(entry, version, not refused, result, previous, str(portable))
 
 
-def score_table(project: Project, name: str, context: RunContext, progress: Progress = silent) -> RunEntry:
+def score_table(
+    project: Project, name: str, context: RunContext, progress: Progress = silent, by: By | None = None
+) -> RunEntry:
     """Replace the table of scores by the champion's answers, unless champion and table are those of the last scoring.
 
-    Raises ModelError when the model has no champion yet.
+    `by` says who works them out, which changes no answer: the pipeline that Spark fitted, or the archive of it; by
+    default the archive, where the champion has one. Raises ModelError for a model without a champion, and for one
+    without an archive where that is asked for.
     """
     from lakeloop.registry import ModelRegistry
-    from lakeloop.registry.scoring import score_rows
     from lakeloop.training.spec.model import ModelSpec
 
     started_at = now()
@@ -107,6 +115,10 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     ledger, champion = Ledger(lake.root), registry.champion(spec.model)
     if champion is None:
         raise ModelError(f"{spec.model} has no champion; run `lakeloop train {name}` first")
+    if by == "archive" and champion.release is None:
+        raise ModelError(
+            f"version {champion.version} of {spec.model} has no archive; run `lakeloop score {name} --by spark`"
+        )
     details = {"table_version": lake.version(spec.table), "model_version": champion.version}
     stream = f"score_{name}"
     before = ledger.history(stream)
@@ -118,12 +130,24 @@ def score_table(project: Project, name: str, context: RunContext, progress: Prog
     plan = Plan(details, f"{spec.table} version {details['table_version']} by version {champion.version}")
     batch = ledger.plan(stream, plan, context, before)
     rows = lake.read(spec.table, details["table_version"])
-    scores = score_rows(registry.load(champion), rows, spec, champion.version, context)
+    scores = _scored(registry, champion, rows, spec, context, by or "archive")
     lake.write(spec.scores, scores, mode="overwrite", commit=batch.commit)
     counts = _all_good(lake.read(spec.scores).count())
     entry = RunEntry(stream, spec.scores, "succeeded", started_at, plan.summary, batch.batch_id, counts)
     ledger.record(context, entry)
     return entry
+
+
+def _scored(
+    registry: "ModelRegistry", champion: "Champion", rows: "DataFrame", spec: "ModelSpec", context: RunContext, by: By
+) -> "DataFrame":
+    from lakeloop.ingestion.enrichment.model_answers import archive_in
+    from lakeloop.registry.scoring import score_rows, score_rows_by_archive
+
+    if by == "spark" or champion.release is None:
+        return score_rows(registry.load(champion), rows, spec, champion.version, context)
+    archive = archive_in(registry.lake_root, champion.release)
+    return score_rows_by_archive(archive, rows, spec, champion.version, context)
 
 
 def _documents(

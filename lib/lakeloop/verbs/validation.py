@@ -2,22 +2,27 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import Secret
 
 from lakeloop.core.config import Project
 from lakeloop.core.connections import Connection
+from lakeloop.core.documents import propose
 from lakeloop.core.errors import ConfigError, SecretMissingError
 from lakeloop.core.secrets import resolve
 from lakeloop.core.session import load_properties
 from lakeloop.ingestion.enrichment.service import find_services
 from lakeloop.ingestion.join_rules import join_problems
-from lakeloop.ingestion.spec import load_pipeline
+from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.serving.access_spec import load_access, load_keys, masking_secret
 from lakeloop.serving.policies import access_problems
 from lakeloop.verbs.pipelines import in_order
 from lakeloop.verbs.rule_columns import rule_column_problems
+
+if TYPE_CHECKING:
+    from lakeloop.training.spec.model import ModelSpec
 
 Check = Callable[[], object]
 
@@ -67,13 +72,24 @@ def _check_pipeline(project: Project, name: str) -> None:
     find_connection(project, spec)
     find_event_connections(project, spec)
     find_services(project, spec)
+    _check_models_asked(project, spec)
 
 
-def _check_model(project: Project, name: str) -> None:
+def _check_models_asked(project: Project, spec: PipelineSpec) -> None:
+    asked = [each.score.model for each in spec.enrich if each.score]
+    known = [_check_model(project, name).model for name in project.names("models")] if asked else []
+    for name in asked:
+        if name not in known:
+            raise ConfigError(
+                f"pipeline {spec.pipeline}, enrich: no model '{name}' is declared; {propose(name, known)}"
+            )
+
+
+def _check_model(project: Project, name: str) -> "ModelSpec":
     # Brings Spark's machine learning: a second that other commands should not wait for.
     from lakeloop.training.spec.model import ModelSpec
 
-    project.document("models", name).parse(ModelSpec)
+    return project.document("models", name).parse(ModelSpec)
 
 
 def _secret_checks(project: Project) -> Iterator[Check]:

@@ -8,12 +8,15 @@ from pyspark.sql.types import StructType
 from lakeloop.core.errors import ConfigError
 from lakeloop.ingestion.conform_types import keep_known_types
 from lakeloop.ingestion.enrichment.http_lookup import PreparedHttp, prepare_http
+from lakeloop.ingestion.enrichment.model_answers import TYPES, PreparedModel, prepare_model
 from lakeloop.ingestion.enrichment.outcomes import outcome_column
 from lakeloop.ingestion.enrichment.spec import Enrichment
 from lakeloop.ingestion.enrichment.table_lookup import PreparedTable, prepare_table
 from lakeloop.ingestion.http.service import Service
 from lakeloop.ingestion.transforms import Conformed
 from lakeloop.lake.tables import Lake
+
+Prepared = PreparedHttp | PreparedTable | PreparedModel
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def enrich(
     `ahead` is the same rows again, to learn the keys from: what is observed of `rows` happens in one pass only. A
     column that the record table has in another type (`known`) is kept in that type, as columns of sources are.
     Raises TableError where a look-up does not fit the rows or its table, ConfigError for a service that was not
-    opened or would be asked for too much.
+    opened or would be asked for too much, ModelError for a model that has no champion without Spark.
     """
     notes: list[str] = []
     casts: dict[str, str] = {}
@@ -48,7 +51,10 @@ def enrich(
             if (service := services.get(each.http.rest)) is None:
                 raise ConfigError(f"enrichment {each.name}: the connection {each.http.rest} has not been opened")
             casts |= {column: field.type for column, field in each.http.columns.items()}
-            prepared: PreparedHttp | PreparedTable = prepare_http(each.name, each.http, ahead, service, lake)
+            prepared: Prepared = prepare_http(each.name, each.http, ahead, service, lake)
+        elif each.score:
+            casts |= {column: TYPES[answer] for column, answer in each.score.columns.items()}
+            prepared = prepare_model(each.name, each.score, lake)
         else:
             assert each.lookup is not None
             prepared = prepare_table(each.name, each.lookup, lake)

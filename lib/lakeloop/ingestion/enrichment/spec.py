@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from lakeloop.core.documents import ONE_KEY, Declaration, unknown_key
 from lakeloop.ingestion.enrichment.http_spec import HttpLookup
 from lakeloop.ingestion.enrichment.match_spec import Matching
+from lakeloop.ingestion.enrichment.score_spec import ModelScore
 from lakeloop.ingestion.field_names import FieldName
 from lakeloop.ingestion.table_spec import TableReference
 from lakeloop.quality import COUNTED
@@ -32,7 +33,7 @@ class TableLookup(Matching):
     as_of: AsOf | None = None
 
 
-KINDS = ("lookup", "http")
+KINDS = ("lookup", "http", "score")
 
 
 class Enrichment(Declaration):
@@ -42,27 +43,32 @@ class Enrichment(Declaration):
 
     lookup: TableLookup | None = None
     http: HttpLookup | None = None
+    score: ModelScore | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _one_kind(cls, value: Any) -> Any:
         if not isinstance(value, Mapping) or len(value) != 1:
-            raise ValueError("an enrichment is one entry 'lookup: {…}' or 'http: {…}'")
+            raise ValueError("an enrichment is one entry 'lookup: {…}', 'http: {…}' or 'score: {…}'")
         if (kind := next(iter(value))) not in KINDS:
             raise unknown_key(str(kind), list(KINDS), "enrichment")
         return value
 
     @property
-    def declared(self) -> TableLookup | HttpLookup:
-        """What is looked up, and where."""
-        kind = self.lookup or self.http
+    def declared(self) -> TableLookup | HttpLookup | ModelScore:
+        """What is looked up or asked, and where."""
+        kind = self.lookup or self.http or self.score
         assert kind is not None
         return kind
 
     @property
     def name(self) -> str:
         """What its findings and its column in bronze are called after."""
-        origin = self.lookup.table.partition(".")[2] if self.lookup else self.http.rest if self.http else ""
+        match self.declared:
+            case TableLookup(table=table):
+                origin = table.partition(".")[2]
+            case HttpLookup(rest=origin) | ModelScore(model=origin):
+                pass
         return self.declared.name or re.sub(r"\W", "_", origin).lower()
 
     @property

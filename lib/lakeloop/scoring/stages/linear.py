@@ -9,6 +9,7 @@ from lakeloop.scoring.blocks import Floats
 from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.row_code import RowCode, Scalar
 from lakeloop.scoring.slots import Slot
+from lakeloop.scoring.stages.two_classes import define_classes, emit_classes
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 # What makes the mean of a linear predictor, as numpy and as Python.
@@ -41,33 +42,13 @@ class BinaryLinear:
             found: Floats = columns.vectors(self.features).times(self.coefficients) + self.intercept
             return found
 
-        def shares() -> Floats:
-            share = 1.0 / (1.0 + np.exp(-columns[f"{self.raw} margin"]))
-            return np.column_stack([1.0 - share, share])
-
-        columns.define(f"{self.raw} margin", margin)
-        columns.define(
-            self.raw, lambda: np.column_stack([-columns[f"{self.raw} margin"], columns[f"{self.raw} margin"]])
-        )
-        if self.probability:
-            columns.define(self.probability, shares)
-        columns.define(self.prediction, lambda: (columns[f"{self.raw} margin"] > self.threshold).astype(np.float64))
+        define_classes(self, columns, margin, threshold=self.threshold)
 
     def emit(self, code: RowCode) -> None:
-        margin_col = f"{self.raw} margin"
-        code.define(margin_col, lambda: code.assign(code.dot(self.features, self.coefficients, self.intercept)))
-
         def margin() -> str:
-            return code.scalar(margin_col).text
+            return code.dot(self.features, self.coefficients, self.intercept)
 
-        def shares() -> list[Slot]:
-            share = code.assign(f"1.0 / (1.0 + exp(-{margin()}))").text
-            return [Slot("number", code.assign(f"1.0 - {share}").text), Slot("number", share)]
-
-        code.define(self.raw, lambda: [Slot("number", code.assign(f"-{margin()}").text), Slot("number", margin())])
-        if self.probability:
-            code.define(self.probability, shares)
-        code.define(self.prediction, lambda: code.assign(f"1.0 if {margin()} > {self.threshold!r} else 0.0"))
+        emit_classes(self, code, margin, threshold=self.threshold)
 
 
 @dataclass(frozen=True)

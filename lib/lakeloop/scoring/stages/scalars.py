@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from lakeloop.core.errors import ScoringError
 from lakeloop.scoring.blocks import Codes, Floats
 from lakeloop.scoring.columns import Columns
-from lakeloop.scoring.expressions import Tree, of_row, of_rows
+from lakeloop.scoring.expressions import Tree, columns_of, of_row, of_rows
 from lakeloop.scoring.row_code import RowCode, Scalar
 
 
@@ -24,6 +24,8 @@ class Expressions:
     def define(self, columns: Columns) -> None:
         for name, tree in self.made.items():
             columns.define(name, partial(of_rows, tree, columns))
+            if len(sources := columns_of(tree)) == 1 and name not in sources:
+                columns.define_of_values(name, sources.pop(), partial(of_rows, tree))
 
     def emit(self, code: RowCode) -> None:
         for name, tree in self.made.items():
@@ -78,11 +80,12 @@ class Index:
             columns.define(target, partial(self._indexed, columns, source, labels))
 
     def _indexed(self, columns: Columns, source: str, labels: list[str]) -> Codes:
-        found = pc.index_in(pc.cast(columns[source], pa.string()), value_set=pa.array(labels, pa.string()))
+        codes, values = columns.categories(source)
+        found = pc.index_in(pc.cast(values, pa.string()), value_set=pa.array(labels, pa.string()))
         if found.null_count and not self.keeps:
             raise ScoringError(f"column {source} has a category that was not there in training")
-        indexed: Codes = pc.fill_null(found, len(labels)).to_numpy(zero_copy_only=False).astype(np.intp)
-        return indexed
+        places: Codes = pc.fill_null(found, len(labels)).to_numpy(zero_copy_only=False).astype(np.intp)
+        return places.take(codes)
 
     def emit(self, code: RowCode) -> None:
         for source, target, labels in zip(self.inputs, self.outputs, self.labels, strict=True):

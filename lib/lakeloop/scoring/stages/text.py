@@ -125,6 +125,11 @@ class CountTerms:
     least: float
     binary: bool
 
+    @property
+    def width(self) -> int:
+        """How many numbers it makes of a row."""
+        return len(self.vocabulary)
+
     def counts(self, tokens: Sequence[str], places: dict[str, int]) -> dict[int, float]:
         """The counts of a document by place; places are those of the vocabulary."""
         least = self.least if self.least >= 1 else self.least * len(tokens)

@@ -3,12 +3,14 @@
 After Lucchese et al. 2015, "QuickScorer: a Fast Algorithm to Rank Documents with Additive Ensembles of Regression
 Trees". A node that sends a row to the right rules out the leaves on its left; the first leaf left over is the row's.
 What the nodes of a tree that look at one slot rule out together depends on where its value lies among the thresholds of
-the slot alone, so it is looked up. Costs a look-up per row, tree and slot that the tree looks at, however deep it is.
+the slot alone, so it is looked up; slots of few bins are looked up together. Costs a look-up per row, tree and group of
+slots that the tree looks at, however deep it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +25,8 @@ Words = NDArray[np.uint64]
 BITS = 64
 ALL, ONE = np.uint64(2**64 - 1), np.uint64(1)
 MOST_LEAVES = 8 * BITS  # of one tree; tables of larger ones would be large themselves
+MOST_CODES = 1024  # of slots that are looked up together: their table must fit the fastest cache
+MOST_WORDS = 1 << 20  # of the tables of all trees for one group
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class SlotBins:
 
 @dataclass(frozen=True)
 class TreeBits:
-    """One tree: by slot what its nodes leave over of each bin, shape (words, bins); its leaves from left to right."""
+    """One tree: by slot what its nodes leave over of each bin, shape (bins, words); its leaves from left to right."""
 
     tables: dict[int, Words]
     leaves: NDArray[np.intp]
@@ -51,56 +55,111 @@ class TreeBits:
         return (len(self.leaves) + BITS - 1) // BITS
 
     def reached(self, looked_up: Sequence[tuple[NDArray[np.intp], Words]], rows: int) -> NDArray[np.intp]:
-        """The leaf of each row, as the number of its node; `looked_up` are bins of the rows and tables of these."""
-        place = np.zeros(rows, dtype=np.intp)
-        is_open = np.ones(rows, dtype=np.bool_)
-        for word in range(self.words if looked_up else 0):
-            left = np.full(rows, ALL)
-            for bins, table in looked_up:
-                left &= table[word].take(bins)
-            first = np.bitwise_count((left - ONE) & ~left).astype(np.intp) + word * BITS
-            place = first if self.words == 1 else np.where(is_open, first, place)
-            is_open &= left == 0
-        return self.leaves.take(place)
+        """The leaf of each row, as the number of its node; `looked_up` are codes of the rows and tables of these."""
+        if not looked_up:
+            return np.full(rows, self.leaves[0])
+        left = reduce(np.bitwise_and, (table.take(codes, axis=0) for codes, table in looked_up))
+        first: Words = left[:, -1]
+        before: Any = (self.words - 1) * BITS
+        for word in reversed(range(self.words - 1)):
+            is_here = left[:, word] != 0
+            first, before = np.where(is_here, left[:, word], first), np.where(is_here, word * BITS, before)
+        places: NDArray[np.intp] = np.bitwise_count((first - ONE) & ~first).astype(np.intp) + before
+        return self.leaves.take(places)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Slots that follow from a code of each row, one of `size`; for each tree what it leaves over, None if all.
+
+    `key` says which slots, and what they are of each code. Codes that are known to be in range can be joined.
+    """
+
+    key: Hashable
+    codes: NDArray[np.intp]
+    size: int
+    tables: Sequence[Words | None]
+    can_join: bool = True
 
 
 class ForestBits:
-    """All trees, and their tables by codes of a block, which are kept, since a model always has the same blocks."""
+    """All trees, and their tables by codes, which are kept, since a model always has the same blocks."""
 
     def __init__(self, bins: dict[int, SlotBins], trees: Sequence[TreeBits]) -> None:
         self._bins, self._trees = bins, trees
-        self._of_blocks: dict[tuple[int, bytes], list[Words | None]] = {}
+        self._most_codes = max(1, min(MOST_CODES, MOST_WORDS // sum(tree.words for tree in trees)))
+        self._kept: dict[Hashable, Sequence[Words | None]] = {}
 
     def reached(self, vectors: Vectors) -> Iterator[NDArray[np.intp]]:
         """For each tree the leaf of each row."""
-        coded = [
-            (self._of_block(start, block), block.codes) for start, block in vectors.placed() if isinstance(block, Coded)
-        ]
-        bins = {
-            start + slot: self._bins[start + slot].of(block.slots[:, slot])
-            for start, block in vectors.placed()
-            if isinstance(block, Dense)
-            for slot in range(block.width)
-            if start + slot in self._bins
-        }
-        rows = len(vectors.blocks[0].array()) if not coded else len(coded[0][1])
+        parts = [self._joined(group) for group in self._groups(list(self._parts(vectors)))]
+        rows = len(vectors.blocks[0])
         for number, tree in enumerate(self._trees):
-            looked_up = [(bins[slot], table) for slot, table in tree.tables.items() if slot in bins]
-            looked_up += [(codes, table) for tables, codes in coded if (table := tables[number]) is not None]
+            looked_up = [(part.codes, table) for part in parts if (table := part.tables[number]) is not None]
             yield tree.reached(looked_up, rows)
 
-    def _of_block(self, start: int, block: Coded) -> list[Words | None]:
-        """For each tree what its nodes on a block leave over of each code, shape (words, codes); None without such."""
-        key = start, block.table.tobytes()
-        if key not in self._of_blocks:
+    def _parts(self, vectors: Vectors) -> Iterator[Part]:
+        for start, block in vectors.placed():
             slots = [slot for slot in range(start, start + block.width) if slot in self._bins]
-            bins = {slot: self._bins[slot].of(block.table[:, slot - start]) for slot in slots}
-            self._of_blocks[key] = [
-                reduce(np.bitwise_and, parts) if parts else None
-                for tree in self._trees
-                for parts in [[tree.tables[slot][:, bins[slot]] for slot in slots if slot in tree.tables]]
+            if isinstance(block, Coded) and slots:
+                key = (start, block.table.tobytes())
+                if key not in self._kept:
+                    self._kept[key] = self._of_block(start, block, slots)
+                yield Part(key, block.codes, len(block.table), self._kept[key])
+            elif isinstance(block, Dense):
+                for slot in slots:
+                    bins, tables = self._bins[slot], [tree.tables.get(slot) for tree in self._trees]
+                    size = next(len(table) for table in tables if table is not None)
+                    codes = bins.of(block.slots[:, slot - start])
+                    yield Part(slot, codes, size, tables, can_join=bins.thresholds is not None)
+
+    def _of_block(self, start: int, block: Coded, slots: Sequence[int]) -> list[Words | None]:
+        """For each tree what its nodes on a block leave over of each code, shape (codes, words)."""
+        bins = {slot: self._bins[slot].of(block.table[:, slot - start]) for slot in slots}
+        return [
+            reduce(np.bitwise_and, parts) if parts else None
+            for tree in self._trees
+            for parts in [[tree.tables[slot][bins[slot]] for slot in slots if slot in tree.tables]]
+        ]
+
+    def _groups(self, parts: Sequence[Part]) -> Iterator[list[Part]]:
+        """Parts that are looked up together: as many as have no more codes together than a table may."""
+        group: list[Part] = []
+        for part in sorted(parts, key=lambda part: part.size):
+            if group and (prod(each.size for each in [*group, part]) > self._most_codes or not part.can_join):
+                yield group
+                group = []
+            if part.can_join:
+                group.append(part)
+            else:
+                yield [part]
+        if group:
+            yield group
+
+    def _joined(self, group: Sequence[Part]) -> Part:
+        """One part of several: its codes are the pairs, triples … of theirs."""
+        first, *others = group
+        if not others:
+            return first
+        codes = reduce(lambda joint, part: joint * part.size + part.codes, others, first.codes)
+        key = tuple(part.key for part in group)
+        if key not in self._kept:
+            self._kept[key] = [
+                _all_pairs([(part.tables[number], part.size) for part in group], tree.words)
+                for number, tree in enumerate(self._trees)
             ]
-        return self._of_blocks[key]
+        return Part(key, codes, prod(part.size for part in group), self._kept[key])
+
+
+def _all_pairs(tables: Sequence[tuple[Words | None, int]], words: int) -> Words | None:
+    """What is left over of each combination of codes, the last code changing first; None where none has a table."""
+    if all(table is None for table, _ in tables):
+        return None
+    joint = np.full((1, words), ALL)
+    for table, size in tables:
+        each = np.full((size, words), ALL) if table is None else table
+        joint = (joint[:, np.newaxis] & each[np.newaxis]).reshape(-1, words)
+    return joint
 
 
 def bits_of(trees: "Trees") -> ForestBits | None:
@@ -137,8 +196,8 @@ def _tree(trees: "Trees", bins: dict[int, SlotBins], root: int) -> TreeBits:
     for node, (first, past) in ruled_out.items():
         slot = int(trees.slots[node])
         goes_right = _goes_right(trees, bins[slot], node)
-        table = tables.setdefault(slot, np.full((words, len(goes_right)), ALL))
-        table[:, goes_right] &= _without(first, past, words)[:, np.newaxis]
+        table = tables.setdefault(slot, np.full((len(goes_right), words), ALL))
+        table[goes_right] &= _without(first, past, words)
     return TreeBits(tables, np.array(leaves, dtype=np.intp))
 
 

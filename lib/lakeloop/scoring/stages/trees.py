@@ -13,6 +13,7 @@ from lakeloop.scoring.columns import Columns
 from lakeloop.scoring.row_code import RowCode, Scalar
 from lakeloop.scoring.slots import Slot, Split
 from lakeloop.scoring.stages.tree_bits import ForestBits, bits_of
+from lakeloop.scoring.stages.two_classes import define_classes, emit_classes
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -198,30 +199,17 @@ class BoostedClassifier:
     trees: Trees
 
     def define(self, columns: Columns) -> None:
-        def shares() -> Floats:
-            share = 1.0 / (1.0 + np.exp(-2.0 * columns[f"{self.raw} margin"]))
-            return np.column_stack([1.0 - share, share])
+        def margin() -> Floats:
+            found: Floats = self.trees.sums(columns.vectors(self.features))[:, 0]
+            return found
 
-        margin = f"{self.raw} margin"
-        columns.define(margin, lambda: self.trees.sums(columns.vectors(self.features))[:, 0])
-        columns.define(self.raw, lambda: np.column_stack([-columns[margin], columns[margin]]))
-        columns.define(self.probability, shares)
-        columns.define(self.prediction, lambda: (columns[margin] > 0).astype(np.float64))
+        define_classes(self, columns, margin, steepness=2.0)
 
     def emit(self, code: RowCode) -> None:
-        margin_col = f"{self.raw} margin"
-        code.define(margin_col, lambda: code.assign(summed(code, self.trees.terms(code, code.slots(self.features))[0])))
-
         def margin() -> str:
-            return code.scalar(margin_col).text
+            return summed(code, self.trees.terms(code, code.slots(self.features))[0])
 
-        def shares() -> list[Slot]:
-            share = code.assign(f"1.0 / (1.0 + exp(-2.0 * {margin()}))").text
-            return [Slot("number", code.assign(f"1.0 - {share}").text), Slot("number", share)]
-
-        code.define(self.raw, lambda: [Slot("number", code.assign(f"-{margin()}").text), Slot("number", margin())])
-        code.define(self.probability, shares)
-        code.define(self.prediction, lambda: code.assign(f"1.0 if {margin()} > 0 else 0.0"))
+        emit_classes(self, code, margin, steepness=2.0)
 
 
 @dataclass(frozen=True)
