@@ -79,7 +79,7 @@ setup(
     python_requires=">=3.11,<3.12",
     package_dir={"": "lib", "lakeloop.jobs": "jobs"},
     packages=[*find_packages("lib"), "lakeloop.jobs"],
-    package_data={"lakeloop": ["py.typed"], "lakeloop.reports": ["templates/*"]},
+    package_data={"lakeloop": ["py.typed"], "lakeloop.verbs": ["*.pyi"], "lakeloop.reports": ["templates/*"]},
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from typer.testing import CliRunner
 
 from lakeloop import verbs
-from lakeloop.cli.app import app
+from lakeloop.cli import app
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ModelError
 from lakeloop.core.run_record import RunContext

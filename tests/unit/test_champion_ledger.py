@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from lakeloop import verbs
-from lakeloop.cli.app import app
+from lakeloop.cli import app
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConcurrentRunError, ConfigError, ModelError, PromotionRefusedError, TableError
 from lakeloop.core.run_record import RunContext

@@ -7,11 +7,31 @@ from typer.testing import CliRunner, Result
 
 from lakeloop import __version__, verbs
 from lakeloop.cli import app, terminal
+from lakeloop.cli.command import build
 from lakeloop.core.errors import SourceError
 from lakeloop.core.run_record import RowCounts, now
 from lakeloop.lake.ledger import RunEntry
 from lakeloop.repair import Finding
 from lakeloop.verbs import lakes
+
+
+def test_every_verb_is_found_and_none_has_the_name_of_a_module() -> None:
+    stub = Path(verbs.__file__).with_suffix(".pyi").read_text()
+    told = sorted(line.rsplit(" as ", 1)[1] for line in stub.splitlines() if line.startswith("from "))
+    assert told == sorted(verbs.HOMES)
+    assert all(callable(getattr(verbs, name)) or name == "By" for name in verbs.HOMES)
+    modules = {file.stem for file in Path(verbs.__file__).parent.glob("*.py")}
+    assert modules & set(verbs.HOMES) == set()
+    with pytest.raises(AttributeError, match=r"lakeloop\.verbs has no nothing"):
+        _ = verbs.nothing
+
+
+def test_one_command_is_the_same_alone_as_among_all() -> None:
+    for name in ("train", "serve", "champion"):
+        alone = CliRunner().invoke(build(name), [name, "--help"])
+        assert (alone.exit_code, alone.output) == (0, CliRunner().invoke(build(), [name, "--help"]).output)
+    assert CliRunner().invoke(build("no such"), ["no such"]).exit_code == 2
+
 
 PIPELINE = """pipeline: {name}
 description: one row per line

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter, ValidationError
 from typer.testing import CliRunner
 
-from lakeloop.cli.app import app
+from lakeloop.cli import app
 from lakeloop.core.documents import Document
 from lakeloop.ingestion.spec import PipelineSpec
 from lakeloop.quality.rule import KINDS

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lakeloop import verbs
-from lakeloop.cli.app import app
+from lakeloop.cli import app
 from lakeloop.cli.quality import sparkline
 from lakeloop.core.config import Project
 from lakeloop.core.errors import ConfigError

@@ -1,5 +1,5 @@
 """`python -m lakeloop.cli` is `lakeloop`."""
 
-from lakeloop.cli.app import main
+from lakeloop.cli import main
 
 main()

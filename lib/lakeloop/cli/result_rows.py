@@ -3,14 +3,16 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-import pyarrow as pa
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lakeloop.lake.plain_values import column_values, json_value, safe_cell, text_value
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Format = Literal["table", "csv", "json"]
 Row = tuple[Any, ...]
@@ -19,7 +21,7 @@ Row = tuple[Any, ...]
 class LimitedRows:
     """The first rows of batches, and afterwards whether there were more."""
 
-    def __init__(self, batches: Iterable[pa.RecordBatch], limit: int) -> None:
+    def __init__(self, batches: Iterable["pa.RecordBatch"], limit: int) -> None:
         self._batches, self._limit = batches, limit
         self.shown, self.was_cut = 0, False
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,7 +16,9 @@ from lakeloop.core import logs
 from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError
 from lakeloop.core.run_record import RowCounts, RunContext
-from lakeloop.lake.ledger import RunEntry
+
+if TYPE_CHECKING:
+    from lakeloop.lake.ledger import RunEntry
 
 console = Console()
 
@@ -50,7 +52,7 @@ def ending(outcome: str, counts: RowCounts, message: str, seconds: str = "") -> 
     return ended + said
 
 
-def entries_table(entries: Sequence[RunEntry]) -> Table:
+def entries_table(entries: Sequence["RunEntry"]) -> Table:
     """What pipelines did, one after the other."""
     table = plain_table()
     for entry in entries:
@@ -59,7 +61,7 @@ def entries_table(entries: Sequence[RunEntry]) -> Table:
 
 
 @contextmanager
-def progress_bar(first: str = "starting Spark") -> Iterator[verbs.Progress]:
+def progress_bar(first: str = "starting Spark") -> Iterator["verbs.Progress"]:
     """A line that names the step and the seconds it takes."""
     with Progress(
         SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True

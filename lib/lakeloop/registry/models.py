@@ -1,7 +1,9 @@
 """Model versions in MLflow, and who holds which role by the ledger, which the aliases of MLflow follow."""
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,21 +160,39 @@ class ModelRegistry:
     def mirror(self, switch: Switch) -> str:
         """Make MLflow's alias of a role that of the ledger. Says what kept it from doing so, or nothing."""
         try:
-            connect(self.tracking_uri, self.lake_root)
-            client = mlflow.MlflowClient()
-            if switch.version is None:
-                client.delete_registered_model_alias(switch.model, switch.role)
-            else:
-                client.set_registered_model_alias(switch.model, switch.role, str(switch.version))
+            with _asked_once():
+                self._set_alias(switch)
         except MlflowException as error:
             return f"MLflow's alias {switch.role} stays as it was until the next switch: {error.message}"
         return ""
+
+    def _set_alias(self, switch: Switch) -> None:
+        connect(self.tracking_uri, self.lake_root)
+        client = mlflow.MlflowClient()
+        if switch.version is None:
+            client.delete_registered_model_alias(switch.model, switch.role)
+        else:
+            client.set_registered_model_alias(switch.model, switch.role, str(switch.version))
 
     def load(self, version: Champion | Registered) -> PipelineModel:
         """The fitted pipeline of a version."""
         connect(self.tracking_uri, self.lake_root)
         loaded: PipelineModel = mlflow.spark.load_model(f"models:/{version.model}/{version.version}")
         return loaded
+
+
+@contextmanager
+def _asked_once() -> Iterator[None]:
+    """MLflow's server is asked once more at most and waited for ten seconds; by default it is given minutes."""
+    bounds = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    given = {name: os.environ.get(name) for name in bounds}
+    os.environ.update({name: bounds[name] for name, value in given.items() if value is None})
+    try:
+        yield
+    finally:
+        for name, value in given.items():
+            if value is None:
+                del os.environ[name]
 
 
 def _unreached(error: MlflowException) -> ModelError:

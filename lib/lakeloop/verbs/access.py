@@ -15,7 +15,7 @@ from lakeloop.serving.data.policies import load_policies, may_lack, reach
 from lakeloop.serving.data.query_process import QueryProcesses
 from lakeloop.serving.data.service import DataService
 from lakeloop.serving.listening import address_of, listen
-from lakeloop.verbs.lakes import Progress, silent
+from lakeloop.verbs.progress import Progress, silent
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from lakeloop.ingestion.spec import PipelineSpec, load_pipeline
 from lakeloop.lake.ledger import Ledger, RunEntry
 from lakeloop.lake.pipeline_turns import WAITS, Turns
 from lakeloop.lake.stream_decisions import find_pause
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
+from lakeloop.verbs.progress import Progress, silent
 
 AGAIN_SECONDS = 5
 

@@ -25,13 +25,13 @@ from lakeloop.lake.open_tables import column_types, open_table
 from lakeloop.monitoring.incidents import open_incidents
 from lakeloop.scoring.release import digest_of
 from lakeloop.verbs.gates import champion_gate, incidents_gate, parity_gate, release_gates, slices_gate
-from lakeloop.verbs.lakes import Progress, open_lake, silent
-from lakeloop.verbs.restoring import Restored, restore_rules, restore_table
+from lakeloop.verbs.progress import Progress, silent
 
 if TYPE_CHECKING:
     from lakeloop.registry import Champion, ModelRegistry, Registered
     from lakeloop.training.comparison.beside import Gain
     from lakeloop.training.spec.model import ModelSpec
+    from lakeloop.verbs.restoring import Restored
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Switched:
 
     switch: Switch
     trouble: str = ""
-    restored: Restored | None = None
+    restored: "Restored | None" = None
 
 
 def promote_model(
@@ -194,6 +194,8 @@ def roll_back(
     )
     restored = None
     if made.action != "refused" and (rules or tables):
+        from lakeloop.verbs.restoring import Restored, restore_rules, restore_table
+
         files = restore_rules(project, wanted.rules) if rules else ()
         restored = Restored(restore_table(root, table, wanted.tables) if tables else "", files)
     switch = append_switch(root, lambda now: replace(made, previous=_version(holder(now, model, "champion"))))
@@ -247,6 +249,7 @@ def said_against(gates: Sequence[Gate]) -> str:
 def _gain(project: Project, spec: "ModelSpec", registry: "ModelRegistry", new: "Registered", old: "Champion") -> "Gain":
     from lakeloop.training.comparison.beside import gain_over
     from lakeloop.training.train import labelled_test_rows
+    from lakeloop.verbs.lakes import open_lake
 
     lake = open_lake(project, spark_nlp=spec.features.needs_spark_nlp)
     rows = labelled_test_rows(spec, lake.read(spec.table))

@@ -9,7 +9,8 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError, ModelError
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
+from lakeloop.verbs.progress import Progress, silent
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -9,6 +9,8 @@ from lakeloop.core.errors import ScorerError
 from lakeloop.lake.champions import Gate
 from lakeloop.scoring.release import Release, complaints, read_release, seconds_per_row
 
+SHOWN = 300  # characters of a row that speaks against a version
+
 if TYPE_CHECKING:  # a rollback asks some of the gates, and has no seconds for Spark and MLflow
     from lakeloop.registry import Registered
     from lakeloop.training.comparison.beside import Gain
@@ -71,7 +73,11 @@ def release_gates(folder: Path, model: str, columns: Mapping[str, str], slowest:
     yield Gate("release", release.card.model == model, f"a release of {release.card.model}", f"one of {model}")
     yield _signature_gate(release, columns)
     wrong = complaints(release)
-    found = wrong[0] if wrong else f"{len(release.card.probes)} rows are answered as at the training"
+    found = (
+        f"{len(wrong)} rows speak against it, such as {wrong[0][:SHOWN]}"
+        if wrong
+        else f"{len(release.card.probes)} rows are answered as at the training"
+    )
     yield Gate("answers", not wrong, found, "rows are answered as at the training, by numbers")
     if not wrong and slowest is not None:
         took = seconds_per_row(release) * 1e6

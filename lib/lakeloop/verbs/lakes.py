@@ -1,6 +1,5 @@
-"""The lake that a project's verbs work on, and how they tell what they are at."""
+"""The lake that a project's verbs work on."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from lakeloop.core.config import Project
@@ -8,12 +7,6 @@ from lakeloop.core.object_store import with_s3
 from lakeloop.core.session import build_session, load_properties
 from lakeloop.core.spark_nlp import require_spark_nlp, with_spark_nlp
 from lakeloop.lake.tables import Lake
-
-Progress = Callable[[str], None]
-
-
-def silent(text: str) -> None:
-    """Progress that nobody watches."""
 
 
 def open_lake(project: Project, *, spark_nlp: bool = False) -> Lake:

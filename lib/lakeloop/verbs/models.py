@@ -8,8 +8,9 @@ from lakeloop.core.errors import LakeloopError, ModelError, PromotionRefusedErro
 from lakeloop.core.run_record import RowCounts, RunContext, now
 from lakeloop.lake.ledger import Ledger, Plan, RunEntry
 from lakeloop.verbs.champions import put_in_place
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
 from lakeloop.verbs.origins import origins_of
+from lakeloop.verbs.progress import Progress, silent
 from lakeloop.verbs.restoring import keep_rules
 
 if TYPE_CHECKING:  # Spark's machine learning and MLflow take four seconds, which no other command should wait for

@@ -29,8 +29,9 @@ from lakeloop.lake.stream_decisions import find_pause
 from lakeloop.monitoring.spec import load_alerts
 from lakeloop.verbs.alerting import alert
 from lakeloop.verbs.graph import run_graph
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
 from lakeloop.verbs.lineage import emit_lineage
+from lakeloop.verbs.progress import Progress, silent
 
 if TYPE_CHECKING:
     from lakeloop.ingestion.pipeline import Pipeline

@@ -27,13 +27,14 @@ from lakeloop.quality.row_rules.columns import quoted
 from lakeloop.reports.page import render_page, write_page
 from lakeloop.reports.profile_sections import profile_sections
 from lakeloop.serving.data.policies import load_policies
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
+from lakeloop.verbs.progress import Progress, silent
 
 SEED = 7
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProfileAsked:
     """What to profile: a table, or a pipeline, which stands for its record.
 
     `columns`: these alone. `sample`: about this share of the rows, above 0 and below 1. `output`: where the page goes.
@@ -59,7 +60,7 @@ class Profiled:
     page: str
 
 
-def profile(project: Project, asked: Asked, context: RunContext, progress: Progress = silent) -> Profiled:
+def profile(project: Project, asked: ProfileAsked, context: RunContext, progress: Progress = silent) -> Profiled:
     """Profile a table, keep the numbers in `ops.table_profiles`, write the page and, where asked for, the rules.
 
     Columns tagged pii show no value anywhere, nor does what looks like an e-mail address, a phone number or an IBAN.

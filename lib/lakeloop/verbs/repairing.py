@@ -11,7 +11,8 @@ from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.open_tables import table_names
 from lakeloop.lake.storage import absolute
 from lakeloop.repair import Bench, Finding, examine_lake, examine_pipeline, ops_tables
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
+from lakeloop.verbs.progress import Progress, silent
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ from lakeloop.lake.pipeline_turns import WAITS, Turns
 from lakeloop.lake.quarantine import Chosen
 from lakeloop.lake.tables import Commit
 from lakeloop.quality.judgement import REASONS, VERDICT
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
+from lakeloop.verbs.progress import Progress, silent
 from lakeloop.verbs.quarantine import has_masks, note_look, open_batch_of, quarantine_of, require_why, with_whole_id
 
 MOST_SHOWN = 20  # rows that a rehearsal of a fix shows one by one

@@ -9,8 +9,9 @@ from lakeloop.core.config import Project
 from lakeloop.core.errors import LakeloopError, ModelError
 from lakeloop.core.run_record import RunContext, now
 from lakeloop.lake.ledger import Ledger, RunEntry
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
 from lakeloop.verbs.origins import origins_of
+from lakeloop.verbs.progress import Progress, silent
 
 if TYPE_CHECKING:
     from lakeloop.lake.tables import Lake

@@ -9,7 +9,7 @@ from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.retention import Due, due, remove, short_lived
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.audit import AuditEntry, append_audit
-from lakeloop.verbs.lakes import Progress, silent
+from lakeloop.verbs.progress import Progress, silent
 
 
 @dataclass(frozen=True)

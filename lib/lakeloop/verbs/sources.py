@@ -9,7 +9,8 @@ from lakeloop.ingestion.source_specs import JoinSource, Source, TablesSource
 from lakeloop.ingestion.sources.probing import Check, probe
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.verbs.graph import run_graph
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
+from lakeloop.verbs.progress import Progress, silent
 
 SIDE_BY_SIDE = 4
 

@@ -9,8 +9,9 @@ from lakeloop.core.config import Project
 from lakeloop.core.run_record import RunContext
 from lakeloop.ingestion.spec import load_pipeline
 from lakeloop.lake.pipeline_turns import Turns
-from lakeloop.verbs.lakes import Progress, open_lake, silent
+from lakeloop.verbs.lakes import open_lake
 from lakeloop.verbs.pipelines import RunSummary, in_order, run
+from lakeloop.verbs.progress import Progress, silent
 
 QUEUED = dt.timedelta(seconds=2)  # others wait behind it
 Told = Callable[[RunContext, RunSummary], None]
