@@ -10,7 +10,7 @@ from lakeloop.training.metrics.binary import BinaryMetrics
 from lakeloop.training.metrics.names import METRICS
 from lakeloop.training.metrics.regression import RegressionMetrics
 from lakeloop.training.spec.model import ModelSpec
-from tests.model_files import model_file
+from tests.model_files import model_file, model_spec
 
 CHURN = Path(__file__).parents[2] / "conf/base/models/churn.yml"
 
@@ -105,7 +105,7 @@ def test_every_key_of_the_json_schema_is_described() -> None:
     schema = ModelSpec.model_json_schema()
     models = [schema, *(model for model in schema["$defs"].values() if "properties" in model)]
     bare = [name for model in models for name, key in model["properties"].items() if "description" not in key]
-    assert len(models) == 16
+    assert len(models) == 19
     assert bare == []
 
 
@@ -152,3 +152,18 @@ def test_a_regression_is_chosen_by_r2_and_its_rows_are_dealt_at_random() -> None
 )
 def test_what_does_not_suit_the_task_is_refused(changes: dict[str, Any], message: str) -> None:
     assert message in refusal(**changes)
+
+
+@pytest.mark.parametrize(
+    ("gates", "found"),
+    [
+        ({"slices": {"metric": "recall", "largest_gap": 0.1}}, "say slices:"),
+        ({"slices": {"metric": "r2", "largest_gap": 0.1}}, "metric r2 is not for task binary"),
+        ({"champion": {"by": float("nan")}}, "finite number"),
+        ({"champions": {}}, "did you mean 'champion'"),
+    ],
+)
+def test_gates_that_cannot_be_asked_are_refused(gates: dict[str, Any], found: str) -> None:
+    slices = [] if found.startswith("say") else ["plan"]
+    with pytest.raises(ValidationError, match=found):
+        model_spec(gates=gates, slices=slices)
