@@ -34,6 +34,8 @@ from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+# Verbs show a bar of their own, and say where what they made is.
+QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 EXAMPLE_ROWS = 5
 DECLARATION, FIGURES, PROVENANCE = "declaration.json", "figures.json", "provenance.json"
 DECISION = "decision.json"
@@ -59,7 +61,8 @@ def connect(tracking_uri: str, lake_root: str) -> None:
         raise ConfigError(f"models cannot be tracked inside {lake_root}; set mlflow.tracking_uri in platform.yml")
     for noisy in ("alembic", "mlflow", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # verbs show one of their own
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     given = os.environ.get(TRACKING_URI)
     mlflow.set_tracking_uri(tracking_uri or f"sqlite:///{lake_root}/mlflow.db")
     # MLflow exports what it is told, and the next project of this process would take it for its own setting.
