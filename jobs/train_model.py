@@ -7,7 +7,7 @@ from lakeloop import entry_point, verbs
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train, register and, where it is as good as the champion, promote; print what was done as a JSON line."""
+    """Train, register and, where the gates let it, promote; print what was done as a JSON line."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("name")
     project, context, arguments = entry_point.start("train", parser, argv)

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from lakeloop.registry.parity import Parity, check_parity
 from lakeloop.scoring.archive import read_archive, write_archive
 from lakeloop.scoring.compiling.compiler import compile_pipeline
+from lakeloop.scoring.corpus import corpus
 from lakeloop.scoring.scorer import Scorer
 from lakeloop.training.algorithms import GridPoint
 from lakeloop.training.features.serving import for_serving
@@ -82,4 +83,4 @@ def compiled(model: PipelineModel, spec: ModelSpec, people: DataFrame, folder: P
 def parity(model: PipelineModel, spec: ModelSpec, people: DataFrame, folder: Path) -> Parity:
     scorer = compiled(model, spec, people, folder)
     sample = [row.asDict() for row in people.select(*spec.features.columns).limit(60).collect()]
-    return check_parity(model, scorer, people.schema, sample)
+    return check_parity(model, scorer, people.schema, corpus(scorer, sample))

@@ -5,6 +5,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
+import yaml
 from pyspark.ml import Pipeline
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import VectorAssembler
@@ -22,21 +23,16 @@ from lakeloop.lake.tables import Lake
 from lakeloop.monitoring.incidents import Event, record_events
 from lakeloop.training.comparison import beside
 from lakeloop.training.comparison.beside import gain_over
-from tests.model_files import model_spec
+from tests.model_files import model_file, model_spec
 
-MODEL = """
-model: churn
-description: Who leaves
-owner: tests
-table: gold.people
-key: id
-label: {column: left, positive: true}
-split: {test: 0.5, seed: 1}
-folds: {count: 2, seed: 1}
-features: {numeric: [age]}
-candidates: [{logistic_regression: {regParam: [0.1], maxIter: [5]}}]
-scores: gold.scores
-"""
+MODEL = yaml.safe_dump(
+    model_file(
+        table="gold.people",
+        label={"column": "left", "positive": True},
+        split={"test": 0.5, "seed": 1},
+        candidates=[{"logistic_regression": {"regParam": [0.1], "maxIter": [5]}}],
+    )
+)
 RUN = RunContext("train", "local")
 
 

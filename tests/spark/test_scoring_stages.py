@@ -32,6 +32,7 @@ from pyspark.sql import DataFrame, SparkSession
 from lakeloop.core.errors import ScorerError
 from lakeloop.registry.parity import check_parity
 from lakeloop.scoring.compiling.compiler import compile_pipeline
+from lakeloop.scoring.corpus import corpus
 from tests.scored_people import compiled, declared, fitted, people_of
 
 
@@ -99,9 +100,8 @@ def test_text_is_counted_as_spark_counts(spark: SparkSession, tmp_path: Path, pa
         "İstanbul tea",
         "don't l’été tea",
     ]
-    found = check_parity(
-        model, scorer, spark.createDataFrame([("",)], "text string").schema, [{"text": t} for t in asked]
-    )
+    rows = corpus(scorer, [{"text": text} for text in asked])
+    found = check_parity(model, scorer, spark.createDataFrame([("",)], "text string").schema, rows)
     wanted = model.transform(spark.createDataFrame([(text,) for text in asked], "text string")).collect()
     assert [scorer.score({"text": text})[1] for text in asked] == pytest.approx(
         [row["probability"][1] for row in wanted], abs=1e-12
@@ -164,6 +164,8 @@ def test_a_scorer_that_is_wrong_is_found_out(people: DataFrame, tmp_path: Path) 
     trees = scorer.stages[-1].trees  # type: ignore[attr-defined]
     first = int(np.flatnonzero(trees.slots == 0)[0])
     trees.thresholds[first] = np.nextafter(trees.thresholds[first], -np.inf)
-    found = check_parity(model, scorer, people.schema, [people.select(*spec.features.columns).first().asDict()])
+    found = check_parity(
+        model, scorer, people.schema, corpus(scorer, [people.select(*spec.features.columns).first().asDict()])
+    )
     assert not found.holds
     assert "Spark says" in found.examples[0]

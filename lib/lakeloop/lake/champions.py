@@ -20,7 +20,7 @@ from pyarrow import fs
 from lakeloop.core.errors import ConcurrentRunError, StorageError
 from lakeloop.core.run_record import now
 from lakeloop.lake.ops_tables import TIME, append_against, created, read_rows
-from lakeloop.lake.storage import filesystem
+from lakeloop.lake.storage import filesystem, write_whole
 
 CHAMPIONS = "ops.champions"
 RELEASES = "_releases"
@@ -125,8 +125,7 @@ def put_release(root: str, name: str, folder: Path) -> str:
     try:
         for file in sorted(folder.iterdir()):
             if system.get_file_info(f"{path}/{file.name}").type == fs.FileType.NotFound:
-                system.create_dir(path, recursive=True)
-                _copied(system, file, f"{path}/{file.name}")
+                write_whole(f"{root}/{target}/{file.name}", file.read_bytes())
     except OSError as error:
         raise StorageError(f"the release {target} cannot be written to {root}: {error}") from error
     return target
@@ -142,15 +141,6 @@ def fetch_release(root: str, release: str, into: Path) -> Path:
     except OSError as error:
         raise StorageError(f"the release {release} cannot be read from {root}: {error}") from error
     return into
-
-
-def _copied(system: fs.FileSystem, file: Path, target: str) -> None:
-    # A local file is whole or not there: it comes under another name first. Object stores do that by themselves.
-    unfinished = f"{target}.part" if isinstance(system, fs.LocalFileSystem) else target
-    with system.open_output_stream(unfinished) as stream:
-        stream.write(file.read_bytes())
-    if unfinished != target:
-        system.move(unfinished, target)
 
 
 def _stored(value: Any) -> Any:

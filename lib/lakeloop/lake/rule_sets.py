@@ -7,19 +7,18 @@ from typing import Any
 from pyarrow import fs
 
 from lakeloop.core.errors import StorageError, TableError
-from lakeloop.lake.storage import filesystem
+from lakeloop.lake.storage import filesystem, write_whole
 
 FOLDER = "_releases/rules"
 
 
 def put_rule_set(root: str, version: str, rules: Sequence[Any]) -> None:
     """Keep the value of `rules:` of a pipeline under the version of the rule set, unless it is kept already."""
-    system, path = filesystem(f"{root}/{FOLDER}/{version}.json")
+    uri = f"{root}/{FOLDER}/{version}.json"
+    system, path = filesystem(uri)
     try:
         if system.get_file_info(path).type == fs.FileType.NotFound:
-            system.create_dir(path.rpartition("/")[0], recursive=True)
-            with system.open_output_stream(path) as stream:
-                stream.write(json.dumps(list(rules), ensure_ascii=False, default=str).encode())
+            write_whole(uri, json.dumps(list(rules), ensure_ascii=False, default=str).encode())
     except OSError as error:
         raise StorageError(f"the rule set {version} cannot be written to {root}: {error}") from error
 

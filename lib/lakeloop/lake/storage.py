@@ -6,6 +6,7 @@ and, for a store that is not Amazon's, AWS_ENDPOINT_URL.
 
 import os
 import re
+import uuid
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -36,6 +37,16 @@ def filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     escaped = uri if scheme == "file" else quote(uri, safe=":/@")
     opened: tuple[fs.FileSystem, str] = fs.FileSystem.from_uri(escaped)
     return opened
+
+
+def write_whole(uri: str, content: bytes) -> None:
+    """Write a file, and the folders above it; readers see it whole or not at all. Raises OSError."""
+    system, path = filesystem(uri)
+    system.create_dir(path.rpartition("/")[0], recursive=True)
+    unfinished = f"{path}.{uuid.uuid4().hex}.tmp"
+    with system.open_output_stream(unfinished) as stream:
+        stream.write(content)
+    system.move(unfinished, path)
 
 
 @cache

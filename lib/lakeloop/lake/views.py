@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pyarrow import fs
 
 from lakeloop.core.errors import DamageError
-from lakeloop.lake.storage import filesystem
+from lakeloop.lake.storage import filesystem, write_whole
 from lakeloop.lake.storage_failures import storage_explained
 
 REFERENCE = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")  # of a table or a view
@@ -61,9 +61,5 @@ def find_view(path: str) -> View | None:
 
 def write_view(path: str, view: View) -> None:
     """Create a view, or let it show more batches. Readers see the old one or the new one, never a part."""
-    system, inner = filesystem(path)
     with storage_explained(path):
-        system.create_dir(inner, recursive=True)
-        with system.open_output_stream(f"{inner}/{FILE}.new") as stream:
-            stream.write(json.dumps(asdict(view)).encode())
-        system.move(f"{inner}/{FILE}.new", f"{inner}/{FILE}")
+        write_whole(f"{path}/{FILE}", json.dumps(asdict(view)).encode())

@@ -19,7 +19,7 @@ from lakeloop.core.run_record import RunContext
 from lakeloop.lake.champions import Switch, holder, switches
 from lakeloop.registry.portable import STATE, Portable, download_release, portable_of
 from lakeloop.registry.provenance import Provenance
-from lakeloop.registry.tracked_run import TrackedRun, tracked_run
+from lakeloop.registry.tracked_run import TrackedRun, provenance_of, tracked_run
 from lakeloop.registry.tracking import connect, definition_of, log_training, open_experiment
 from lakeloop.training.spec.model import ModelSpec
 from lakeloop.training.train import TrainingResult
@@ -133,8 +133,7 @@ class ModelRegistry:
         connect(self.tracking_uri, self.lake_root)
         try:
             run_id = str(mlflow.MlflowClient().get_model_version(model, str(version)).run_id)
-            run = tracked_run(run_id)
-            data = mlflow.get_run(run_id).data
+            data, made_of = mlflow.get_run(run_id).data, provenance_of(run_id)
             state = data.tags.get(STATE, "none: it was registered without one")
             found = {artifact.path for artifact in mlflow.MlflowClient().list_artifacts(run_id)}
             slices = _slices(run_id) if "test_slices.json" in found else ()
@@ -144,7 +143,6 @@ class ModelRegistry:
                 raise _unreached(error) from error
             raise ModelError(f"there is no version {version} of {model}; `lakeloop train` registers one") from error
         metrics = {name: value for name, value in data.metrics.items() if name.startswith("test_")}
-        made_of = run.provenance
         return Registered(model, version, run_id, made_of.tables, made_of.rules, metrics, portable, slices)
 
     def release(self, run_id: str, into: Path) -> Path:

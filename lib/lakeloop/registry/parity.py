@@ -1,6 +1,6 @@
 """Whether a scorer says what Spark says, on rows made to part the two."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, StructField, StructType
 
-from lakeloop.scoring.corpus import corpus
 from lakeloop.scoring.scorer import Scorer
 
 TOLERANCE = 1e-9
@@ -37,14 +36,11 @@ class Parity:
         return self.labels_apart == 0 and self.numbers_apart <= TOLERANCE
 
 
-def check_parity(
-    model: PipelineModel, scorer: Scorer, schema: StructType, sample: Sequence[Mapping[str, Any]]
-) -> Parity:
-    """Score a corpus by Spark, by the scorer as a table, and up to 2,000 rows one by one with columns turned round.
+def check_parity(model: PipelineModel, scorer: Scorer, schema: StructType, rows: Sequence[dict[str, Any]]) -> Parity:
+    """Score rows by Spark, by the scorer as a table, and up to 2,000 of them one by one with columns turned round.
 
-    `schema` is that of the features as they were read for training, `sample` some of their rows. One Spark job.
+    `rows` are those of a `corpus`, `schema` is that of the features as they were read for training. One Spark job.
     """
-    rows = corpus(scorer, sample)
     spark_labels, spark_numbers = _by_spark(model, scorer, schema, rows)
     many = scorer.score_many(rows)
     numbers = many.predictions if many.probabilities is None else many.probabilities[:, 1]
@@ -77,7 +73,7 @@ def _apart(labels: Any, numbers: Any, other_labels: Any, other_numbers: Any, sco
 
 
 def _by_spark(
-    model: PipelineModel, scorer: Scorer, schema: StructType, rows: Sequence[Mapping[str, Any]]
+    model: PipelineModel, scorer: Scorer, schema: StructType, rows: Sequence[dict[str, Any]]
 ) -> tuple[Any, Any]:
     spark = SparkSession.getActiveSession()
     assert spark is not None

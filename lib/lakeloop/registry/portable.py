@@ -77,9 +77,9 @@ def log_portable(
     with TemporaryDirectory(prefix="lakeloop-scorer-") as temporary:
         release = Path(temporary) / RELEASE
         release.mkdir()
-        about = {"model": spec.model, "table": spec.table, "key": spec.key}
-        write_release(release, scorer, **about, background=sample[:DRAWS], probes=corpus(scorer, sample))
-        parity = check_parity(model, read_release(release).scorer, schema, sample)
+        about, rows = {"model": spec.model, "table": spec.table, "key": spec.key}, corpus(scorer, sample)
+        write_release(release, scorer, **about, background=sample[:DRAWS], probes=rows)
+        parity = check_parity(model, read_release(release).scorer, schema, rows)
         outputs = ["prediction"] if spec.task == "regression" else ["prediction", "probability"]
         mlflow.pyfunc.log_model(
             artifact_path=FOLDER,

@@ -37,8 +37,13 @@ def tracked_run(run_id: str) -> TrackedRun:
         table_version=int(version),
         candidate=run.data.params["candidate"],
         figures=_document(run_id, FIGURES),
-        provenance=Provenance.of_dict(_document(run_id, PROVENANCE)),
+        provenance=provenance_of(run_id),
     )
+
+
+def provenance_of(run_id: str) -> Provenance:
+    """What a run was made of. Raises MlflowException where it was not tracked by Lakeloop."""
+    return Provenance.of_dict(_document(run_id, PROVENANCE))
 
 
 def _document(run_id: str, name: str) -> dict[str, Any]:

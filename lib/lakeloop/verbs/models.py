@@ -48,10 +48,11 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
     """
     from lakeloop.registry import ModelRegistry
     from lakeloop.registry.provenance import Provenance
+    from lakeloop.training.algorithms import LABEL_COL
     from lakeloop.training.comparison.beside import gain_over
     from lakeloop.training.interpretation.what_if import RANK, sample_of
     from lakeloop.training.spec.model import ModelSpec
-    from lakeloop.training.train import evaluate, labelled_test_rows, test_rows, train
+    from lakeloop.training.train import evaluate, labelled_test_rows, train
 
     started_at = now()
     spec = project.document("models", name).parse(ModelSpec)
@@ -65,13 +66,14 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
         ledger.record(context, entry)
         return Trained(entry, known, promoted=False)
     frame = lake.read(spec.table, table_version)
+    held_out = labelled_test_rows(spec, frame).persist()  # the old champion, the comparison and the sample read them
     try:
         result = train(spec, frame, lambda done, total, text: progress(f"{name}: fit {done} of {total}, {text}"))
-        held_out, previous, gain = labelled_test_rows(spec, frame), None, None
+        previous, gain = None, None
         if champion is not None:
             progress(f"{name}: comparing with version {champion.version}")
             before = registry.load(champion)
-            previous = evaluate(before, test_rows(spec, frame), spec)
+            previous = evaluate(before, held_out.drop(LABEL_COL), spec)
             gain = gain_over(spec, result.model, before, held_out)
         progress(f"{name}: registering")
         made_of = Provenance.now(*origins_of(project, spec.table, table_version))
@@ -89,6 +91,8 @@ def train_model(project: Project, name: str, context: RunContext, progress: Prog
     except LakeloopError as error:
         ledger.record(context, RunEntry(name, spec.table, "failed", started_at, str(error)))
         raise
+    finally:
+        held_out.unpersist()
     message = f"version {version} of {spec.model}, {result.winner.point}{refused}"
     entry = RunEntry(
         name, spec.table, "succeeded", started_at, message, counts=_all_good(result.rows_train + result.rows_test)

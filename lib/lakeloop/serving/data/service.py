@@ -1,6 +1,5 @@
 """What the data API answers, apart from HTTP: an access is allowed by a key, masked for it, and put into the audit."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +17,9 @@ from lakeloop.serving.data.filters import parse_filters, require_column
 from lakeloop.serving.data.pages import Place, count_rows, read_page, request_digest
 from lakeloop.serving.data.policies import Policy, may_lack, reach
 from lakeloop.serving.data.query_process import QueryProcesses
-from lakeloop.serving.rate import Buckets
+from lakeloop.serving.rate import STRANGERS, STRANGERS_PER_MINUTE, Buckets, stranger
 
 MOST_ROWS = 10_000
-STRANGERS, STRANGERS_PER_MINUTE = "", 60  # keys that are none share a bucket; a name of a key is never empty
 
 
 @dataclass
@@ -153,13 +151,10 @@ class DataService:
         self.audit.require_room()
         caller = self.keys.caller(key) if key else None
         name, allowed = (caller.name, caller.spec.requests_per_minute) if caller else (STRANGERS, STRANGERS_PER_MINUTE)
-        if wait := self.buckets.seconds_to_wait(name, allowed):
-            raise RefusedError(429, f"{allowed} requests a minute are answered; try again in {math.ceil(wait)} seconds")
+        self.buckets.require(name, allowed)
         if caller is None:
-            sentence = "send the key as `Authorization: Bearer …` or `X-API-Key`; this request has "
-            sentence += "none" if not key else "one that is not known"
             self.audit.add(AuditEntry(None, "api", action, (), status=401))
-            raise RefusedError(401, sentence)
+            raise stranger(key)
         access, status, message = Access(caller, tables), 500, ""
         try:
             yield access

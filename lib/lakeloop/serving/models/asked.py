@@ -1,11 +1,11 @@
 """What a body asks of a model: a row, many rows, or the rows of ids."""
 
 import datetime as dt
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lakeloop.core.documents import propose
 from lakeloop.serving.answers import RefusedError
 from lakeloop.serving.models.rows import MOST_ROWS, Fields, require_key
 
@@ -50,9 +50,7 @@ def asked_of(body: dict[str, Any], fields: Fields, *, many: bool = True) -> Aske
 def _kind(body: dict[str, Any], many: bool) -> str:
     """Which of the four ways to ask a body takes, with nothing beside that does not go with it."""
     if unknown := next((name for name in body if name not in KNOWN), None):
-        nearest = difflib.get_close_matches(unknown[:60], sorted(KNOWN), n=1)
-        hint = f"did you mean '{nearest[0]}'?" if nearest else f"allowed: {', '.join(sorted(KNOWN))}"
-        raise RefusedError(400, f"the body has no field '{unknown[:60]}'; {hint}")
+        raise RefusedError(400, f"the body has no field '{unknown[:60]}'; {propose(unknown[:60], list(KNOWN))}")
     allowed = (*ONE, *MANY) if many else ONE
     said = [name for name in (*ONE, *MANY) if name in body]
     if len(said) != 1 or said[0] not in allowed:

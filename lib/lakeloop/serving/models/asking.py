@@ -4,7 +4,6 @@ No framework stands between: an answer costs microseconds, and a refusal less.
 """
 
 import asyncio
-import math
 import secrets
 import time
 from collections import Counter
@@ -22,14 +21,13 @@ from lakeloop.serving.answers import RefusedError
 from lakeloop.serving.models.asked import asked_of
 from lakeloop.serving.models.rows import MOST_BODY_BYTES, read_body
 from lakeloop.serving.models.service import Answered, ModelService
-from lakeloop.serving.rate import Buckets
+from lakeloop.serving.rate import STRANGERS, STRANGERS_PER_MINUTE, Buckets, stranger
 
 log = logs.get(__name__)
 
 MOST_IN_FLIGHT, MOST_OF_A_CALLER = 256, 64
 BODY_SECONDS = 10
 AT_ONCE = 50  # rows that are answered between two other requests; more go to a thread
-STRANGERS, STRANGERS_PER_MINUTE = "", 60  # keys that are none share a bucket; a name of a key is never empty
 THREADS = 4
 MOST_UNREAD_BYTES = 64 << 10
 OPEN = ("/healthz", "/readyz", "/metrics")
@@ -168,21 +166,11 @@ class Asking:
             presented = _presented(headers)
             caller = self.keys.caller(presented) if presented else None
             if caller is None:
-                self._require_rate(STRANGERS, STRANGERS_PER_MINUTE)
-                found = "one that is not known" if presented else "none"
-                raise RefusedError(
-                    401, f"send the key as `Authorization: Bearer …` or `X-API-Key`; this request has {found}"
-                )
+                self.buckets.require(STRANGERS, STRANGERS_PER_MINUTE)
+                raise stranger(presented)
             asker = Asker(caller.name, caller.spec.requests_per_minute, caller.spec)
-        self._require_rate(asker.name, asker.per_minute)
+        self.buckets.require(asker.name, asker.per_minute)
         return asker
-
-    def _require_rate(self, name: str, per_minute: int) -> None:
-        if wait := self.buckets.seconds_to_wait(name, per_minute):
-            seconds = math.ceil(wait)
-            raise RefusedError(
-                429, f"{per_minute:,} requests a minute are answered; try again in {seconds} seconds", seconds
-            )
 
     def _require_room(self, name: str) -> None:
         if self._in_flight >= MOST_IN_FLIGHT or self._of_callers[name] >= MOST_OF_A_CALLER:
